@@ -1,0 +1,1 @@
+"""Numbers only: evidence -> score -> certificate. No I/O, no torch, no web."""

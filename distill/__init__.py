@@ -1,0 +1,1 @@
+"""Offline: harvest -> curate -> train -> evaluate -> certify -> promote."""

@@ -1,0 +1,86 @@
+"""The records of the spool: what became of a request, and a label that arrives after the reply.
+
+Facts only. Records are frozen, written once as one JSON line, and identified by the exchange id, so that reading a
+spool twice changes nothing. Times are seconds since the epoch, money is US dollars, latencies are seconds.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+Origin = Literal["client", "reference", "judge", "curate", "synthetic", "eval"]
+Route = Literal["student", "teacher", "none"]
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens as the upstream counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """What the student produced; it becomes the answer only if accepted. `evidence` is empty where it is unusable."""
+
+    text: str
+    finish_reason: str | None
+    evidence: dict[str, float]
+    usage: Usage
+    cost_usd: float = 0.0
+
+
+class TeacherReply(msgspec.Struct, frozen=True):
+    """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why."""
+
+    teacher: str
+    text: str | None
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    cost_usd: float = 0.0
+    latency_s: float = 0.0
+    error: str | None = None
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):
+    """One request and what became of it.
+
+    `eligible` says whether the student could be asked at all (a task, greedy, supported): reference rows are drawn
+    among eligible requests only, with probability `rho`. `teacher_reply` is present where the teacher answered
+    before the reply ended; a label in the background arrives as a `Label` of the same id.
+    `answer` is what the client got.
+    """
+
+    id: str
+    at: float
+    task: str | None
+    origin: Origin
+    model: str
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    prompt_fingerprint: str
+    route: Route
+    reason: str
+    status: int
+    eligible: bool
+    reference: bool
+    rho: float | None
+    release: str | None = None
+    draft: Draft | None = None
+    score: float | None = None
+    threshold: float | None = None
+    teacher_reply: TeacherReply | None = None
+    answer: str | None = None
+    stream: bool = False
+    latency_s: float = 0.0
+    first_byte_s: float | None = None
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True, tag="label"):
+    """The teacher's answer to a reference that the student answered; with `reply.error` set, the label is lost."""
+
+    exchange_id: str
+    at: float
+    reply: TeacherReply
+
+
+Record = Exchange | Label

@@ -1,0 +1,138 @@
+"""The tables. Migrations in `migrations/` create exactly these; a test compares the two.
+
+Exchange payloads that are read as a whole (messages, evidence) are JSON; whatever a query filters or sums on is a
+column of its own. Times are seconds since the epoch, money is US dollars.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+exchanges = sa.Table(
+    "exchanges",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("task", sa.String(64)),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("model", sa.String(128), nullable=False),
+    sa.Column("messages", sa.JSON, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("prompt_fingerprint", sa.String(64), nullable=False),
+    sa.Column("route", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("eligible", sa.Boolean, nullable=False),
+    sa.Column("reference", sa.Boolean, nullable=False),
+    sa.Column("rho", sa.Float),
+    sa.Column("release", sa.String(96)),
+    sa.Column("draft_text", sa.Text),
+    sa.Column("draft_finish_reason", sa.String(32)),
+    sa.Column("draft_prompt_tokens", sa.Integer),
+    sa.Column("draft_completion_tokens", sa.Integer),
+    sa.Column("draft_cost_usd", sa.Float),
+    sa.Column("evidence", sa.JSON),
+    sa.Column("score", sa.Float),
+    sa.Column("threshold", sa.Float),
+    sa.Column("answer", sa.Text),
+    sa.Column("stream", sa.Boolean, nullable=False),
+    sa.Column("latency_s", sa.Float, nullable=False),
+    sa.Column("first_byte_s", sa.Float),
+    sa.Index("exchanges_by_task", "task", "at"),
+)
+
+teacher_replies = sa.Table(
+    # One per exchange that the teacher answered, in the request or in the background.
+    "teacher_replies",
+    metadata,
+    sa.Column("exchange_id", sa.String(40), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("background", sa.Boolean, nullable=False),
+    sa.Column("teacher", sa.String(128), nullable=False),
+    sa.Column("text", sa.Text),
+    sa.Column("finish_reason", sa.String(32)),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("latency_s", sa.Float, nullable=False),
+    sa.Column("error", sa.Text),
+)
+
+releases = sa.Table(
+    # A release is adapter + base + calibrator + certificate, one lifecycle:
+    # candidate -> champion -> retired | rolled_back, or candidate -> refused.
+    "releases",
+    metadata,
+    sa.Column("name", sa.String(96), primary_key=True),
+    sa.Column("task", sa.String(64), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("cut_at", sa.Float, nullable=False),
+    sa.Column("base_model", sa.Text, nullable=False),
+    sa.Column("adapter_path", sa.Text, nullable=False),
+    sa.Column("adapter_digest", sa.String(64), nullable=False),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("calibrator", sa.JSON),
+    sa.Column("certificate", sa.JSON),
+    sa.Column("refusal", sa.JSON),
+    sa.Column("report", sa.JSON),
+    sa.UniqueConstraint("task", "number"),
+    # At most one champion a task, whatever two promoters do at once.
+    sa.Index(
+        "one_champion_a_task",
+        "task",
+        unique=True,
+        sqlite_where=sa.text("status = 'champion'"),
+        postgresql_where=sa.text("status = 'champion'"),
+    ),
+)
+
+row_uses = sa.Table(
+    # The life of a row: it certifies one release at most, and none that has trained or fitted on it.
+    "row_uses",
+    metadata,
+    sa.Column("exchange_id", sa.String(40), primary_key=True),
+    sa.Column("release", sa.String(96), primary_key=True),
+    sa.Column("use", sa.String(16), nullable=False),  # train | validate | fit | certify
+    sa.Column("draft_text", sa.Text),
+    sa.Column("score", sa.Float),
+    sa.Column("disagreement", sa.Float),
+    sa.Index(
+        "certifies_once",
+        "exchange_id",
+        unique=True,
+        sqlite_where=sa.text("use = 'certify'"),
+        postgresql_where=sa.text("use = 'certify'"),
+    ),
+)
+
+prices = sa.Table(
+    # Versioned: the newest row of a model is in force, older ones explain older costs.
+    "prices",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.String(128), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("input_usd_per_token", sa.Float, nullable=False),
+    sa.Column("output_usd_per_token", sa.Float, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Index("prices_by_model", "model", "at"),
+)
+
+spool_offsets = sa.Table(
+    # Advanced in the transaction that inserts the rows: a record is in both or in neither.
+    "spool_offsets",
+    metadata,
+    sa.Column("segment", sa.String(128), primary_key=True),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+)
+
+settings = sa.Table(
+    # Small durable facts, such as the key of the reference draw.
+    "settings",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
