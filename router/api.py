@@ -1,0 +1,179 @@
+"""The HTTP side: authenticate, parse, decide, reply. One request flows through one page, downwards."""
+
+import hmac
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from router import wire
+from router.cascade import Verdict, decide
+from router.drafts import draft_many, parse_drafts
+from router.errors import BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
+from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
+from router.relay import StreamTally
+
+
+async def chat_completions(http: Request) -> Response:
+    """POST /v1/chat/completions."""
+    gateway = _gateway(http)
+    request = wire.parse_chat(await _body(http, gateway.max_body_bytes))
+    ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"))
+    release = gateway.releases.champion(ticket.task.name) if ticket.task else None
+    verdict = await decide(request, ticket.task, release=release, student=gateway.student, now=time.time())
+    if verdict.accepted:
+        return _student_reply(gateway, ticket, verdict)
+    try:
+        if request.stream:
+            return await _teacher_stream(gateway, ticket, verdict)
+        return await _teacher_reply(gateway, ticket, verdict)
+    except SpoolFull:
+        raise
+    except GatewayError as error:
+        gateway.record_failure(ticket, verdict, failed(ticket, status=error.status, why=type(error).__name__))
+        error.headers |= _headers(ticket, verdict)
+        raise
+
+
+def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
+    """The draft is the answer: recorded, then sent whole or as a stream."""
+    draft, request = verdict.draft, ticket.request
+    assert draft is not None, "an accepted verdict carries its draft"
+    gateway.record(ticket, verdict, Outcome(200, answer=draft.text, first_byte_s=ticket.elapsed_s))
+    if ticket.is_reference(verdict):
+        gateway.label_in_background(ticket)
+    facts = {"text": draft.text, "finish_reason": draft.finish_reason}
+    if not request.stream:
+        return _json(wire.completion(ticket.head(), usage=draft.usage, **facts), headers=_headers(ticket, verdict))
+    usage = draft.usage if request.include_usage else None
+    events = b"".join(map(wire.event, wire.completion_chunks(ticket.head(), usage=usage, **facts))) + wire.DONE
+    return Response(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
+
+
+async def _teacher_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
+    """The teacher's body as it came, under our id and the model name the client used."""
+    completion = await gateway.teacher.complete(ticket.request, teacher=ticket.teacher)
+    reply = completion.reply
+    gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s=ticket.elapsed_s))
+    head = ticket.head()
+    return _json({**completion.body, "id": head.id, "model": head.model}, headers=_headers(ticket, verdict))
+
+
+async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
+    """The teacher's stream. Its first chunk is awaited here: what fails before it is a plain HTTP error."""
+    chunks = gateway.teacher.stream(ticket.request, teacher=ticket.teacher)
+    first = await anext(chunks, None)
+    if first is None:
+        raise TeacherUnavailable(f"The teacher {ticket.teacher!r} sent an empty stream")
+    events = _relay(gateway, ticket, verdict, first=first, rest=chunks)
+    return StreamingResponse(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
+
+
+async def _relay(
+    gateway: Gateway, ticket: Ticket, verdict: Verdict, *, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    """Pass chunks on; the exchange is recorded before the last byte, however the stream ends."""
+    tally = StreamTally(ticket.head(), include_usage=ticket.request.include_usage)
+    first_byte_s, recorded = ticket.elapsed_s, False
+    try:
+        async with aclosing(rest):
+            for chunk in tally.take(first):
+                yield chunk
+            async for received in rest:
+                for chunk in tally.take(received):
+                    yield chunk
+        reply = gateway.teacher.reply(ticket.teacher, tally.body(), latency_s=ticket.elapsed_s)
+        recorded = True
+        gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s))
+        yield wire.DONE
+    except GatewayError as error:
+        if not recorded:
+            recorded = True
+            gateway.record_failure(ticket, verdict, failed(ticket, status=error.status, why=type(error).__name__))
+        yield wire.event(error.body())
+    finally:
+        if not recorded:
+            gateway.record_failure(ticket, verdict, failed(ticket, status=CLIENT_LEFT, why="client left"))
+
+
+async def internal_drafts(http: Request) -> Response:
+    """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
+    gateway = _gateway(http)
+    order = parse_drafts(await _body(http, 64 * gateway.max_body_bytes), gateway.tasks)
+    return _json({"release": order.release, "drafts": await draft_many(order, gateway.student)})
+
+
+async def models(http: Request) -> Response:
+    """GET /v1/models: tasks, then teachers."""
+    gateway = _gateway(http)
+    return _json(wire.models([*sorted(gateway.tasks), *sorted(gateway.teachers)]))
+
+
+async def health(_: Request) -> Response:
+    """GET /health: the process is alive."""
+    return _json({"status": "ok"})
+
+
+async def ready(http: Request) -> Response:
+    """GET /ready: 200 when a request could be answered and recorded; else 503 and what is missing."""
+    gateway: Gateway = http.app.state.gateway
+    missing = [f"price of teacher {name}" for name in sorted(gateway.teachers) if not gateway.teacher.priced(name)]
+    if not gateway.spool.available:
+        missing.append("spool")
+    return _json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+
+
+async def metrics(http: Request) -> Response:
+    """GET /metrics in Prometheus' text format."""
+    gateway: Gateway = http.app.state.gateway
+    champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
+    gateway.metrics.show_releases({task: release.name for task, release in champions.items() if release})
+    return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _gateway(http: Request) -> Gateway:
+    """The gateway, if the request carries its key. Raises NotAuthenticated."""
+    gateway: Gateway = http.app.state.gateway
+    if gateway.api_key is not None:
+        sent = http.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(sent.encode(), gateway.api_key.encode()):
+            raise NotAuthenticated("Incorrect API key provided.")
+    return gateway
+
+
+async def _body(http: Request, limit: int) -> bytes:
+    """The whole body, refused as soon as it is known to be too large."""
+    too_large = BodyTooLarge(f"The request body is larger than {limit} bytes")
+    declared = http.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large
+    parts, size = [], 0
+    async for part in http.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _headers(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
+    headers = {
+        "x-request-id": ticket.id,
+        "x-tutelage-exchange-id": ticket.id,
+        "x-tutelage-route": "student" if verdict.accepted else "teacher",
+        "x-tutelage-reason": verdict.reason,
+    }
+    if verdict.score is not None:
+        headers["x-tutelage-score"] = f"{verdict.score:.6f}"
+    if verdict.release is not None:
+        headers["x-tutelage-release"] = verdict.release.name
+    return headers
+
+
+def _json(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type="application/json")

@@ -1,0 +1,135 @@
+"""The composition root: settings in, a FastAPI app out. Tests pass fakes here."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+import orjson
+import sqlalchemy as sa
+from aiohttp import ClientSession, TCPConnector
+from fastapi import FastAPI
+from ledger.database import connect
+from ledger.prices import Price
+from ledger.queries import reference_key
+from ledger.spool import SpoolWriter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from router import api
+from router.errors import GatewayError, InternalError, NotFound
+from router.gateway import Gateway
+from router.ports import TaskPlan
+from router.releases import LedgerWatch
+from router.settings import Settings, TokenPrice
+from router.student import VllmStudent
+from router.teacher import Endpoint, HttpTeacher
+
+DRAIN_S = 10.0
+
+
+def create_app(gateway: Gateway | None = None, *, settings: Settings | None = None) -> FastAPI:
+    """The app around a given gateway (tests), or around one built from settings when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if gateway is None:
+                assert settings is not None, "create_app needs a gateway or settings"
+                app.state.gateway = await _build(settings, stack)
+            yield
+            await app.state.gateway.drain(timeout_s=DRAIN_S)
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.state.gateway = gateway
+    _add_routes(app)
+    _add_error_handlers(app)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    """Plain Starlette routes: the hot path stays outside FastAPI's dependency machinery."""
+    app.router.add_route("/v1/chat/completions", api.chat_completions, methods=["POST"])
+    app.router.add_route("/v1/models", api.models, methods=["GET"])
+    app.router.add_route("/internal/drafts", api.internal_drafts, methods=["POST"])
+    app.router.add_route("/health", api.health, methods=["GET"])
+    app.router.add_route("/ready", api.ready, methods=["GET"])
+    app.router.add_route("/metrics", api.metrics, methods=["GET"])
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    async def known(_: Request, error: Exception) -> Response:
+        assert isinstance(error, GatewayError)
+        return _error_response(error)
+
+    async def routing(http: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _error_response(
+            NotFound(f"Invalid URL ({http.method} {http.url.path}): {error.detail}", status=error.status_code)
+        )
+
+    async def unknown(_: Request, __: Exception) -> Response:
+        return _error_response(InternalError("The gateway failed on this request. It has been logged."))
+
+    app.add_exception_handler(GatewayError, known)
+    app.add_exception_handler(HTTPException, routing)
+    app.add_exception_handler(Exception, unknown)
+
+
+def _error_response(error: GatewayError) -> Response:
+    return Response(
+        orjson.dumps(error.body()), status_code=error.status, headers=error.headers, media_type="application/json"
+    )
+
+
+async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
+    """Real adapters for every port; all of them are closed with the stack."""
+    engine = await anyio.to_thread.run_sync(connect, settings.ledger.url)
+    stack.callback(engine.dispose)
+    watch = await _watch(engine, stack)
+    session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
+    spool = SpoolWriter(settings.ledger.spool_dir)
+    stack.callback(spool.close)
+    endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
+    student = settings.student
+    return Gateway(
+        tasks={name: _plan(settings, name) for name in settings.tasks},
+        teachers=frozenset(settings.teachers),
+        student=VllmStudent(session, url=student.url, price=token_price(student.price), timeout_s=student.timeout_s),
+        teacher=HttpTeacher(session, endpoints=endpoints, prices=watch),
+        spool=spool,
+        releases=watch,
+        reference_key=reference_key(engine),
+        api_key=settings.server.api_key.get_secret_value() if settings.server.api_key else None,
+        max_body_bytes=settings.server.max_body_bytes,
+    )
+
+
+async def _watch(engine: sa.Engine, stack: AsyncExitStack) -> LedgerWatch:
+    """The ledger read once before the first request, then for ever in the background."""
+    watch = LedgerWatch(engine)
+    await anyio.to_thread.run_sync(watch.refresh)
+    group = await stack.enter_async_context(anyio.create_task_group())
+    group.start_soon(watch.run)
+    stack.callback(group.cancel_scope.cancel)
+    return watch
+
+
+def _plan(settings: Settings, name: str) -> TaskPlan:
+    task = settings.tasks[name]
+    return TaskPlan(name, task.teacher, task.rho, task.max_tokens, task.system_prompt)
+
+
+def _endpoint(settings: Settings, name: str) -> Endpoint:
+    """Direct teachers are asked by their own model name and key; others by their name at the teacher server."""
+    teacher = settings.teachers[name]
+    facts: dict[str, Any] = {"url": settings.teacher_url(name), "timeout_s": teacher.timeout_s * (1 + teacher.retries)}
+    if teacher.direct:
+        return Endpoint(upstream_model=teacher.model, api_key=teacher.api_key(), **facts)
+    return Endpoint(upstream_model=name, api_key=None, **facts)
+
+
+def token_price(price: TokenPrice) -> Price:
+    """US dollars per token, as the ledger counts."""
+    return Price(price.input_usd_per_mtok / 1e6, price.output_usd_per_mtok / 1e6)

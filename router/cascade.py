@@ -1,0 +1,82 @@
+"""The idea: the student answers where it can be shown to agree with its teacher; the teacher answers everywhere else.
+
+No I/O of its own and no knowledge of HTTP: it is handed a student, and returns a verdict that carries everything
+rendering, recording and counting need. Every way out but the last one leads to the teacher.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ledger.records import Draft
+from router.errors import StudentUnavailable
+from router.ports import ServedRelease, Student, TaskPlan
+from router.wire import ChatRequest
+
+Reason = Literal[
+    "accepted",  # the one reason for which the student answers
+    "no_task",  # a teacher's model name without a task
+    "unsupported",  # images, tools, n > 1, fields the student does not know
+    "sampling",  # the student decodes greedily
+    "no_release",  # nothing certified yet
+    "certificate_expired",
+    "student_unavailable",  # down, slow, adapter not loaded, prompt too long
+    "truncated",  # the draft did not end by itself
+    "no_evidence",  # log-probabilities missing or degenerate
+    "unsure",  # score below the certified threshold
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who answers and why, with the draft that was weighed where there was one."""
+
+    reason: Reason
+    release: ServedRelease | None = None
+    draft: Draft | None = None
+    score: float | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True: the draft is the answer. False: ask the teacher."""
+        return self.reason == "accepted"
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the student could have been asked: references are drawn among these, whatever their difficulty."""
+        return self.reason not in ("no_task", "unsupported", "sampling")
+
+
+async def decide(
+    request: ChatRequest, task: TaskPlan | None, *, release: ServedRelease | None, student: Student, now: float
+) -> Verdict:
+    """Weigh one request. Never raises: whatever goes wrong with the student is a reason to ask the teacher."""
+    if task is None:
+        return Verdict("no_task")
+    beyond = request.beyond_student()
+    if beyond == "sampling":
+        return Verdict("sampling")
+    if beyond is not None:
+        return Verdict("unsupported")
+    if release is None:
+        return Verdict("no_release")
+    if now >= release.expires_at:
+        return Verdict("certificate_expired", release)
+    return await _weigh(request, task, release=release, student=student)
+
+
+async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:
+    try:
+        draft = await student.draft(request, model=release.name, max_tokens=draft_budget(request, task.max_tokens))
+    except StudentUnavailable:
+        return Verdict("student_unavailable", release)
+    if draft.finish_reason != "stop":
+        return Verdict("truncated", release, draft)
+    if not draft.evidence:
+        return Verdict("no_evidence", release, draft)
+    score = release.calibrator.score(draft.evidence)
+    return Verdict("accepted" if score >= release.threshold else "unsure", release, draft, score)
+
+
+def draft_budget(request: ChatRequest, task_max_tokens: int) -> int:
+    """Tokens the student may write: the client's limit where it is tighter than the task's."""
+    return min(request.max_tokens or task_max_tokens, task_max_tokens)

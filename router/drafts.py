@@ -1,0 +1,63 @@
+"""Drafts for evaluation and certification: through the same student, evidence and limits as live traffic.
+
+Log-probabilities differ between engines, batch sizes and request forms, so nothing else may draft for a certificate.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from router.cascade import draft_budget
+from router.errors import BadRequest, StudentUnavailable
+from router.ports import Student, TaskPlan
+from router.wire import ChatRequest, parse_chat
+
+CONCURRENCY = 16  # drafted under load, as they are served
+
+
+@dataclass(frozen=True)
+class DraftOrder:
+    """What to draft under which served model name."""
+
+    release: str
+    task: TaskPlan
+    requests: tuple[ChatRequest, ...]
+
+
+class _Body(msgspec.Struct):
+    release: str
+    task: str
+    requests: list[dict[str, Any]]
+
+
+def parse_drafts(body: bytes, tasks: Mapping[str, TaskPlan]) -> DraftOrder:
+    """Read {release, task, requests: [{messages, ...}]}. Raises BadRequest."""
+    try:
+        fields = msgspec.json.decode(body, type=_Body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"Invalid draft order: {error}") from error
+    if fields.task not in tasks:
+        raise BadRequest(f"No task named {fields.task!r}", param="task")
+    requests = tuple(parse_chat(orjson.dumps({**request, "model": fields.task})) for request in fields.requests)
+    return DraftOrder(fields.release, tasks[fields.task], requests)
+
+
+async def draft_many(order: DraftOrder, student: Student) -> list[dict[str, Any]]:
+    """One entry a request, in order: a draft, or {"error": words} where the student gave none."""
+    gate = asyncio.Semaphore(CONCURRENCY)
+
+    async def one(request: ChatRequest) -> dict[str, Any]:
+        async with gate:
+            try:
+                budget = draft_budget(request, order.task.max_tokens)
+                draft = await student.draft(request, model=order.release, max_tokens=budget)
+            except StudentUnavailable as error:
+                return {"error": str(error)}
+            facts: dict[str, Any] = msgspec.to_builtins(draft)
+            return facts
+
+    return list(await asyncio.gather(*map(one, order.requests)))

@@ -1,0 +1,118 @@
+"""The errors a client can see, each with its HTTP status and OpenAI's type and code.
+
+    GatewayError
+    |-- BadRequest            400 invalid_request_error
+    |   `-- BodyTooLarge      413
+    |-- NotAuthenticated      401 invalid_api_key
+    |-- UnknownModel          404 model_not_found
+    |-- NotFound              404
+    |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
+    |-- TeacherUnavailable    502 / 503 / 504
+    |-- SpoolFull             503: an answer that cannot be recorded is not given
+    `-- InternalError         500
+
+`StudentUnavailable` is not among them: the client never sees it, the teacher answers instead.
+"""
+
+from typing import Any
+
+
+class GatewayError(Exception):
+    """Base: what the client is told. `message` never holds a prompt or a secret."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's error body."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class BadRequest(GatewayError):
+    """The request is malformed: nothing was asked of anybody."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class BodyTooLarge(BadRequest):
+    """The body is larger than `server.max_body_bytes`."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class NotAuthenticated(GatewayError):
+    """No key, or a wrong one."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class UnknownModel(GatewayError):
+    """Neither a task nor a teacher."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class NotFound(GatewayError):
+    """No such URL, or not with this method."""
+
+    status = 404
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, status: int = 404) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UpstreamRefused(GatewayError):
+    """The teacher refused the request itself (4xx): its status and words are passed on."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, status: int, code: str | None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.code = code
+        if status == 429:
+            self.type = "rate_limit_error"
+
+
+class TeacherUnavailable(GatewayError):
+    """The teacher cannot be reached, is too slow (504), or answered nonsense (502)."""
+
+    status = 502
+    code = "teacher_unavailable"
+
+    def __init__(self, message: str, *, status: int = 502) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SpoolFull(GatewayError):
+    """Answers cannot be recorded: refused before the teacher is paid."""
+
+    status = 503
+    code = "spool_unavailable"
+
+
+class InternalError(GatewayError):
+    """A defect of ours: logged with its trace, told without detail."""
+
+    status = 500
+    code = "internal_error"
+
+
+class StudentUnavailable(Exception):
+    """The student cannot draft this request now: down, slow, adapter not loaded, prompt too long. Ask the teacher."""

@@ -1,0 +1,196 @@
+"""The gateway's parts held together: admit a request, record what became of it, label references in the background.
+
+Everything here is the same for both routes and for both ways of replying; HTTP is `api`'s matter.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from calibration.references import draw
+from ledger.spool import SpoolUnavailable
+
+from ledger.records import Exchange, Label, Record, TeacherReply
+from router.cascade import Verdict
+from router.errors import GatewayError, SpoolFull, UnknownModel
+from router.metrics import Metrics
+from router.ports import Releases, Spool, Student, TaskPlan, Teacher
+from router.wire import ChatRequest, Head
+
+REFERENCE_DOMAIN = "reference"
+CLIENT_LEFT = 499
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An admitted request. `reference_draw` in [0, 1) is fixed before anything that depends on difficulty."""
+
+    id: str
+    at: float
+    started: float
+    request: ChatRequest
+    task: TaskPlan | None
+    teacher: str
+    reference_draw: float
+
+    def is_reference(self, verdict: Verdict) -> bool:
+        """Whether the teacher answers this request whatever its route."""
+        return self.task is not None and verdict.eligible and self.reference_draw < self.task.rho
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since arrival."""
+        return time.perf_counter() - self.started
+
+    def head(self) -> Head:
+        """What identifies the reply to the client."""
+        return Head(f"chatcmpl-{self.id}", int(self.at), self.request.model)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a reply ended: its status, what the client got, and the teacher's part in it."""
+
+    status: int
+    answer: str | None = None
+    teacher_reply: TeacherReply | None = None
+    first_byte_s: float | None = None
+
+
+def failed(ticket: Ticket, *, status: int, why: str) -> Outcome:
+    """The outcome of a request that the teacher did not answer to the end."""
+    return Outcome(status, teacher_reply=TeacherReply(teacher=ticket.teacher, text=None, error=why))
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Plain values and ports; built once by `router.app`."""
+
+    tasks: Mapping[str, TaskPlan]
+    teachers: frozenset[str]
+    student: Student
+    teacher: Teacher
+    spool: Spool
+    releases: Releases
+    reference_key: bytes
+    api_key: str | None
+    max_body_bytes: int
+    metrics: Metrics = field(default_factory=Metrics)
+    _labelling: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def admit(self, request: ChatRequest, *, task_header: str | None) -> Ticket:
+        """Resolve task and teacher and draw the reference. Raises UnknownModel, or SpoolFull before money is spent."""
+        if not self.spool.available:
+            raise SpoolFull("Exchanges cannot be recorded at the moment, so none is answered. Try again later.")
+        task = self._resolve(request, task_header)
+        exchange_id = new_exchange_id()
+        return Ticket(
+            id=exchange_id,
+            at=time.time(),
+            started=time.perf_counter(),
+            request=request,
+            task=task,
+            teacher=task.teacher if task else request.model,
+            reference_draw=draw(self.reference_key, exchange_id, domain=REFERENCE_DOMAIN),
+        )
+
+    def _resolve(self, request: ChatRequest, task_header: str | None) -> TaskPlan | None:
+        name = task_header or request.model
+        if name in self.tasks:
+            return self.tasks[name]
+        if task_header is not None or request.model not in self.teachers:
+            raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+        return next((task for task in self.tasks.values() if _adopts(task, request)), None)
+
+    def record(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:
+        """Append the exchange to the spool, then count it. Raises SpoolFull."""
+        exchange = _exchange(ticket, verdict, outcome)
+        self._append(exchange)
+        self.metrics.count(exchange)
+
+    def record_failure(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:
+        """Record an exchange that went wrong; what the client is told does not depend on the spool then."""
+        try:
+            self.record(ticket, verdict, outcome)
+        except SpoolFull:
+            log.error("exchange %s failed and could not be recorded", ticket.id)
+
+    def _append(self, record: Record) -> None:
+        try:
+            self.spool.append(record)
+        except SpoolUnavailable as error:
+            self.metrics.spool_errors.inc()
+            log.error("%s", error)
+            raise SpoolFull(
+                "The exchange could not be recorded, so its answer is withheld. Try again later."
+            ) from error
+
+    def label_in_background(self, ticket: Ticket) -> None:
+        """Ask the teacher about a request the student has answered; the client does not wait for it."""
+        task = asyncio.create_task(self._label(ticket), name=f"label {ticket.id}")
+        self._labelling.add(task)
+        task.add_done_callback(self._labelling.discard)
+
+    async def _label(self, ticket: Ticket) -> None:
+        """A label that cannot be had is recorded as lost: it counts as a disagreement."""
+        try:
+            reply = (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
+        except GatewayError as error:
+            reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
+        try:
+            self._append(Label(exchange_id=ticket.id, at=time.time(), reply=reply))
+        except SpoolFull:
+            log.error("the label of reference %s is lost", ticket.id)
+        if ticket.task:
+            self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Let the labels under way finish; what remains after the time-out counts as lost."""
+        if self._labelling:
+            await asyncio.wait(self._labelling, timeout=timeout_s)
+
+
+def new_exchange_id() -> str:
+    """Ordered by time to the millisecond (kind to an index), then random; unguessable before the draw."""
+    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"
+
+
+def _adopts(task: TaskPlan, request: ChatRequest) -> bool:
+    """A client that changed nothing but its base URL is recognised by teacher and system message."""
+    return (
+        task.system_prompt is not None and task.teacher == request.model and task.system_prompt == request.system_prompt
+    )
+
+
+def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome) -> Exchange:
+    request, release = ticket.request, verdict.release
+    answered_by = "student" if verdict.accepted else "teacher"
+    return Exchange(
+        id=ticket.id,
+        at=ticket.at,
+        task=ticket.task.name if ticket.task else None,
+        origin="client",
+        model=request.model,
+        messages=request.messages,
+        params=request.params,
+        prompt_fingerprint=request.fingerprint(),
+        route=answered_by if outcome.status == 200 else "none",
+        reason=verdict.reason,
+        status=outcome.status,
+        eligible=verdict.eligible,
+        reference=ticket.is_reference(verdict),
+        rho=ticket.task.rho if ticket.task else None,
+        release=release.name if release else None,
+        draft=verdict.draft,
+        score=verdict.score,
+        threshold=release.threshold if release else None,
+        teacher_reply=outcome.teacher_reply,
+        answer=outcome.answer,
+        stream=request.stream,
+        latency_s=ticket.elapsed_s,
+        first_byte_s=outcome.first_byte_s,
+    )

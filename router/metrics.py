@@ -1,0 +1,79 @@
+"""Names, units and labels of everything counted, in one place. Labels are bounded: tasks come from the settings."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ledger.records import Exchange
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
+
+
+class Metrics:
+    """The gateway's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "tutelage_requests",
+            "Client requests by who answered and why.",
+            ["task", "route", "reason", "status"],
+            registry=self.registry,
+        )
+        self._latency = Histogram(
+            "tutelage_request_seconds",
+            "From the request's arrival to the end of its reply.",
+            ["task", "route"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self._score = Histogram(
+            "tutelage_score",
+            "Calibrated probability that the draft agrees with the teacher.",
+            ["task"],
+            buckets=SCORE_BUCKETS,
+            registry=self.registry,
+        )
+        self._cost = Counter(
+            "tutelage_cost_usd",
+            "US dollars by component: draft (every draft, rejected ones too), teacher (client answers), reference.",
+            ["task", "component"],
+            registry=self.registry,
+        )
+        self._references = Counter(
+            "tutelage_references",
+            "References whose label arrived in the background, or was lost.",
+            ["task", "outcome"],
+            registry=self.registry,
+        )
+        self._release = Gauge(
+            "tutelage_release_in_force",
+            "1 for the release that serves a task.",
+            ["task", "release"],
+            registry=self.registry,
+        )
+        self.spool_errors = Counter(
+            "tutelage_spool_errors", "Records that could not be appended.", registry=self.registry
+        )
+
+    def count(self, exchange: Exchange) -> None:
+        """Count a finished exchange."""
+        task = exchange.task or "none"
+        self._requests.labels(task, exchange.route, exchange.reason, str(exchange.status)).inc()
+        self._latency.labels(task, exchange.route).observe(exchange.latency_s)
+        if exchange.score is not None:
+            self._score.labels(task).observe(exchange.score)
+        if exchange.draft is not None:
+            self._cost.labels(task, "draft").inc(exchange.draft.cost_usd)
+        if exchange.teacher_reply is not None:
+            self._cost.labels(task, "teacher").inc(exchange.teacher_reply.cost_usd)
+
+    def count_reference(self, task: str, *, cost_usd: float, lost: bool) -> None:
+        """Count a label of the reference stream."""
+        self._references.labels(task, "lost" if lost else "labelled").inc()
+        self._cost.labels(task, "reference").inc(cost_usd)
+
+    def show_releases(self, names: dict[str, str]) -> None:
+        """Set the releases in force, {task: release}."""
+        self._release.clear()
+        for task, name in names.items():
+            self._release.labels(task, name).set(1)

@@ -1,0 +1,91 @@
+"""What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from calibration.calibrator import Calibrator
+
+from ledger.records import Draft, Record, TeacherReply
+from router.wire import ChatRequest
+
+
+@dataclass(frozen=True)
+class ServedRelease:
+    """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
+
+    `name` is the model name under which vLLM serves the adapter. `expires_at`: seconds since the epoch.
+    """
+
+    name: str
+    calibrator: Calibrator
+    threshold: float
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """A task as the gateway sees it: plain values, no settings."""
+
+    name: str
+    teacher: str
+    rho: float
+    max_tokens: int
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class TeacherCompletion:
+    """A teacher's whole answer: OpenAI's body, passed on as it came, and the facts we keep of it."""
+
+    body: dict[str, Any]
+    reply: TeacherReply
+
+
+class Student(Protocol):
+    """Drafts greedily, with evidence."""
+
+    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
+        """Draft under a served model name (a release, or the base). Raises StudentUnavailable."""
+        ...
+
+
+class Teacher(Protocol):
+    """Any OpenAI-compatible URL."""
+
+    async def complete(self, request: ChatRequest, *, teacher: str) -> TeacherCompletion:
+        """Ask without streaming. Raises UpstreamRefused or TeacherUnavailable."""
+        ...
+
+    def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+        """Ask with streaming: decoded chunks, usage included. Raises as `complete`, also between chunks."""
+        ...
+
+    def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
+        """The facts of a completion body: text, tokens, cost."""
+        ...
+
+    def priced(self, teacher: str) -> bool:
+        """Whether the price of this teacher is known: without it nothing is asked of it."""
+        ...
+
+
+class Spool(Protocol):
+    """Where records go before the reply's last byte."""
+
+    @property
+    def available(self) -> bool:
+        """False while appending fails."""
+        ...
+
+    def append(self, record: Record) -> None:
+        """Keep the record. Raises ledger.spool.SpoolUnavailable."""
+        ...
+
+
+class Releases(Protocol):
+    """The champions in force."""
+
+    def champion(self, task: str) -> ServedRelease | None:
+        """The release that serves a task now, or None: the teacher answers."""
+        ...

@@ -1,0 +1,35 @@
+"""A teacher's stream on its way to the client: rewritten to one id and one model, and added up for the record."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from router import wire
+
+
+class StreamTally:
+    """Takes the upstream's chunks, gives the client's, and knows afterwards what the whole answer was."""
+
+    def __init__(self, head: wire.Head, *, include_usage: bool) -> None:
+        self._head = head
+        self._include_usage = include_usage
+        self._text: list[str] = []
+        self._finish_reason: str | None = None
+        self._usage: dict[str, Any] | None = None
+
+    def take(self, chunk: dict[str, Any]) -> Iterator[bytes]:
+        """The events for one chunk; none for a usage record the client did not ask for."""
+        for choice in chunk.get("choices") or ():
+            self._text.append((choice.get("delta") or {}).get("content") or "")
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        if chunk.get("usage"):
+            self._usage = chunk["usage"]
+            if not self._include_usage and not chunk.get("choices"):
+                return
+        if not self._include_usage:
+            chunk.pop("usage", None)
+        yield wire.event({**chunk, "id": self._head.id, "model": self._head.model})
+
+    def body(self) -> dict[str, Any]:
+        """The answer as an unstreamed body would hold it."""
+        message = {"role": "assistant", "content": "".join(self._text)}
+        return {"choices": [{"message": message, "finish_reason": self._finish_reason}], "usage": self._usage}

@@ -1,0 +1,81 @@
+"""What is in force, read from the ledger twice a second: the champion of each task, the price of each teacher.
+
+A reader gets whole, frozen objects: a switch is one assignment, so no request sees adapter and threshold of two
+releases. A ledger that does not answer leaves the last known state in force; certificates expire by themselves.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from calibration.calibrator import Calibrator
+from ledger.prices import Price
+
+from ledger import prices, releases
+from router.ports import ServedRelease
+
+POLL_S = 0.5
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InForce:
+    """One consistent reading of the ledger."""
+
+    champions: dict[str, ServedRelease] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
+
+
+class LedgerWatch:
+    """`router.ports.Releases` and `router.teacher.Prices`, refreshed by `run`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._state = InForce()
+
+    def champion(self, task: str) -> ServedRelease | None:
+        """The release that serves a task now."""
+        return self._state.champions.get(task)
+
+    def champions(self) -> dict[str, ServedRelease]:
+        """Every task's champion."""
+        return self._state.champions
+
+    def price(self, teacher: str) -> Price | None:
+        """The price of a teacher in force."""
+        return self._state.prices.get(teacher)
+
+    def refresh(self) -> None:
+        """Read the ledger once (blocking)."""
+        champions = {task: served for task, row in releases.champions(self._engine).items() if (served := _served(row))}
+        before = {task: release.name for task, release in self._state.champions.items()}
+        self._state = InForce(champions, prices.current_prices(self._engine))
+        after = {task: release.name for task, release in champions.items()}
+        if after != before:
+            log.info("releases in force: %s", after or "none")
+
+    async def run(self) -> None:
+        """Refresh for ever; the ledger's failures are logged and outlived."""
+        while True:
+            try:
+                await asyncio.to_thread(self.refresh)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("ledger not readable, keeping the releases in force: %s", type(error).__name__)
+            await asyncio.sleep(POLL_S)
+
+
+def _served(row: releases.Release) -> ServedRelease | None:
+    """A release as the cascade applies it; None where it holds no usable certificate: the teacher answers."""
+    try:
+        if row.calibrator is None or row.certificate is None:
+            raise ValueError("no calibrator or no certificate")
+        return ServedRelease(
+            name=row.name,
+            calibrator=Calibrator.from_dict(row.calibrator),
+            threshold=float(row.certificate["threshold"]),
+            expires_at=float(row.certificate["expires_at"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("release %s is not usable, its task goes to the teacher: %s", row.name, error)
+        return None

@@ -1,0 +1,241 @@
+"""Settings: one YAML file, overridden by the environment (`TUTELAGE_SERVER__PORT=9000`), validated once at start.
+
+Read only in composition roots; the rest of the code receives plain values. Unknown keys are errors: a setting that
+is accepted and ignored is a defect.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from yaml import YAMLError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file and keys."""
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Price = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class Server(Section):
+    """Where the gateway listens. Any address but loopback needs an API key."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    api_key: SecretStr | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+
+    @model_validator(mode="after")
+    def _needs_a_key_in_public(self) -> Self:
+        if self.host not in LOOPBACK and not (self.api_key and self.api_key.get_secret_value()):
+            raise ValueError(
+                f"host {self.host} is reachable from outside: set server.api_key (TUTELAGE_SERVER__API_KEY)"
+            )
+        return self
+
+
+class LedgerSettings(Section):
+    """Where records live: every gateway process's spool folder and the database the ingester fills."""
+
+    url: str = "sqlite:///tutelage-data/ledger.db"
+    spool_dir: Path = Path("tutelage-data/spool")
+
+
+class TokenPrice(Section):
+    """US dollars per million tokens."""
+
+    input_usd_per_mtok: Price
+    output_usd_per_mtok: Price
+
+
+class TeacherSettings(Section):
+    """A teacher: a LiteLLM model string behind the teacher server or, with `direct`, an OpenAI-compatible URL.
+
+    `may_train` says that the provider's terms allow training a model on its outputs; `terms` says where that is
+    written. Denied by default.
+    """
+
+    model: str
+    api_key_env: str | None = None
+    base_url: str | None = None
+    direct: bool = False
+    timeout_s: Seconds = 60.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    price: TokenPrice | None = None
+    may_train: bool = False
+    terms: str = ""
+
+    @model_validator(mode="after")
+    def _direct_is_complete(self) -> Self:
+        if self.direct and not (self.base_url and self.price):
+            raise ValueError("direct: true needs base_url and price: nobody else knows them")
+        if self.may_train and not self.terms:
+            raise ValueError("may_train: true needs terms: say where the provider allows training on its outputs")
+        return self
+
+    def api_key(self) -> str | None:
+        """The key from the environment, or None where the teacher needs none."""
+        if self.api_key_env is None:
+            return None
+        key = os.environ.get(self.api_key_env)
+        if not key:
+            raise ConfigError(f"the environment variable {self.api_key_env} (api_key_env) is not set")
+        return key
+
+
+class TeacherServer(Section):
+    """The process that runs LiteLLM; it listens on loopback."""
+
+    port: Port = 8081
+
+
+class StudentSettings(Section):
+    """vLLM, its base model, and what a student token costs (machine time shared out over tokens)."""
+
+    base_model: str
+    port: Port = 8082
+    timeout_s: Seconds = 20.0
+    price: TokenPrice
+    adapters_dir: Path = Path("tutelage-data/adapters")
+    max_context_tokens: Annotated[int, Field(ge=64)] = 2048
+
+    @property
+    def url(self) -> str:
+        """vLLM's address: its load endpoint is private, so it listens on loopback."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Task(Section):
+    """One narrow job: its teacher, its measure of agreement and its contract.
+
+    alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
+    passes the test; rho: share of requests that always also get a teacher's answer.
+    A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
+    when its model is the task's teacher and its system message equals `system_prompt`.
+    """
+
+    teacher: Name
+    alpha: Share = 0.05
+    delta: Share = 0.05
+    rho: Share = 0.05
+    agreement: Literal["exact"] = "exact"
+    max_tokens: Annotated[int, Field(ge=1)] = 64
+    system_prompt: str | None = None
+
+
+class DistillSettings(Section):
+    """How a student is trained, and how many references are kept back to certify it.
+
+    window_share: the newest share of the recorded traffic becomes the certification window; fit_share: share of the
+    older rows, never trained on, that the calibrator is fitted on.
+    """
+
+    min_rows: Annotated[int, Field(ge=50)] = 300
+    window_share: Share = 0.4
+    fit_share: Share = 0.2
+    validation_share: Share = 0.08
+    epochs: Annotated[int, Field(ge=1, le=5)] = 2
+    rank: Annotated[int, Field(ge=1, le=256)] = 16
+    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    seed: int = 0
+
+
+class Settings(BaseSettings):
+    """The whole file. Read it with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TUTELAGE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    server: Server = Server()
+    ledger: LedgerSettings = LedgerSettings()
+    teacher_server: TeacherServer = TeacherServer()
+    teachers: dict[Name, TeacherSettings] = Field(min_length=1)
+    student: StudentSettings
+    tasks: dict[Name, Task] = Field(default_factory=dict)
+    distill: DistillSettings = DistillSettings()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Self:
+        for name, task in self.tasks.items():
+            if task.teacher not in self.teachers:
+                raise ValueError(f"tasks.{name}.teacher: no teacher named {task.teacher!r} under teachers")
+            if name in self.teachers:
+                raise ValueError(f"tasks.{name}: a teacher has the same name; clients could not tell them apart")
+        return self
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0917  the signature is pydantic-settings'
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over the values read from the file (`load` passes them as init values)."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def teacher_url(self, name: str) -> str:
+        """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""
+        teacher = self.teachers[name]
+        if teacher.direct and teacher.base_url:
+            return teacher.base_url.rstrip("/")
+        return f"http://127.0.0.1:{self.teacher_server.port}/v1"
+
+
+def load(path: Path) -> Settings:
+    """Read and validate the configuration; relative paths in it are relative to the file's folder.
+
+    Raises ConfigError, naming the file and every wrong key.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; `tutelage init` writes one to start from")
+    try:
+        values = YamlConfigSettingsSource(Settings, yaml_file=path)()
+        return _anchored(Settings(**values), path.resolve().parent)
+    except ValidationError as error:
+        raise ConfigError(f"{path}:\n{_explain(error)}") from error
+    except (YAMLError, UnicodeDecodeError, OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: not a readable YAML mapping: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """One line a key, without the values: they may be secrets."""
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        lines.append(f"  {key}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """The same settings with relative paths made absolute, whatever folder a process is started in."""
+    ledger, student = settings.ledger, settings.student
+    prefix = "sqlite:///"
+    if ledger.url.startswith(prefix) and not ledger.url.startswith(prefix + "/"):
+        ledger = ledger.model_copy(update={"url": f"{prefix}{folder / ledger.url.removeprefix(prefix)}"})
+    ledger = ledger.model_copy(update={"spool_dir": folder / ledger.spool_dir})
+    student = student.model_copy(update={"adapters_dir": folder / student.adapters_dir})
+    return settings.model_copy(update={"ledger": ledger, "student": student})

@@ -1,0 +1,181 @@
+"""`python -m router.teacher_server CONFIG`: any LiteLLM model as an OpenAI-compatible URL, and its price in the ledger.
+
+A process of its own and the only importer of litellm: on the gateway's event loop it would cost the student's path
+five to eight times (docs/decisions). Listens on loopback; the gateway is its only client.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Before litellm is imported: otherwise its import asks the network for prices.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+import litellm
+import uvicorn
+from ledger.database import LedgerError, connect
+from ledger.prices import Price, write_price
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from router.app import token_price
+from router.settings import ConfigError, Settings, TeacherSettings, load
+
+litellm.suppress_debug_info = True
+litellm.telemetry = False
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """How LiteLLM is called for one teacher."""
+
+    model: str
+    api_key: str | None
+    base_url: str | None
+    timeout_s: float
+    retries: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `litellm.acompletion`; retries back off exponentially."""
+        return {
+            "model": self.model,
+            # Local servers need no key, but LiteLLM's OpenAI client refuses to start without one.
+            "api_key": self.api_key or "none",
+            "base_url": self.base_url,
+            "timeout": self.timeout_s,
+            "num_retries": self.retries,
+            "retry_strategy": "exponential_backoff_retry",
+        }
+
+
+def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
+    """The ASGI app over named upstreams."""
+
+    async def chat_completions(http: Request) -> Response:
+        body = await http.json()
+        upstream = upstreams.get(body.pop("model", ""))
+        if upstream is None:
+            return _error(404, "no such teacher", code="model_not_found")
+        try:
+            answer = await litellm.acompletion(**body, **upstream.arguments())
+        except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
+            return _provider_error(error)
+        if body.get("stream"):
+            return StreamingResponse(_events(answer), media_type="text/event-stream")
+        return JSONResponse(answer.model_dump())
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+            Route("/health", health),
+        ]
+    )
+
+
+async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
+    """Server-sent events; a stream that breaks ends in an error event, never in silence."""
+    try:
+        async for chunk in chunks:
+            yield f"data: {json.dumps(chunk.model_dump(exclude_none=True))}\n\n"
+    except Exception as error:  # noqa: BLE001  a process boundary, as above
+        log.warning("stream broke off: %s", type(error).__name__)
+        yield f"data: {json.dumps({'error': {'message': type(error).__name__, 'type': 'server_error'}})}\n\n"
+        return
+    yield "data: [DONE]\n\n"
+
+
+def _provider_error(error: Exception) -> Response:
+    """The provider's status and words; the log gets the kind alone, since messages may quote prompts."""
+    status = getattr(error, "status_code", None)
+    status = status if isinstance(status, int) and 400 <= status < 600 else 502
+    log.warning("teacher failed: %s (HTTP %d)", type(error).__name__, status)
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or {}
+    kept = {"retry-after": headers["retry-after"]} if "retry-after" in headers else None
+    return _error(status, str(getattr(error, "message", error)), code=getattr(error, "code", None), headers=kept)
+
+
+def _error(status: int, message: str, *, code: Any = None, headers: dict[str, str] | None = None) -> Response:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": None, "code": str(code) if code else None}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
+    """The teacher's price and its source: the settings, or LiteLLM's table.
+
+    Raises ConfigError where neither knows it: an unknown price is an error, never $0.
+    """
+    if teacher.price is not None:
+        return token_price(teacher.price), "settings"
+    try:
+        info = litellm.get_model_info(teacher.model)
+    except Exception as error:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
+        info = {"reason": type(error).__name__}
+    known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    if known is None or spoken is None:
+        raise ConfigError(
+            f"teachers.{name}: LiteLLM knows no price for {teacher.model!r}: "
+            "set teachers.{name}.price.input_usd_per_mtok and output_usd_per_mtok".replace("{name}", name)
+        )
+    return Price(float(known), float(spoken)), f"litellm {litellm_version()}"
+
+
+def litellm_version() -> str:
+    """The installed version, part of a price's source."""
+    from importlib.metadata import version
+
+    return version("litellm")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the prices, then serve. Exit status 2 with a message where a key, a price or the ledger is missing."""
+    arguments = sys.argv[1:] if argv is None else argv
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        if len(arguments) != 1:
+            raise ConfigError("usage: python -m router.teacher_server CONFIG.yaml")
+        settings = load(Path(arguments[0]))
+        upstreams = _prepare(settings)
+    except (ConfigError, LedgerError) as error:
+        log.error("%s", error)
+        return 2
+    uvicorn.run(
+        create_app(upstreams),
+        host="127.0.0.1",
+        port=settings.teacher_server.port,
+        access_log=False,
+        log_level="warning",
+    )
+    return 0
+
+
+def _prepare(settings: Settings) -> dict[str, Upstream]:
+    """Upstreams with their keys, after every price is in the ledger."""
+    ours = {name: teacher for name, teacher in settings.teachers.items() if not teacher.direct}
+    upstreams = {
+        name: Upstream(teacher.model, teacher.api_key(), teacher.base_url, teacher.timeout_s, teacher.retries)
+        for name, teacher in ours.items()
+    }
+    priced = {name: price_of(name, teacher) for name, teacher in ours.items()}
+    engine = connect(settings.ledger.url)
+    for name, (price, source) in priced.items():
+        write_price(engine, name, price, source=source, at=time.time())
+    engine.dispose()
+    return upstreams
+
+
+if __name__ == "__main__":
+    sys.exit(main())

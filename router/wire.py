@@ -1,0 +1,191 @@
+"""OpenAI's chat completion shapes: parse what clients send, render what they get. Knows nothing of routes.
+
+The body is decoded once. Fields of our concern are validated; everything else is carried along untouched, so a
+teacher gets what the client sent.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+
+from ledger.records import Usage
+from router.errors import BadRequest
+
+# What the student understands. Anything else that is set goes to the teacher: unknown means unsupported.
+UNDERSTOOD = frozenset(
+    {"model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "max_tokens"}
+    | {"max_completion_tokens", "stop", "seed", "user", "metadata", "store"}
+)
+SAMPLING = ("presence_penalty", "frequency_penalty", "logit_bias")
+DONE = b"data: [DONE]\n\n"
+
+
+class _Message(msgspec.Struct):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, Any]] | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct):
+    """The fields that decide what happens to a request."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=128)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    stop: str | list[str] | None = None
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A valid request: `raw` is the client's body as decoded, the rest is read from it."""
+
+    raw: dict[str, Any]
+    model: str
+    stream: bool
+    include_usage: bool
+    max_tokens: int | None
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The client's messages, untouched."""
+        messages: list[dict[str, Any]] = self.raw["messages"]
+        return messages
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Everything but model and messages."""
+        return {key: value for key, value in self.raw.items() if key not in ("model", "messages")}
+
+    @property
+    def system_prompt(self) -> str | None:
+        """The text of the first message where it is a system or developer message."""
+        first = self.messages[0]
+        content = first.get("content")
+        return content if first["role"] in ("system", "developer") and isinstance(content, str) else None
+
+    def fingerprint(self) -> str:
+        """Identifies the constant part of the prompt: system message, tools, response format."""
+        constant = [self.system_prompt, self.raw.get("tools"), self.raw.get("response_format")]
+        return hashlib.sha256(orjson.dumps(constant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def beyond_student(self) -> str | None:
+        """Why the student may not be asked at all ('sampling' or 'unsupported'), or None. Never by difficulty."""
+        if self.raw.get("temperature") or self.raw.get("top_p") not in (None, 1) or any(map(self.raw.get, SAMPLING)):
+            return "sampling"
+        if self.raw.get("n") not in (None, 1):
+            return "unsupported"
+        if any(value is not None and key not in UNDERSTOOD and key not in SAMPLING for key, value in self.raw.items()):
+            return "unsupported"
+        plain = all(m["role"] in ("system", "user", "assistant") and _plain_text(m) for m in self.messages)
+        return None if plain else "unsupported"
+
+
+def _plain_text(message: dict[str, Any]) -> bool:
+    return isinstance(message.get("content"), str) and not message.get("tool_calls")
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Decode and validate a chat completion request. Raises BadRequest in OpenAI's manner, naming the field."""
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"We could not parse the JSON body of your request: {error}") from error
+    if not isinstance(raw, dict):
+        raise BadRequest("The body must be a JSON object")
+    try:
+        fields = msgspec.convert(raw, _Body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        param = path.strip("`.").lstrip(".") or _missing_field(message)
+        raise BadRequest(f"Invalid value for '{param}': {message}" if param else message, param=param) from error
+    return ChatRequest(
+        raw=raw,
+        model=fields.model,
+        stream=bool(fields.stream),
+        include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
+        max_tokens=fields.max_completion_tokens or fields.max_tokens,
+    )
+
+
+def _missing_field(message: str) -> str | None:
+    return message.split("`")[1] if message.startswith("Object missing required field") else None
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every body and chunk of one reply repeats: one id, one time, one model name."""
+
+    id: str
+    created: int
+    model: str
+
+
+def completion(head: Head, *, text: str, finish_reason: str | None, usage: Usage) -> dict[str, Any]:
+    """A whole chat completion."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {
+        "id": head.id,
+        "object": "chat.completion",
+        "created": head.created,
+        "model": head.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}],
+        "usage": usage_body(usage),
+    }
+
+
+def completion_chunks(
+    head: Head, *, text: str, finish_reason: str | None, usage: Usage | None
+) -> Iterator[dict[str, Any]]:
+    """The same reply as a stream: role, text, finish reason, then usage where it was asked for."""
+    yield _chunk(head, {"role": "assistant", "content": ""}, None)
+    if text:
+        yield _chunk(head, {"content": text}, None)
+    yield _chunk(head, {}, finish_reason)
+    if usage is not None:
+        yield {**_chunk(head, {}, None), "choices": [], "usage": usage_body(usage)}
+
+
+def _chunk(head: Head, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return {
+        "id": head.id,
+        "object": "chat.completion.chunk",
+        "created": head.created,
+        "model": head.model,
+        "choices": [choice],
+    }
+
+
+def usage_body(usage: Usage) -> dict[str, int]:
+    """OpenAI's usage object."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+def event(payload: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+def models(names: list[str]) -> dict[str, Any]:
+    """The model list: tasks and teachers alike."""
+    return {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "created": 0, "owned_by": "tutelage"} for name in names],
+    }
