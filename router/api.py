@@ -47,11 +47,11 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
     gateway.record(ticket, verdict, Outcome(200, answer=draft.text, first_byte_s=ticket.elapsed_s))
     if ticket.is_reference(verdict):
         gateway.label_in_background(ticket)
-    facts = {"text": draft.text, "finish_reason": draft.finish_reason}
+    answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage)
     if not request.stream:
-        return _json(wire.completion(ticket.head(), usage=draft.usage, **facts), headers=_headers(ticket, verdict))
-    usage = draft.usage if request.include_usage else None
-    events = b"".join(map(wire.event, wire.completion_chunks(ticket.head(), usage=usage, **facts))) + wire.DONE
+        return _json(wire.completion(answer), headers=_headers(ticket, verdict))
+    chunks = wire.completion_chunks(answer, include_usage=request.include_usage)
+    events = b"".join(map(wire.event, chunks)) + wire.DONE
     return Response(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from calibration.references import draw
 from ledger.spool import SpoolUnavailable
 
-from ledger.records import Exchange, Label, Record, TeacherReply
+from ledger.records import Exchange, Label, Record, Route, TeacherReply
 from router.cascade import Verdict
 from router.errors import GatewayError, SpoolFull, UnknownModel
 from router.metrics import Metrics
@@ -168,7 +168,7 @@ def _adopts(task: TaskPlan, request: ChatRequest) -> bool:
 
 def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome) -> Exchange:
     request, release = ticket.request, verdict.release
-    answered_by = "student" if verdict.accepted else "teacher"
+    answered_by: Route = "student" if verdict.accepted else "teacher"
     return Exchange(
         id=ticket.id,
         at=ticket.at,

@@ -133,29 +133,37 @@ class Head:
     model: str
 
 
-def completion(head: Head, *, text: str, finish_reason: str | None, usage: Usage) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer in plain values."""
+
+    head: Head
+    text: str
+    finish_reason: str | None
+    usage: Usage
+
+
+def completion(reply: Reply) -> dict[str, Any]:
     """A whole chat completion."""
-    message = {"role": "assistant", "content": text, "refusal": None}
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
     return {
-        "id": head.id,
+        "id": reply.head.id,
         "object": "chat.completion",
-        "created": head.created,
-        "model": head.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}],
-        "usage": usage_body(usage),
+        "created": reply.head.created,
+        "model": reply.head.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}],
+        "usage": usage_body(reply.usage),
     }
 
 
-def completion_chunks(
-    head: Head, *, text: str, finish_reason: str | None, usage: Usage | None
-) -> Iterator[dict[str, Any]]:
+def completion_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
     """The same reply as a stream: role, text, finish reason, then usage where it was asked for."""
-    yield _chunk(head, {"role": "assistant", "content": ""}, None)
-    if text:
-        yield _chunk(head, {"content": text}, None)
-    yield _chunk(head, {}, finish_reason)
-    if usage is not None:
-        yield {**_chunk(head, {}, None), "choices": [], "usage": usage_body(usage)}
+    yield _chunk(reply.head, {"role": "assistant", "content": ""}, None)
+    if reply.text:
+        yield _chunk(reply.head, {"content": reply.text}, None)
+    yield _chunk(reply.head, {}, reply.finish_reason)
+    if include_usage:
+        yield {**_chunk(reply.head, {}, None), "choices": [], "usage": usage_body(reply.usage)}
 
 
 def _chunk(head: Head, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:

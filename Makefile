@@ -1,0 +1,60 @@
+# From a clone to a verified run on a Linux machine with Python >= 3.11. `make` alone lists the targets.
+# Environments and the demo's model are made once; an interrupted run is continued by the next one.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3
+DEMO_ARGS ?=
+export TUTELAGE_HOME ?= $(CURDIR)/.tutelage
+export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
+
+BIN := .venv/bin
+PACKAGES := router calibration distill ledger tutelage
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.stamp ## Make everything the others need (about five minutes and 6 GB, once)
+	@$(BIN)/tutelage setup
+
+.PHONY: demo
+demo: setup ## Watch the loop turn: teacher only -> student -> certified -> drift -> student again
+	@$(BIN)/tutelage demo $(DEMO_ARGS)
+
+.PHONY: test
+test: setup ## Run all tests, quick ones first; the last ones run real vLLM (minutes)
+	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m e2e
+
+.PHONY: unit
+unit: .venv/.stamp ## Run the tests that need no vLLM
+	$(BIN)/pytest -m "not e2e"
+
+.PHONY: check
+check: .venv/.stamp ## Lint, types, import contracts, file and function lengths
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/test_file_length.py tests/test_style.py
+
+.PHONY: bench
+bench: .venv/.stamp ## Measure what the gateway adds to a request
+	$(BIN)/python -m bench.gateway
+
+.PHONY: clean
+clean: ## Remove environments, caches and builds; recorded data and models in .tutelage stay
+	rm -rf .venv .venv-vllm build dist *.egg-info .*_cache .hypothesis
+	find $(PACKAGES) tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.stamp: requirements.lock pyproject.toml $(wildcard tutelage/locks/torch-*.txt)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: try make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m tutelage.environments .venv requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

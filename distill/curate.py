@@ -1,0 +1,121 @@
+"""Which rows may teach the student; a rejected row keeps its reason.
+
+Curation touches training rows only, never the rows that certify: leaving out what looks wrong there would flatter the
+certificate (CALIBRATION.md).
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.clusters import cluster, normalise
+from distill.rows import TrainingRow
+
+Reason = Literal["empty answer", "truncated", "refusal", "conflicting labels", "near-duplicate"]
+
+DUPLICATES_KEPT = 3  # rows per (cluster, answer): a few wordings teach, a flood of one outvotes the rest
+
+# A refusal is a first sentence that declines *to do something*. The verb is asked for so that a label or a quotation
+# ("unable_to_verify_identity", "I cannot log in") is not one.
+REFUSAL = re.compile(
+    r"""(?: i'm | i\ am | sorry | unfortunately | apologies | but | very | so | , | \. | \s )*
+        (?: i\ (?: can't | cannot | can\ not | won't | will\ not ) | (?: i'm | i\ am )\ (?: unable | not\ able )\ to )
+        \ (?: help | assist | comply | provide | answer | fulfill? | create | generate | engage | continue | respond
+            | support | share | discuss | do\ that )\b
+      | as\ an?\ (?: ai | artificial\ intelligence | (?: large\ )? language\ model )\b""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that does not teach, and why."""
+
+    exchange_id: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Curated:
+    """The rows that teach, in their old order, and those that do not, by step."""
+
+    kept: tuple[TrainingRow, ...]
+    rejected: tuple[Rejected, ...]
+
+    def summary(self) -> dict[str, int]:
+        """How many rows were rejected, by reason; reasons that did not occur are absent."""
+        return dict(Counter(rejected.reason for rejected in self.rejected))
+
+
+Verdicts = list[Reason | None]  # one per row; None keeps it
+
+
+def curate(rows: Sequence[TrainingRow]) -> Curated:
+    """Keep the rows that teach.
+
+    In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
+    where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer).
+    Texts and answers are compared after `clusters.normalise`.
+    """
+    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (_unusable, _conflicts, _duplicates)
+    kept, rejected = list(rows), list[Rejected]()
+    for step in steps:
+        verdicts = list(zip(kept, step(kept), strict=True))
+        rejected += [Rejected(row.exchange_id, reason) for row, reason in verdicts if reason is not None]
+        kept = [row for row, reason in verdicts if reason is None]
+    return Curated(tuple(kept), tuple(rejected))
+
+
+def _unusable(rows: Sequence[TrainingRow]) -> Verdicts:
+    return [_unusable_alone(row) for row in rows]
+
+
+def _unusable_alone(row: TrainingRow) -> Reason | None:
+    if not row.completion.strip():
+        return "empty answer"
+    if row.finish_reason != "stop":
+        return "truncated"
+    return "refusal" if REFUSAL.match(normalise(row.completion)) else None
+
+
+def _conflicts(rows: Sequence[TrainingRow]) -> Verdicts:
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        answers[_prompt_key(row)][normalise(row.completion)] += 1
+    winners = {prompt: _majority(counts) for prompt, counts in answers.items()}
+    return [None if winners[_prompt_key(row)] == normalise(row.completion) else "conflicting labels" for row in rows]
+
+
+def _prompt_key(row: TrainingRow) -> str:
+    """Equal for rows that ask the same: the same other messages and, normalised, the same variable text."""
+    speakers = [message["role"] for message in row.messages]
+    variable = len(speakers) - 1 - speakers[::-1].index("user") if "user" in speakers else None
+    constant = [message for index, message in enumerate(row.messages) if index != variable]
+    return json.dumps([constant, normalise(row.variable_text)], sort_keys=True)
+
+
+def _majority(answers: Counter[str]) -> str | None:
+    """The most frequent answer, None where several are equally frequent."""
+    (first, votes), *others = answers.most_common(2)
+    return first if all(votes > fewer for _, fewer in others) else None
+
+
+def _duplicates(rows: Sequence[TrainingRow]) -> Verdicts:
+    repeats = _beyond(1, (_prompt_key(row) for row in rows))
+    first = [row for row, repeat in zip(rows, repeats, strict=True) if not repeat]
+    groups = zip(cluster([row.variable_text for row in first]), (normalise(r.completion) for r in first), strict=True)
+    crowded = iter(_beyond(DUPLICATES_KEPT, groups))
+    return ["near-duplicate" if repeat or next(crowded) else None for repeat in repeats]
+
+
+def _beyond(limit: int, keys: Iterable[object]) -> list[bool]:
+    """For each key, whether it has already occurred `limit` times."""
+    seen: Counter[object] = Counter()
+    verdicts = []
+    for key in keys:
+        seen[key] += 1
+        verdicts.append(seen[key] > limit)
+    return verdicts

@@ -1,0 +1,38 @@
+"""One row of training data: what the student was asked and what it should have answered.
+
+Facts only. It does not know where a row came from or whether it is any good; `harvest` and `curate` do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended."""
+
+    exchange_id: str
+    messages: tuple[dict[str, Any], ...]
+    completion: str
+    finish_reason: str | None
+
+    @property
+    def variable_text(self) -> str:
+        """The last user message, the part of a task's prompt that changes; empty where there is none."""
+        spoken = [message for message in self.messages if message["role"] == "user"]
+        return message_text(spoken[-1]) if spoken else ""
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    r"""The text of a message; text parts are joined by "\n", as vLLM does for templates that want string content.
+
+    Raises ValueError for a part that is not text: the student reads text only.
+    """
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return content or ""
+    foreign = {part.get("type") for part in content} - {"text"}
+    if foreign:
+        raise ValueError(f"the student reads text only, not {sorted(map(str, foreign))}")
+    return "\n".join(part["text"] for part in content)

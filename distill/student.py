@@ -1,0 +1,59 @@
+"""The student in torch: loading it, batching rendered rows, log-probabilities of their completions.
+
+Shared by training and by the probe after loading, so that both mean the same by "the student's log-probability".
+"""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from distill.render import Rendered
+
+IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
+
+Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
+
+
+def load_base(base_model: str) -> PreTrainedModel:
+    """The base model in its own precision where this machine computes in it, else in float32. Never downloads."""
+    dtype = "auto" if _has_bfloat16() else torch.float32
+    return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, local_files_only=True)
+
+
+def _has_bfloat16() -> bool:
+    # A CPU without the instructions emulates them: training is then some 30 times slower than in float32.
+    if torch.cuda.is_available():
+        return True
+    instructions = torch.cpu.get_capabilities()
+    return any(instructions.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def collate(rows: Sequence[Rendered]) -> Batch:
+    """Right-padded tensors. Padding is known by length, never by id: the padding token may be the end of turn."""
+    longest = max(len(row.input_ids) for row in rows)
+    batch = {
+        "input_ids": torch.zeros(len(rows), longest, dtype=torch.long),
+        "attention_mask": torch.zeros(len(rows), longest, dtype=torch.long),
+        "labels": torch.full((len(rows), longest), IGNORE),
+    }
+    for index, row in enumerate(rows):
+        ids = torch.tensor(row.input_ids)  # (T,)
+        batch["input_ids"][index, : len(ids)] = ids
+        batch["attention_mask"][index, : len(ids)] = 1
+        batch["labels"][index, : len(ids)] = torch.where(torch.tensor(row.completion_mask), ids, IGNORE)
+    return batch
+
+
+def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Log-probabilities (nats, float32) of the labelled tokens, shape (N,), row after row.
+
+    The language-model head runs only where the next token is labelled: on short answers that is a tenth of the
+    positions, and the head is a fifth of a small model's work.
+    """
+    labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
+    keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)
+    logits = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
+    ).logits  # (N, vocabulary)
+    return -torch.nn.functional.cross_entropy(logits.float(), batch["labels"][:, 1:][labelled], reduction="none")

@@ -1,0 +1,274 @@
+"""A plain LoRA from rows: one folder that vLLM can load, and a report.
+
+Knows nothing of tasks, releases or the ledger. Never asks the network, never writes to standard output.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+from transformers import AutoTokenizer, PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers.utils import logging as transformers_logging
+from trl import SFTConfig, SFTTrainer
+from typing_extensions import override
+
+from distill.render import Rendered, render
+from distill.rows import TrainingRow
+from distill.student import Batch, collate, completion_logprobs, load_base
+
+
+class TrainError(Exception):
+    """Training cannot start, or has diverged; nothing was written."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. LoRA wants a learning rate of 2e-4 to 1e-3: the upper end for a model of some 100 million weights.
+
+    `max_tokens` bounds prompt and completion together; a longer row is left out and counted, since a truncated answer
+    teaches the student to stop early and a truncated prompt to answer what it has not read.
+    """
+
+    base_model: str
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 1e-3
+    epochs: int = 2
+    batch_size: int = 16
+    max_tokens: int = 512
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """After a step: its number of `steps`, its mean loss per completion token (nats), seconds left at this pace."""
+
+    step: int
+    steps: int
+    loss: float
+    eta_s: float
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What was trained.
+
+    `rows` trained for `epochs` (fewer than asked after an early stop) in `steps`; `seconds` covers training and
+    validation, not loading. Losses are nats per completion token; `validation_losses` has one per epoch, the smallest
+    of which is the saved adapter's. `rows_too_long` counts the rows, validation included, beyond `max_tokens`.
+    `dataset_digest` is a SHA-256 over the trained rows in their order.
+    """
+
+    rows: int
+    epochs: int
+    steps: int
+    seconds: float
+    train_loss: float
+    validation_losses: tuple[float, ...]
+    rows_per_second: float
+    dataset_digest: str
+    rows_too_long: int
+
+
+def train(
+    rows: Sequence[TrainingRow],
+    validation: Sequence[TrainingRow],
+    *,
+    config: TrainConfig,
+    out: Path,
+    progress: Callable[[TrainProgress], None],
+) -> TrainReport:
+    """Train on `rows`, keep the epoch that does best on `validation` (the last, if that is empty), write it to `out`.
+
+    Training stops after the first epoch that is no better than the best before. `out` appears whole or not at all.
+    Raises FileExistsError where `out` exists (adapters are immutable), TrainError where no row fits into
+    `max_tokens` or the loss is not finite. The same rows, seed, machine and number of threads give the same adapter.
+    """
+    if out.exists():
+        raise FileExistsError(f"{out} exists, and adapters are never overwritten")
+    tokenizer = AutoTokenizer.from_pretrained(config.base_model, local_files_only=True)
+    fitting, rendered = _fitting(tokenizer, rows, config.max_tokens)
+    _, held_out = _fitting(tokenizer, validation, config.max_tokens)
+    if not rendered:
+        raise TrainError(f"none of {len(rows)} rows fits into {config.max_tokens} tokens")
+    with _silence(), TemporaryDirectory() as scratch:
+        keeper = _KeepBest(held_out, config.batch_size, progress)
+        trainer = _trainer(tokenizer, rendered, keeper, config=config, scratch=scratch)
+        started = time.monotonic()
+        train_loss = float(trainer.train().training_loss)
+        seconds = time.monotonic() - started
+        if not math.isfinite(train_loss):
+            raise TrainError(f"the loss is {train_loss}: try a smaller learning rate than {config.learning_rate}")
+        _save(trainer.model, keeper.best, out=out)
+    epochs = round(trainer.state.epoch)
+    return TrainReport(
+        rows=len(fitting),
+        epochs=epochs,
+        steps=trainer.state.global_step,
+        seconds=seconds,
+        train_loss=train_loss,
+        validation_losses=tuple(keeper.losses),
+        rows_per_second=len(fitting) * epochs / seconds,
+        dataset_digest=_dataset_digest(fitting),
+        rows_too_long=len(rows) - len(rendered) + len(validation) - len(held_out),
+    )
+
+
+def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tuple[list[TrainingRow], list[Rendered]]:
+    pairs = [(row, render(tokenizer, row)) for row in rows]
+    short = [(row, rendered) for row, rendered in pairs if len(rendered.input_ids) <= max_tokens]
+    return [row for row, _ in short], [rendered for _, rendered in short]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def _trainer(
+    tokenizer: Any, rendered: Sequence[Rendered], keeper: "_KeepBest", *, config: TrainConfig, scratch: str
+) -> "_CompletionTrainer":
+    trainer = _CompletionTrainer(
+        model=load_base(config.base_model),
+        args=_arguments(config, scratch),
+        data_collator=_collate_examples,
+        train_dataset=Dataset.from_list([vars(row) for row in rendered]),
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        peft_config=LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            target_modules="all-linear",  # fewer modules learn far less (PERF.md)
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=config.base_model,
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(config: TrainConfig, scratch: str) -> SFTConfig:
+    return SFTConfig(
+        output_dir=scratch,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.05,  # of all steps
+        max_grad_norm=1.0,
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        train_sampling_strategy="group_by_length",
+        seed=config.seed,
+        # The rows are tokens already, and short enough.
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        # The weights stay as loaded; peft keeps the adapter's in float32.
+        bf16=False,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        save_strategy="no",
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _collate_examples(examples: Sequence[dict[str, Any]]) -> Batch:
+    return collate([Rendered(**example) for example in examples])
+
+
+class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
+    """TRL's trainer with the head on completion positions: without a GPU, TRL's own loss computes all of them."""
+
+    @override
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        assert not return_outputs, "nothing here asks for logits"
+        logprobs = completion_logprobs(model, inputs)
+        return -logprobs.sum() / (len(logprobs) if num_items_in_batch is None else num_items_in_batch)
+
+    @override
+    def _send_telemetry(self) -> None:
+        """Nothing: TRL reports each training to its makers, and this product does not call home."""
+
+
+class _KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
+    """Reports each step, validates each epoch, keeps the best epoch's adapter in memory, stops when none is better."""
+
+    def __init__(
+        self, validation: Sequence[Rendered], batch_size: int, progress: Callable[[TrainProgress], None]
+    ) -> None:
+        ordered = sorted(validation, key=lambda row: len(row.input_ids))
+        self._batches = [collate(ordered[i : i + batch_size]) for i in range(0, len(ordered), batch_size)]
+        self._progress = progress
+        self._started = time.monotonic()
+        self.losses: list[float] = []
+        self.best: dict[str, torch.Tensor] = {}
+
+    @override
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._started = time.monotonic()
+
+    @override
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs = kwargs["logs"]
+        if "loss" in logs:  # the last call brings totals only
+            pace_s = (time.monotonic() - self._started) / state.global_step
+            left_s = pace_s * (state.max_steps - state.global_step)
+            self._progress(TrainProgress(state.global_step, state.max_steps, float(logs["loss"]), left_s))
+
+    @override
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        model = kwargs["model"]
+        if self._batches:
+            self.losses.append(_validation_loss(model, self._batches))
+            if self.losses[-1] > min(self.losses):
+                control.should_training_stop = True
+                return
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}
+
+
+def _validation_loss(model: torch.nn.Module, batches: Sequence[Batch]) -> float:
+    """Mean loss per completion token over all batches, nats."""
+    device = next(model.parameters()).device
+    total, tokens = 0.0, 0
+    model.eval()
+    with torch.no_grad():
+        for batch in batches:
+            logprobs = completion_logprobs(model, {name: tensor.to(device) for name, tensor in batch.items()})
+            total, tokens = total - float(logprobs.sum()), tokens + len(logprobs)
+    model.train()
+    return total / tokens
+
+
+def _save(model: PeftModel, weights: dict[str, torch.Tensor], *, out: Path) -> None:
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what an interrupted run left
+    # The embeddings never train; asked to find out for itself, peft looks the base model up on the Hub.
+    model.save_pretrained(partial, state_dict=weights, save_embedding_layers=False)
+    (partial / "README.md").unlink(missing_ok=True)
+    partial.rename(out)
+
+
+def _dataset_digest(rows: Sequence[TrainingRow]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.exchange_id, row.messages, row.completion], sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""What a token costs. Versioned: a changed price is a new row, so that old costs stay explained."""
+
+import math
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger.records import Usage
+from ledger.schema import prices
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per token, finite and not negative."""
+
+    input_usd_per_token: float
+    output_usd_per_token: float
+
+    def __post_init__(self) -> None:
+        for value in (self.input_usd_per_token, self.output_usd_per_token):
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"a price must be finite and not negative, not {value}")
+
+    def cost(self, usage: Usage) -> float:
+        """US dollars for this usage."""
+        return usage.prompt_tokens * self.input_usd_per_token + usage.completion_tokens * self.output_usd_per_token
+
+
+def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at: float) -> None:
+    """Put a price in force; nothing is written when it has not changed."""
+    if current_prices(engine).get(model) == price:
+        return
+    row = {
+        "model": model,
+        "at": at,
+        "input_usd_per_token": price.input_usd_per_token,
+        "output_usd_per_token": price.output_usd_per_token,
+        "source": source,
+    }
+    with engine.begin() as connection:
+        connection.execute(prices.insert().values(row))
+
+
+def current_prices(engine: sa.Engine) -> dict[str, Price]:
+    """The newest price of each model."""
+    rows = sa.select(prices.c.model, prices.c.input_usd_per_token, prices.c.output_usd_per_token).order_by(prices.c.id)
+    with engine.connect() as connection:
+        return {row.model: Price(row[1], row[2]) for row in connection.execute(rows)}

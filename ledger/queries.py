@@ -1,0 +1,185 @@
+"""The questions asked of the ledger. Rows come back as frozen facts, in order of time."""
+
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from ledger.schema import exchanges, row_uses, settings, teacher_replies
+
+UseKind = Literal["train", "validate", "fit", "certify"]
+REFERENCE_KEY = "reference_key"
+
+
+class RowReused(Exception):
+    """A row would certify twice, or certify a release that learned from it; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A client's exchange with the teacher's answer to it; `teacher_text` is None where the label is lost."""
+
+    exchange_id: str
+    at: float
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    eligible: bool
+    reference: bool
+    route: str
+    release: str | None
+    draft_text: str | None
+    teacher: str | None
+    teacher_text: str | None
+    teacher_finish_reason: str | None
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows."""
+
+    exchange_id: str
+    use: UseKind
+    draft_text: str | None = None
+    score: float | None = None
+    disagreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Spend:
+    """US dollars and counts of a task's client traffic. `teacher_usd`: client answers; `reference_usd`: labels."""
+
+    requests: int
+    student_answers: int
+    teacher_usd: float
+    reference_usd: float
+    draft_usd: float
+
+    @property
+    def total_usd(self) -> float:
+        """Everything spent on serving."""
+        return self.teacher_usd + self.reference_usd + self.draft_usd
+
+
+def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> list[Row]:
+    """A task's client exchanges in [since, until), in order of arrival."""
+    replies = teacher_replies
+    query = (
+        sa.select(
+            exchanges.c.id,
+            *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "route", "release")),
+            exchanges.c.draft_text,
+            replies.c.teacher,
+            replies.c.text,
+            replies.c.finish_reason,
+        )
+        .join_from(exchanges, replies, exchanges.c.id == replies.c.exchange_id, isouter=True)
+        .where(_of_clients(task, since, until))
+        .order_by(exchanges.c.at, exchanges.c.id)
+    )
+    with engine.connect() as connection:
+        return [Row(*list(row)) for row in connection.execute(query)]
+
+
+def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
+    """Exchange id -> what it has been used for, over all releases of the task."""
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.release.like(f"{task}--v%"))
+    used: dict[str, set[str]] = {}
+    with engine.connect() as connection:
+        for exchange_id, use in connection.execute(query):
+            used.setdefault(exchange_id, set()).add(use)
+    return used
+
+
+def record_uses(engine: sa.Engine, *, release: str, uses: Sequence[Use]) -> None:
+    """Record uses, all or none. Raises RowReused where a certifying row has been used before in any way."""
+    if not uses:
+        return
+    certifying = [use.exchange_id for use in uses if use.use == "certify"]
+    rows = [{"release": release, **{name: getattr(use, name) for name in Use.__dataclass_fields__}} for use in uses]
+    try:
+        with engine.begin() as connection:
+            _refuse_reuse(connection, certifying)
+            connection.execute(row_uses.insert(), rows)
+    except sa.exc.IntegrityError as error:
+        raise RowReused(f"{release}: a row has a use already: {error.orig}") from error
+
+
+def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str]) -> None:
+    """None that trained certifies: the row must be unknown to every earlier release."""
+    for start in range(0, len(certifying), 500):
+        part = certifying[start : start + 500]
+        query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.exchange_id.in_(part)).limit(1)
+        if found := connection.execute(query).first():
+            raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
+
+
+def reference_key(engine: sa.Engine) -> bytes:
+    """The key of the reference draw: 32 random bytes, made once per ledger."""
+    query = sa.select(settings.c.value).where(settings.c.key == REFERENCE_KEY)
+    with engine.connect() as connection:
+        value = connection.execute(query).scalar()
+    if value is None:
+        try:
+            with engine.begin() as connection:
+                connection.execute(settings.insert().values(key=REFERENCE_KEY, value=secrets.token_hex(32)))
+        except sa.exc.IntegrityError:
+            pass  # another process was first; its key is the one to use
+        with engine.connect() as connection:
+            value = connection.execute(query).scalar_one()
+    return bytes.fromhex(value)
+
+
+def route_counts(engine: sa.Engine, task: str, *, since: float = 0.0) -> dict[tuple[str, str], int]:
+    """(route, reason) -> client requests."""
+    query = (
+        sa.select(exchanges.c.route, exchanges.c.reason, sa.func.count())
+        .where(_of_clients(task, since, math.inf))
+        .group_by(exchanges.c.route, exchanges.c.reason)
+    )
+    with engine.connect() as connection:
+        return {(route, reason): count for route, reason, count in connection.execute(query)}
+
+
+def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> Spend:
+    """What a task's client traffic in [since, until) has cost."""
+    cost, background = teacher_replies.c.cost_usd, teacher_replies.c.background
+    query = (
+        sa.select(
+            sa.func.count(),
+            _total(sa.case((exchanges.c.route == "student", 1), else_=0)),
+            _total(sa.case((sa.not_(background), cost), else_=0.0)),
+            _total(sa.case((background, cost), else_=0.0)),
+            _total(exchanges.c.draft_cost_usd),
+        )
+        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .where(_of_clients(task, since, until))
+    )
+    with engine.connect() as connection:
+        return Spend(*connection.execute(query).one())
+
+
+def reference_outcomes(engine: sa.Engine, release: str, *, since: float = 0.0) -> list[tuple[str, str | None]]:
+    """(student's answer, teacher's answer or None where it is missing) of a release's live accepted references."""
+    query = (
+        sa.select(exchanges.c.draft_text, teacher_replies.c.text)
+        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
+        .where(exchanges.c.at >= since)
+        .order_by(exchanges.c.at)
+    )
+    with engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _total(column: Any) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(sa.func.sum(column), 0)
+
+
+def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]:
+    conditions = [exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since]
+    if until < math.inf:
+        conditions.append(exchanges.c.at < until)
+    return sa.and_(*conditions)

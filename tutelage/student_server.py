@@ -1,0 +1,62 @@
+"""How the student's engine is started: the command line and environment of vLLM's OpenAI-compatible server.
+
+Starts nothing itself: whoever supervises processes does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.provision import tcmalloc_preload
+
+LOCALHOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentServer:
+    """One engine: a base model that adapters are loaded onto, up to `max_loras` at once, of rank `lora_rank` at most.
+
+    `vllm_env` is the folder of the environment that vLLM runs in; `model` is a folder or a name on a model hub;
+    `max_model_len` counts prompt and completion tokens.
+    """
+
+    vllm_env: Path
+    model: str
+    served_name: str
+    port: int
+    max_model_len: int
+    max_loras: int
+    lora_rank: int
+
+
+def command(server: StudentServer) -> list[str]:
+    """The argument vector. The server listens on localhost only: its endpoint that loads adapters has no password."""
+    return [
+        str(server.vllm_env / "bin/python"),
+        *("-m", "vllm.entrypoints.launchers.api_server.entry"),
+        *("--model", server.model),
+        *("--served-model-name", server.served_name),
+        *("--host", LOCALHOST),
+        *("--port", str(server.port)),
+        *("--dtype", "bfloat16"),
+        *("--max-model-len", str(server.max_model_len)),
+        "--enable-lora",
+        *("--max-loras", str(server.max_loras)),
+        *("--max-lora-rank", str(server.lora_rank)),
+        *("--max-logprobs", "20"),
+        "--enforce-eager",  # compiling gains nothing on a CPU
+    ]
+
+
+def environment(server: StudentServer) -> dict[str, str]:
+    """What is added to the caller's environment variables."""
+    variables = {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    if Path(server.model).exists():
+        variables["HF_HUB_OFFLINE"] = "1"
+    if preload := tcmalloc_preload(server.vllm_env):
+        variables["LD_PRELOAD"] = preload
+    return variables
