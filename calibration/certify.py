@@ -8,7 +8,7 @@ et al. 2021, "Learn then Test"). "No certificate" is a type: there is no fallbac
 
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
@@ -165,10 +165,12 @@ def rows_needed(rows: Sequence[ScoredRow], *, grid: Sequence[float], contract: C
     return None
 
 
-def cluster_cap(cluster_sizes: Sequence[int], *, earlier_rows: int, window_rows: int) -> int:
-    """M of `thin`, from the near-duplicate clusters of earlier traffic: the largest one, scaled to the window."""
-    largest = max(cluster_sizes, default=1)
-    return max(largest, math.ceil(largest * window_rows / max(1, earlier_rows)))
+def cluster_cap(earlier: Sequence[int]) -> int:
+    """M of `thin`, fixed before the window: the largest near-duplicate cluster among as many earlier rows.
+
+    `earlier`: their cluster numbers. At least 2: among mostly distinct rows a pair must not void the window.
+    """
+    return max(2, *Counter(earlier).values())
 
 
 def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[int] | None:

@@ -183,3 +183,16 @@ def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]
     if until < math.inf:
         conditions.append(exchanges.c.at < until)
     return sa.and_(*conditions)
+
+
+def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:
+    """(time, route, US dollars with draft and reference label) of a task's client exchanges, in order."""
+    cost = sa.func.coalesce(exchanges.c.draft_cost_usd, 0.0) + sa.func.coalesce(teacher_replies.c.cost_usd, 0.0)
+    query = (
+        sa.select(exchanges.c.at, exchanges.c.route, cost)
+        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .where(_of_clients(task, 0.0, math.inf))
+        .order_by(exchanges.c.at)
+    )
+    with engine.connect() as connection:
+        return [(row[0], row[1], row[2]) for row in connection.execute(query)]

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from calibration.references import draw
-from ledger.spool import SpoolUnavailable
-
 from ledger.records import Exchange, Label, Record, Route, TeacherReply
+from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
 from router.errors import GatewayError, SpoolFull, UnknownModel
 from router.metrics import Metrics

@@ -132,7 +132,7 @@ def run(
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
         try:
             while not _ends_within(process, REPORT_EVERY_S):
-                say(f"  {time.monotonic() - begin:3.0f} s  {(progress or _last_line)(_text(log))}")
+                say(f"  {time.monotonic() - begin:3.0f} s  {(progress or _last_line)(_text(log)) or doing}")
         finally:
             process.kill()  # no child outlives an interrupted setup; a process that has ended is not touched
         if process.returncode:

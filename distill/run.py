@@ -1,0 +1,305 @@
+"""One turn of the loop: harvest -> curate -> split -> train -> load and probe -> calibrate -> certify -> promote.
+
+Each step hands frozen facts to the next. It ends in a `Released` or a `Refused`; whatever fails after the candidate
+has its name is recorded with it, and the champion in force stays in force.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from calibration.calibrator import Calibrator
+from calibration.certify import (
+    MIN_POWER,
+    Certificate,
+    Contract,
+    Plan,
+    Refusal,
+    ScoredRow,
+    certify,
+    cluster_cap,
+    predicted_power,
+    rows_needed,
+    score_grid,
+    thin,
+)
+from calibration.evidence import FEATURES
+from distill.adapters import AdapterServer, check_compatible, digest
+from distill.clusters import cluster
+from distill.curate import curate
+from distill.errors import DistillError
+from distill.evaluate import Judged, agreement, calibrate, judge, scored
+from distill.gateway import GatewayClient
+from distill.harvest import Harvest, harvest
+from distill.probe import probe
+from distill.rows import TrainingRow
+from distill.split import split_by_cluster
+from distill.train import TrainConfig, TrainProgress, train
+from ledger import releases
+from ledger.queries import Row, Use, record_uses
+
+log = logging.getLogger(__name__)
+
+
+class TooFewRows(DistillError):
+    """Not enough recorded rows to begin; the message says how many are missing."""
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches: a step in words, and how far a long one is."""
+
+    def step(self, words: str) -> None:
+        """A step begins, or has a result."""
+        ...
+
+    def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
+        """The present step is at `done` of `total`."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run needs, as plain values; shares lie in (0, 1)."""
+
+    task: str
+    teacher: str
+    may_train: bool
+    contract: Contract
+    train: TrainConfig
+    adapters_dir: Path
+    gateway_url: str
+    gateway_key: str | None
+    student_url: str
+    min_rows: int
+    window_share: float
+    fit_share: float
+    validation_share: float
+
+
+@dataclass(frozen=True)
+class Released:
+    """The candidate is champion."""
+
+    release: str
+    certificate: Certificate
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The candidate is not promoted; the teacher, or the champion before it, goes on."""
+
+    release: str
+    refusal: Refusal
+    report: dict[str, Any]
+
+
+def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
+    """Make one release of a task, or refuse to.
+
+    Raises HarvestError or TooFewRows before anything is written. An error after that is recorded with the candidate,
+    which is refused, and raised.
+    """
+    lessons, harvested, report = _gather(engine, config, progress)
+    candidate = releases.add_candidate(
+        engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
+    )
+    server = AdapterServer(config.student_url)
+    attempt = _Attempt(engine, config, candidate.name, server, report, progress)
+    try:
+        outcome = attempt.make(lessons, harvested)
+    except BaseException as error:
+        refusal = Refusal(f"failed: {type(error).__name__}: {error}", 0, None, labels_seen=False)
+        releases.refuse(engine, candidate.name, refusal=refusal.to_dict(), report=report, now=time.time())
+        attempt.unload()
+        raise
+    if isinstance(outcome, Refusal):
+        releases.refuse(engine, candidate.name, refusal=outcome.to_dict(), report=report, now=time.time())
+        attempt.unload()
+        return Refused(candidate.name, outcome, report)
+    return Released(candidate.name, outcome, report)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Curated rows in three parts that share no near-duplicate cluster; `cap` is the M of the window's thinning."""
+
+    train: tuple[TrainingRow, ...]
+    validate: tuple[TrainingRow, ...]
+    fit: tuple[TrainingRow, ...]
+    cap: int
+
+
+def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
+    """Harvest, curate and split. Fit rows are not curated: they stand for traffic, as the window does."""
+    found = harvest(
+        engine, task=config.task, teacher=config.teacher, may_train=config.may_train, window_share=config.window_share
+    )
+    if len(found.older) < config.min_rows:
+        raise TooFewRows(
+            f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
+            f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
+        )
+    clusters = cluster([row.variable_text for row in found.older])
+    shares = {"fit": config.fit_share, "validate": config.validation_share}
+    shares["train"] = 1.0 - sum(shares.values())
+    parts = split_by_cluster(found.older, clusters, shares=shares, seed=config.train.seed)
+    curated = curate([found.older[i] for i in parts["train"]])
+    lessons = Lessons(
+        train=curated.kept,
+        validate=curate([found.older[i] for i in parts["validate"]]).kept,
+        fit=tuple(found.older[i] for i in parts["fit"]),
+        cap=cluster_cap(clusters[-max(1, len(found.window)) :]),
+    )
+    report = {
+        "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
+        "window_references": len(found.window),
+        "rejected": curated.summary(),
+    }
+    progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
+    progress.step(f"curated: {len(curated.kept)} rows teach, rejected {curated.summary() or 'none'}")
+    return lessons, found, report
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A named candidate on its way to a certificate."""
+
+    engine: sa.Engine
+    config: RunConfig
+    name: str
+    server: AdapterServer
+    report: dict[str, Any]
+    progress: Progress
+
+    def make(self, lessons: Lessons, harvested: Harvest) -> Certificate | Refusal:
+        """Train, load, probe, calibrate, certify, promote."""
+        self._use(lessons.train, "train")
+        self._use(lessons.validate, "validate")
+        self._use(lessons.fit, "fit")
+        adapter = self._train(lessons)
+        self._load(adapter, lessons)
+        fit = self._judge_fit(lessons.fit)
+        calibrator = calibrate(fit)
+        outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
+        if isinstance(outcome, Certificate):
+            self._promote(calibrator, outcome)
+        return outcome
+
+    def unload(self) -> None:
+        """A refused candidate leaves the engine; the engine may be what failed."""
+        try:
+            self.server.unload(self.name)
+        except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
+            log.warning("%s stays loaded: %s", self.name, type(error).__name__)
+
+    def _use(self, rows: Sequence[TrainingRow], use: Any) -> None:
+        record_uses(self.engine, release=self.name, uses=[Use(row.exchange_id, use) for row in rows])
+
+    def _train(self, lessons: Lessons) -> Path:
+        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.train.epochs} epochs")
+        out = self.config.adapters_dir / self.name
+
+        def show(at: TrainProgress) -> None:
+            self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
+
+        trained = train(lessons.train, lessons.validate, config=self.config.train, out=out, progress=show)
+        self.report["training"] = asdict(trained)
+        self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
+        releases.set_adapter(self.engine, self.name, path=str(out), digest=digest(out))
+        return out
+
+    def _load(self, adapter: Path, lessons: Lessons) -> None:
+        check_compatible(adapter, base_model=self.config.train.base_model)
+        self.server.load(self.name, adapter)
+        words = probe(
+            [row.messages for row in lessons.fit],
+            drafts=lambda requests: self._drafts(requests),
+            base_model=self.config.train.base_model,
+            adapter=adapter,
+        )
+        self.report["probe"] = words
+        self.progress.step(f"loaded on vLLM and probed: {words}")
+
+    def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
+        self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
+        drafts = self._drafts([{"messages": list(row.messages)} for row in rows])
+        judged = judge([row.exchange_id for row in rows], drafts, [row.completion for row in rows])
+        self.report["fit_agreement"] = agreement(judged)
+        self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
+        return judged
+
+    def _certify(
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, cap: int
+    ) -> Certificate | Refusal:
+        """Power first, with the window's labels unseen; then the one look at them."""
+        fit_rows = scored(fit, calibrator)
+        grid = score_grid([row.score for row in fit_rows if row.score >= 0])
+        window = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
+        if window is None:
+            return Refusal(
+                f"a near-duplicate cluster of the window exceeds {cap} rows, the largest seen before", 0, None, False
+            )
+        if refusal := self._too_weak(fit_rows, grid, n=len(window)):
+            return refusal
+        rows = self._judge_window(window, calibrator)
+        plan = Plan(self.config.contract, grid, harvested.window_span, self._fingerprint(), issued_at=time.time())
+        return certify(rows, plan=plan)
+
+    def _too_weak(self, fit: Sequence[ScoredRow], grid: tuple[float, ...], *, n: int) -> Refusal | None:
+        contract = self.config.contract
+        power = predicted_power(fit, grid=grid, contract=contract, n=n)
+        self.report["predicted_power"] = power
+        self.progress.step(f"chance to be certified on {n} independent references: {power:.0%}")
+        if power >= MIN_POWER:
+            return None
+        reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
+        return Refusal(reason, n, rows_needed(fit, grid=grid, contract=contract), labels_seen=False)
+
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
+        self.progress.step(f"drafting {len(window)} references of the certification window")
+        drafts = self._drafts([{**row.params, "messages": row.messages, "stream": False} for row in window])
+        judged = judge([row.exchange_id for row in window], drafts, [row.teacher_text for row in window])
+        rows = scored(judged, calibrator)
+        uses = [
+            Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
+            for j, row in zip(judged, rows, strict=True)
+        ]
+        record_uses(self.engine, release=self.name, uses=uses)
+        self.report["window_agreement"] = agreement(judged)
+        return rows
+
+    def _promote(self, calibrator: Calibrator, certificate: Certificate) -> None:
+        values = {
+            "fingerprint": certificate.fingerprint,
+            "calibrator": calibrator.to_dict(),
+            "certificate": certificate.to_dict(),
+            "report": self.report,
+        }
+        releases.promote(self.engine, self.name, values=values, now=time.time())
+
+    def _fingerprint(self) -> str:
+        """What the certificate is bound to: any change of these voids it."""
+        release = releases.get(self.engine, self.name)
+        facts = [
+            *(release.adapter_digest, release.base_model, self.config.teacher),
+            *("greedy", "exact", self.server.version(), list(FEATURES)),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
+        client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
+        return client.drafts(requests, release=self.name, task=self.config.task, progress=self.progress.advance)
+
+
+def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Row] | None:
+    texts = [TrainingRow(row.exchange_id, tuple(row.messages), "", None).variable_text for row in window]
+    kept = thin(cluster(texts), cap=cap, seed=seed)
+    return None if kept is None else [window[i] for i in kept]

@@ -1,0 +1,231 @@
+"""`tutelage`: set up, serve, distill, look at releases, and the demo. Composes the other packages; no logic of theirs."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from router.settings import ConfigError, load
+from tutelage.processes import ProcessDied, Stack, ingester, programs, student
+from tutelage.provision import Home, ProvisionError, ensure_demo_model, ensure_vllm
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+serve_app = typer.Typer(no_args_is_help=True, help="Run one part in the foreground.")
+distill_app = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
+releases_app = typer.Typer(no_args_is_help=True, help="Look at releases, and roll back.")
+app.add_typer(serve_app, name="serve")
+app.add_typer(distill_app, name="distill")
+app.add_typer(releases_app, name="releases")
+
+console = Console(highlight=False)
+Config = Annotated[Path, typer.Option("--config", "-c", help="The YAML configuration.")]
+CONFIG = Path("tutelage.yaml")
+
+
+def main() -> None:
+    """The console script. Known errors end with their message and status 2, not with a trace."""
+    app()
+
+
+@app.command()
+def setup() -> None:
+    """Make the serving environment (vLLM) and the demo's base model, where they are missing."""
+    with _known_errors():
+        home = Home.from_environment()
+        ensure_vllm(home, say=_say)
+        ensure_demo_model(home, say=_say)
+        _say(f"ready: {home.vllm_env} and {home.demo_model}")
+
+
+@app.command()
+def init(
+    teacher: Annotated[str, typer.Option(help="A LiteLLM model string.")] = "openai/gpt-4o-mini",
+    task: Annotated[str, typer.Option(help="A name for your narrow job.")] = "my-task",
+    base_model: Annotated[str, typer.Option(help="Hugging Face id or folder of the student's base model.")] = "",
+    config: Config = CONFIG,
+) -> None:
+    """Write a configuration to start from."""
+    from tutelage.starter import starter
+
+    if config.exists():
+        _fail(f"{config} exists; it is not overwritten")
+    base = base_model or str(Home.from_environment().demo_model)
+    config.write_text(starter(teacher=teacher, task=task, base_model=base))
+    _say(f"wrote {config}: read it, set the teacher's key in the environment, then `tutelage up`")
+
+
+@app.command()
+def up(config: Config = CONFIG) -> None:
+    """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway."""
+    from ledger.database import connect
+    from tutelage.distilling import load_champions
+
+    with _known_errors():
+        settings, home = load(config), Home.from_environment()
+        ensure_vllm(home, say=_say)
+        with Stack(config.resolve().parent / "tutelage-data" / "logs") as stack, console.status("starting") as status:
+            for program in programs(settings, config.resolve(), home):
+                stack.start(program)
+            stack.wait_ready(tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"))
+            names = load_champions(settings, connect(settings.ledger.url))
+            status.stop()
+            _say(
+                f"serving http://{settings.server.host}:{settings.server.port}/v1, releases in force: {names or 'none'}"
+            )
+            _watch(stack)
+
+
+def _watch(stack: Stack) -> None:
+    try:
+        while True:
+            stack.check()
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        _say("stopping; streams may finish")
+
+
+@serve_app.command("gateway")
+def serve_gateway(config: Config = CONFIG) -> None:
+    """The OpenAI-compatible endpoint."""
+    _become([sys.executable, "-m", "router", str(config)])
+
+
+@serve_app.command("teacher")
+def serve_teacher(config: Config = CONFIG) -> None:
+    """LiteLLM as an OpenAI-compatible URL."""
+    _become([sys.executable, "-m", "router.teacher_server", str(config)])
+
+
+@serve_app.command("ingester")
+def serve_ingester(config: Config = CONFIG) -> None:
+    """The process that moves spools into the ledger."""
+    with _known_errors():
+        _become(list(ingester(load(config)).command))
+
+
+@serve_app.command("student")
+def serve_student(config: Config = CONFIG) -> None:
+    """vLLM with the base model."""
+    with _known_errors():
+        home = Home.from_environment()
+        ensure_vllm(home, say=_say)
+        program = student(load(config), home)
+        _become(list(program.command), environment=dict(program.environment))
+
+
+@distill_app.command("run")
+def distill_run(task: str, config: Config = CONFIG) -> None:
+    """Train, certify and promote a release of TASK. Status 0: promoted; 1: refused, with the reason."""
+    from ledger.database import connect
+    from tutelage.distilling import run_config
+    from tutelage.progress import RunProgress
+
+    with _known_errors():
+        settings = load(config)
+        plan = run_config(settings, task)
+        from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
+
+        outcome = run(connect(settings.ledger.url), plan, progress=RunProgress(console))
+    if isinstance(outcome, Released):
+        found = outcome.certificate
+        _say(
+            f"promoted {outcome.release}: accepts {found.coverage:.0%} of the window, "
+            f"{found.errors} of {found.accepted} disagree, at most {found.upper_bound:.1%} with confidence "
+            f"{1 - found.delta_spent:.0%}"
+        )
+        return
+    _say(f"refused {outcome.release}: {outcome.refusal.reason}")
+    if outcome.refusal.rows_needed:
+        _say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
+    raise typer.Exit(1)
+
+
+@releases_app.command("list")
+def releases_list(task: str, config: Config = CONFIG) -> None:
+    """All releases of TASK, oldest first."""
+    from ledger.database import connect
+    from ledger.releases import history
+
+    table = Table("release", "status", "threshold", "coverage", "at most", "why refused")
+    with _known_errors():
+        for release in history(connect(load(config).ledger.url), task):
+            held, refusal = release.certificate or {}, release.refusal or {}
+            numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "upper_bound")]
+            table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
+    console.print(table)
+
+
+@releases_app.command("rollback")
+def releases_rollback(task: str, config: Config = CONFIG) -> None:
+    """Put the release before the present one back in force; without one the teacher answers everything."""
+    from ledger.database import connect
+    from ledger.releases import rollback
+    from tutelage.distilling import load_champions
+
+    with _known_errors():
+        settings = load(config)
+        engine = connect(settings.ledger.url)
+        release = rollback(engine, task, now=time.time())
+        if release is not None:
+            load_champions(settings, engine)
+    _say(f"in force: {release.name if release else 'no release, the teacher answers'}")
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Your own labelled CSV instead of the generated desk.")] = None,
+    text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
+    label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
+    rows: Annotated[int, typer.Option(help="Requests before the student exists.")] = 4000,
+    serve: Annotated[int, typer.Option(help="Requests of the last phase.")] = 400,
+    epochs: Annotated[int, typer.Option(help="Epochs of training.")] = 2,
+    seed: int = 0,
+    out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
+) -> None:
+    """One turn of the loop, for real: teacher only -> distilled -> certified -> serving. Status 0 only if it held."""
+    from tutelage.demo.plan import DemoPlan
+    from tutelage.demo.run import run_demo
+
+    with _known_errors():
+        home = Home.from_environment()
+        ensure_vllm(home, say=_say)
+        ensure_demo_model(home, say=_say)
+        plan = DemoPlan(data=data, text=text, label=label, rows=rows, serve=serve, epochs=epochs, seed=seed, out=out)
+        failures = run_demo(plan, home, console=console)
+    for failure in failures:
+        console.print(f"[red]failed:[/red] {failure}")
+    raise typer.Exit(1 if failures else 0)
+
+
+def _say(words: str) -> None:
+    console.print(words, markup=False)
+
+
+def _fail(words: str) -> NoReturn:
+    console.print(f"tutelage: {words}", style="red", markup=False)
+    raise typer.Exit(2)
+
+
+def _become(command: list[str], *, environment: dict[str, str] | None = None) -> NoReturn:
+    """Replace this process: signals then reach the part itself."""
+    os.execvpe(command[0], command, {**os.environ, **(environment or {})})
+
+
+@contextmanager
+def _known_errors() -> Iterator[None]:
+    """Errors with a message for the user end the command with status 2."""
+    from distill.errors import DistillError
+    from ledger.database import LedgerError
+    from ledger.releases import ReleaseError
+
+    try:
+        yield
+    except (ConfigError, LedgerError, ReleaseError, ProvisionError, ProcessDied, DistillError) as error:
+        _fail(str(error))

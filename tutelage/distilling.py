@@ -1,0 +1,56 @@
+"""Settings turned into a distillation run: the composition root of `distill`."""
+
+import sqlalchemy as sa
+
+from calibration.certify import Contract
+from distill.run import RunConfig
+from distill.train import TrainConfig
+from router.settings import ConfigError, Settings
+
+
+def run_config(settings: Settings, task_name: str) -> RunConfig:
+    """Plain values for one run. Raises ConfigError where the task is not configured."""
+    if task_name not in settings.tasks:
+        known = ", ".join(sorted(settings.tasks)) or "none"
+        raise ConfigError(f"no task named {task_name!r} under tasks (known: {known})")
+    task, chosen, key = settings.tasks[task_name], settings.distill, settings.server.api_key
+    return RunConfig(
+        task=task_name,
+        teacher=task.teacher,
+        may_train=settings.teachers[task.teacher].may_train,
+        contract=Contract(task.alpha, task.delta),
+        train=TrainConfig(
+            base_model=settings.student.base_model,
+            rank=chosen.rank,
+            alpha=2 * chosen.rank,
+            learning_rate=chosen.learning_rate,
+            epochs=chosen.epochs,
+            batch_size=chosen.batch_size,
+            max_tokens=settings.student.max_context_tokens,
+            seed=chosen.seed,
+        ),
+        adapters_dir=settings.student.adapters_dir,
+        gateway_url=f"http://127.0.0.1:{settings.server.port}",
+        gateway_key=key.get_secret_value() if key else None,
+        student_url=settings.student.url,
+        min_rows=chosen.min_rows,
+        window_share=chosen.window_share,
+        fit_share=chosen.fit_share,
+        validation_share=chosen.validation_share,
+    )
+
+
+def load_champions(settings: Settings, engine: sa.Engine) -> list[str]:
+    """Load every champion's adapter on vLLM, whose registrations vanish when it restarts; returns their names."""
+    from distill.adapters import AdapterServer, verify
+
+    from ledger import releases
+
+    server = AdapterServer(settings.student.url)
+    loaded = server.loaded()
+    for release in releases.champions(engine).values():
+        if release.name not in loaded:
+            path = settings.student.adapters_dir / release.name
+            verify(path, digest=release.adapter_digest)
+            server.load(release.name, path)
+    return sorted(release.name for release in releases.champions(engine).values())

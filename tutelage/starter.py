@@ -1,0 +1,50 @@
+"""The configuration `tutelage init` writes to start from: short, commented, valid."""
+
+TEMPLATE = """\
+# Tutelage. Every key can be overridden from the environment: TUTELAGE_SERVER__PORT=9000.
+server:
+  host: 127.0.0.1            # any other address needs TUTELAGE_SERVER__API_KEY
+  port: 8080
+
+ledger:
+  url: sqlite:///tutelage-data/ledger.db
+  spool_dir: tutelage-data/spool
+
+teachers:
+  {teacher}:                 # the model name your clients already use
+    model: {litellm_model}
+    api_key_env: {key_env}
+    # Training a model on a teacher's outputs needs its provider's permission. Denied until you have read the terms:
+    may_train: false
+    terms: ""                # where they allow it, once they do
+
+student:
+  base_model: {base_model}
+  price:                     # what a student token costs you: machine price / tokens served
+    input_usd_per_mtok: 0.02
+    output_usd_per_mtok: 0.05
+
+tasks:
+  {task}:
+    teacher: {teacher}
+    alpha: 0.05              # at most this share of student answers may differ from the teacher's ...
+    delta: 0.05              # ... or the release fails the test with probability 1 - delta
+    rho: 0.05                # share of requests that the teacher always answers too
+    # Requests for model "{teacher}" with exactly this system message belong to the task; otherwise clients
+    # send model "{task}" or the header x-tutelage-task.
+    # system_prompt: "Classify the customer message."
+"""
+
+KEY_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+
+
+def starter(*, teacher: str, task: str, base_model: str) -> str:
+    """The YAML text for a LiteLLM model string such as `openai/gpt-4o-mini`."""
+    provider, _, name = teacher.rpartition("/")
+    return TEMPLATE.format(
+        teacher=name.replace(":", "-"),
+        litellm_model=teacher,
+        key_env=KEY_ENVS.get(provider, f"{provider.upper().replace('/', '_') or 'TEACHER'}_API_KEY"),
+        base_model=base_model,
+        task=task,
+    )
