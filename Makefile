@@ -24,7 +24,7 @@ setup: .venv/.stamp ## Make everything the others need (about five minutes and 6
 	@$(BIN)/tutelage setup
 
 .PHONY: demo
-demo: setup ## Watch the loop turn: teacher only -> student -> certified -> drift -> student again
+demo: setup ## Watch one turn of the loop: teacher only -> distilled -> certified -> savings
 	@$(BIN)/tutelage demo $(DEMO_ARGS)
 
 .PHONY: test
@@ -53,7 +53,7 @@ clean: ## Remove environments, caches and builds; recorded data and models in .t
 	rm -rf .venv .venv-vllm build dist *.egg-info .*_cache .hypothesis
 	find $(PACKAGES) tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/.stamp: requirements.lock pyproject.toml $(wildcard tutelage/locks/torch-*.txt)
+.venv/.stamp: requirements.lock pyproject.toml tutelage/locks/torch.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: try make PYTHON=/path/to/python3.11")'
 	@$(PYTHON) -m tutelage.environments .venv requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+import numpy as np
 from datasketch import MinHash, MinHashLSH
 
 SIMILARITY = 0.8  # Jaccard similarity of character 5-grams from which two texts are near-duplicates
@@ -17,6 +18,10 @@ SHINGLE = 5
 # 16 bands of 6 rows propose a pair at similarity 0.8 with probability 1 - (1 - 0.8^6)^16 = 99.2 % and one at 0.5 with
 # 22 % (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, section 3.4.2); the exact check removes the latter.
 BANDS, ROWS_PER_BAND = 16, 6
+
+# Of the 96 sketched values a pair at similarity 0.8 shares a share of 0.8 with a standard deviation of 0.04; pairs
+# below four of these are not worth the exact check (texts around one long template are proposed by the million).
+LIKELY = 0.64
 
 
 def cluster(texts: Sequence[str]) -> list[int]:
@@ -52,9 +57,12 @@ def _components(shingles: Sequence[frozenset[bytes]]) -> list[int]:
     """The root of each set's component: the smallest index in it."""
     parent = list(range(len(shingles)))
     index = MinHashLSH(num_perm=BANDS * ROWS_PER_BAND, params=(BANDS, ROWS_PER_BAND))
-    for current, sketch in enumerate(_sketches(shingles)):
-        # Sorted, because the order of candidates decides which comparisons are spared, not the result.
-        for earlier in sorted(index.query(sketch)):
+    sketches = list(_sketches(shingles))
+    values = np.array([sketch.hashvalues for sketch in sketches])  # (N, 96)
+    for current, sketch in enumerate(sketches):
+        candidates = np.array(index.query(sketch), dtype=np.intp)
+        shared = (values[candidates] == values[current]).mean(axis=1)  # (candidates,)
+        for earlier in candidates[shared >= LIKELY].tolist():
             low, high = sorted((_root(parent, earlier), _root(parent, current)))
             if low != high and _jaccard(shingles[earlier], shingles[current]) >= SIMILARITY:
                 parent[high] = low

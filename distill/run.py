@@ -77,6 +77,7 @@ class RunConfig:
     gateway_url: str
     gateway_key: str | None
     student_url: str
+    max_tokens: int
     min_rows: int
     window_share: float
     fit_share: float
@@ -219,14 +220,19 @@ class _Attempt:
     def _load(self, adapter: Path, lessons: Lessons) -> None:
         check_compatible(adapter, base_model=self.config.train.base_model)
         self.server.load(self.name, adapter)
-        words = probe(
+        found = probe(
+            self.server,
+            self.name,
             [row.messages for row in lessons.fit],
-            drafts=lambda requests: self._drafts(requests),
             base_model=self.config.train.base_model,
             adapter=adapter,
+            max_tokens=self.config.max_tokens,
         )
-        self.report["probe"] = words
-        self.progress.step(f"loaded on vLLM and probed: {words}")
+        self.report["probe"] = asdict(found)
+        self.progress.step(
+            f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
+            f"{found.to_base:.2f} from the base model"
+        )
 
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")

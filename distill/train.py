@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,12 +24,17 @@ from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 from typing_extensions import override
 
+from distill.errors import DistillError
 from distill.render import Rendered, render
 from distill.rows import TrainingRow
 from distill.student import Batch, collate, completion_logprobs, load_base
 
+# A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
+# 1.8 MB a token, 7 GB in all.
+TOKENS_AT_ONCE = 4096
 
-class TrainError(Exception):
+
+class TrainError(DistillError):
     """Training cannot start, or has diverged; nothing was written."""
 
 
@@ -108,8 +114,8 @@ def train(
         started = time.monotonic()
         train_loss = float(trainer.train().training_loss)
         seconds = time.monotonic() - started
-        if not math.isfinite(train_loss):
-            raise TrainError(f"the loss is {train_loss}: try a smaller learning rate than {config.learning_rate}")
+        if not all(map(math.isfinite, (train_loss, *keeper.losses))):
+            raise TrainError(f"the loss is not finite: try a smaller learning rate than {config.learning_rate}")
         _save(trainer.model, keeper.best, out=out)
     epochs = round(trainer.state.epoch)
     return TrainReport(
@@ -133,12 +139,19 @@ def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tu
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    level = transformers_logging.get_verbosity()
+    """No loading bars, no notes of transformers about itself; real warnings of other kinds still show."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # peft and trl still call what transformers 5.23 renames.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def _trainer(
@@ -146,7 +159,7 @@ def _trainer(
 ) -> "_CompletionTrainer":
     trainer = _CompletionTrainer(
         model=load_base(config.base_model),
-        args=_arguments(config, scratch),
+        args=_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
         data_collator=_collate_examples,
         train_dataset=Dataset.from_list([vars(row) for row in rendered]),
         processing_class=tokenizer,
@@ -163,7 +176,8 @@ def _trainer(
     return trainer
 
 
-def _arguments(config: TrainConfig, scratch: str) -> SFTConfig:
+def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> SFTConfig:
+    at_once = _rows_at_once(config.batch_size, longest)
     return SFTConfig(
         output_dir=scratch,
         learning_rate=config.learning_rate,
@@ -171,7 +185,8 @@ def _arguments(config: TrainConfig, scratch: str) -> SFTConfig:
         warmup_steps=0.05,  # of all steps
         max_grad_norm=1.0,
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=config.batch_size // at_once,
         train_sampling_strategy="group_by_length",
         seed=config.seed,
         # The rows are tokens already, and short enough.
@@ -180,13 +195,20 @@ def _arguments(config: TrainConfig, scratch: str) -> SFTConfig:
         remove_unused_columns=False,
         # The weights stay as loaded; peft keeps the adapter's in float32.
         bf16=False,
-        gradient_checkpointing=False,
+        activation_checkpointing=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_strategy="no",
         logging_steps=1,
+        logging_nan_inf_filter=False,  # would hide a loss that is not finite
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def _rows_at_once(batch_size: int, longest: int) -> int:
+    """The largest divisor of the batch whose padded tokens stay within `TOKENS_AT_ONCE`, at least 1."""
+    divisors = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+    return max((n for n in divisors if n * longest <= TOKENS_AT_ONCE), default=1)
 
 
 def _collate_examples(examples: Sequence[dict[str, Any]]) -> Batch:

@@ -2,21 +2,21 @@
 
 import hmac
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from router import wire
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
 from router.errors import BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
 from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
-from router.relay import StreamTally
+from router.relay import EventStream, StreamTally
 
 
 async def chat_completions(http: Request) -> Response:
@@ -71,12 +71,12 @@ async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) ->
     if first is None:
         raise TeacherUnavailable(f"The teacher {ticket.teacher!r} sent an empty stream")
     events = _relay(gateway, ticket, verdict, first=first, rest=chunks)
-    return StreamingResponse(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
+    return EventStream(events, _headers(ticket, verdict))
 
 
 async def _relay(
     gateway: Gateway, ticket: Ticket, verdict: Verdict, *, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any]]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Pass chunks on; the exchange is recorded before the last byte, however the stream ends."""
     tally = StreamTally(ticket.head(), include_usage=ticket.request.include_usage)
     first_byte_s, recorded = ticket.elapsed_s, False

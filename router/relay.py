@@ -1,7 +1,10 @@
 """A teacher's stream on its way to the client: rewritten to one id and one model, and added up for the record."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from router import wire
 
@@ -33,3 +36,17 @@ class StreamTally:
         """The answer as an unstreamed body would hold it."""
         message = {"role": "assistant", "content": "".join(self._text)}
         return {"choices": [{"message": message, "finish_reason": self._finish_reason}], "usage": self._usage}
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events whose generator is closed as soon as the client is gone, and with it the upstream call."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()

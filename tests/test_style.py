@@ -72,7 +72,10 @@ def length(function: Function) -> int:
 
 
 def is_blind(handler: ast.ExceptHandler) -> bool:
-    """Whether it catches everything: `except:`, or (Base)Exception alone or among others."""
+    """Whether it swallows everything: `except:` or (Base)Exception, alone or among others, without a final `raise`."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return False
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]

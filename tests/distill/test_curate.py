@@ -1,0 +1,85 @@
+import pytest
+
+from distill.curate import curate
+from tests.distill.tiny import row
+
+
+def reasons(rows):
+    return {rejected.exchange_id: rejected.reason for rejected in curate(rows).rejected}
+
+
+def test_unusable_answers_are_rejected_with_their_reason():
+    rows = [
+        row("one", "fine", id="good"),
+        row("two", " \n", id="empty"),
+        row("three", "cut o", id="cut", finish="length"),
+        row("four", "called", id="tool", finish="tool_calls"),
+        row("five", "I'm sorry, but I can\u2019t help with that.", id="refused"),
+    ]
+    assert reasons(rows) == {"empty": "empty answer", "cut": "truncated", "tool": "truncated", "refused": "refusal"}
+    assert [kept.exchange_id for kept in curate(rows).kept] == ["good"]
+    assert curate(rows).summary() == {"empty answer": 1, "truncated": 2, "refusal": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I cannot provide that information.",
+        "Sorry, I can't assist with this request.",
+        "I am unable to comply.",
+        "Unfortunately, I will not create such content",
+        "As an AI language model, I have no opinion.",
+    ],
+)
+def test_a_refusal_is_recognised(text):
+    assert reasons([row("q", text)]) == {"x": "refusal"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unable_to_verify_identity",
+        "cannot_help",
+        "refusal",
+        "sorry",
+        "I cannot log in",
+        "I'm sorry to hear that, and I will help you",
+        "As an airline passenger you may cancel.",
+        '{"complaint": "I cannot answer the phone"}',
+    ],
+)
+def test_a_label_or_a_quotation_is_no_refusal(text):
+    assert reasons([row("q", text)]) == {}
+
+
+def test_of_conflicting_answers_the_majority_stays():
+    rows = [
+        row("Where is it?", "card", id="a"),
+        row("where  is it?", "order", id="b"),
+        row("Where is it?", "card", id="c"),
+    ]
+    assert reasons(rows) == {"b": "conflicting labels", "c": "near-duplicate"}
+
+
+def test_a_tie_rejects_all():
+    rows = [row("Where is it?", "card", id="a"), row("Where is it?", "order", id="b"), row("Other", "order", id="c")]
+    assert reasons(rows) == {"a": "conflicting labels", "b": "conflicting labels"}
+
+
+def test_another_prompt_or_another_number_is_no_conflict():
+    rows = [row("2 + 2", "4", id="a"), row("2 + 3", "5", id="b"), row("2 + 2", "four", id="c", system="In words.")]
+    assert reasons(rows) == {}
+
+
+def test_near_duplicates_are_kept_up_to_three_an_answer():
+    late = [row(f"Order {number} is late", "delay", id=f"late{number}") for number in range(10, 15)]
+    other = [row("Order 99 is late", "fraud", id="other")]
+    assert reasons(late + other) == {"late13": "near-duplicate", "late14": "near-duplicate"}
+
+
+def test_the_order_of_kept_rows_stays_and_no_row_is_lost():
+    rows = [row(f"{word} question", word, id=word) for word in ("delta", "alpha", "charlie")] + [row("x", "", id="no")]
+    outcome = curate(rows)
+    assert [kept.exchange_id for kept in outcome.kept] == ["delta", "alpha", "charlie"]
+    assert len(outcome.kept) + len(outcome.rejected) == len(rows)
+    assert curate([]).kept == ()

@@ -1,0 +1,140 @@
+import json
+import logging
+import warnings
+
+import pytest
+import torch
+from huggingface_hub.utils import _telemetry
+from peft import PeftModel
+from safetensors.torch import load_file
+
+import distill.train
+from distill.adapters import check_compatible
+from distill.render import render
+from distill.student import collate, completion_logprobs, load_base
+from distill.train import TrainConfig, TrainError, TrainProgress, train
+from tests.distill import tiny
+
+
+def silent(at):
+    pass
+
+
+def run(base, out, *, rows=None, validation=(), progress=silent, **settings):
+    config = TrainConfig(base, **{"learning_rate": 1e-2, "epochs": 1, "batch_size": 8, "max_tokens": 128} | settings)
+    return train(rows or tiny.rows(16), validation, config=config, out=out, progress=progress)
+
+
+def loss_of(model, rows):
+    with torch.no_grad():
+        return -completion_logprobs(model, collate([render(tiny.tokenizer(), row) for row in rows])).mean().item()
+
+
+def test_training_lowers_the_loss_of_the_saved_adapter(base, trained):
+    out, report = trained
+    rows = tiny.rows(16)
+    before = loss_of(load_base(base), rows)
+    after = loss_of(PeftModel.from_pretrained(load_base(base), out), rows)
+    assert after < 0.5 * before
+    assert after == pytest.approx(min(report.validation_losses), rel=1e-4)
+
+
+def test_the_folder_is_a_plain_lora_of_all_linear_layers(base, trained):
+    out, _ = trained
+    assert sorted(file.name for file in out.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == base
+    modules = {name.rpartition(".")[2] for name in config["target_modules"]}
+    assert modules == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    check_compatible(out, base_model=base)
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+def test_the_report_counts(trained):
+    _, report = trained
+    assert (report.rows, report.epochs, report.steps, report.rows_too_long) == (64, 4, 32, 0)
+    assert len(report.validation_losses) == 4
+    assert report.rows_per_second == pytest.approx(256 / report.seconds)
+
+
+def test_the_seed_decides(base, tmp_path):
+    weights = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(base, tmp_path / name, seed=seed)
+        weights.append(load_file(tmp_path / name / "adapter_model.safetensors"))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_a_batch_computed_in_turns_teaches_the_same(base, tmp_path, monkeypatch):
+    at_once = run(base, tmp_path / "whole")
+    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 100)
+    in_turns = run(base, tmp_path / "turns")
+    assert (in_turns.steps, in_turns.train_loss) == (at_once.steps, pytest.approx(at_once.train_loss, rel=1e-3))
+    whole, turns = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "turns"))
+    for name in whole:
+        torch.testing.assert_close(turns[name], whole[name], atol=2e-3, rtol=0)
+
+
+def test_the_best_epoch_is_kept_and_training_stops_after_a_worse_one(base, tmp_path):
+    swapped = [tiny.row(row.variable_text, "no" if row.completion == "yes" else "yes") for row in tiny.rows(8)]
+    report = run(base, tmp_path / "a", rows=tiny.rows(64), validation=swapped, epochs=8, learning_rate=2e-2)
+    *better, last = report.validation_losses
+    assert report.epochs == len(report.validation_losses) < 8
+    assert better == sorted(better, reverse=True) and last > better[-1]
+    kept = loss_of(PeftModel.from_pretrained(load_base(base), tmp_path / "a"), swapped)
+    assert kept == pytest.approx(better[-1], rel=1e-4)
+
+
+def test_progress_counts_up_to_the_end(base, tmp_path):
+    seen: list[TrainProgress] = []
+    report = run(base, tmp_path / "a", progress=seen.append)
+    assert [(at.step, at.steps) for at in seen] == [(1, 2), (2, 2)]
+    assert seen[-1].eta_s == 0 and seen[0].eta_s > 0
+    assert report.train_loss == pytest.approx(sum(at.loss for at in seen) / 2, rel=1e-3)
+
+
+def test_rows_that_are_too_long_are_left_out_and_counted(base, tmp_path):
+    rows = [*tiny.rows(8), tiny.row("x" * 200, "yes")]
+    report = run(base, tmp_path / "a", rows=rows, validation=rows)
+    assert (report.rows, report.rows_too_long) == (8, 2)
+    assert report.dataset_digest == run(base, tmp_path / "b", rows=rows[:8]).dataset_digest
+    with pytest.raises(TrainError, match="none of 1 rows"):
+        run(base, tmp_path / "c", rows=rows[8:])
+
+
+def test_the_digest_covers_what_was_taught(base, tmp_path):
+    rows = tiny.rows(8)
+    changed = [*rows[:-1], tiny.row(rows[-1].variable_text, "maybe", id=rows[-1].exchange_id)]
+    digests = {run(base, tmp_path / name, rows=taught).dataset_digest for name, taught in (("a", rows), ("b", changed))}
+    assert len(digests) == 2
+
+
+def test_an_adapter_is_never_overwritten_and_an_interrupted_run_leaves_none(base, tmp_path):
+    def interrupt(at):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(base, tmp_path / "a", progress=interrupt)
+    assert not (tmp_path / "a").exists()
+    run(base, tmp_path / "a")
+    with pytest.raises(FileExistsError):
+        run(base, tmp_path / "a")
+
+
+def test_divergence_is_an_error(base, tmp_path):
+    with pytest.raises(TrainError, match="learning rate"):
+        run(base, tmp_path / "a", learning_rate=1e30, epochs=4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_is_quiet(base, tmp_path, capfd):
+    run(base, tmp_path / "a", validation=tiny.rows(4))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_warns_and_calls_nobody(base, tmp_path, caplog):
+    with warnings.catch_warnings(action="error"), caplog.at_level(logging.WARNING):
+        run(base, tmp_path / "a", validation=tiny.rows(4))
+    assert not caplog.records
+    assert _telemetry._TELEMETRY_THREAD is None

@@ -1,0 +1,119 @@
+"""Doubles for the gateway's ports: scripted, in memory, no network."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from calibration.calibrator import Calibrator
+from ledger.records import Draft, Record, TeacherReply, Usage
+from ledger.spool import SpoolUnavailable
+from router.errors import GatewayError, StudentUnavailable
+from router.gateway import Gateway
+from router.ports import ServedRelease, TaskPlan, TeacherCompletion
+from router.wire import ChatRequest, Head, Reply, completion, completion_chunks
+
+TASK = TaskPlan(name="desk", teacher="big", rho=0.0, max_tokens=16, system_prompt="Name the topic.")
+SURE, UNSURE = {"x": 5.0}, {"x": -5.0}
+RELEASE = ServedRelease(
+    name="desk--v000001",
+    calibrator=Calibrator(("x",), (0.0,), (1.0,), (1.0,), 0.0),
+    threshold=0.5,
+    expires_at=1e12,
+)
+
+
+def draft(text: str = "refund", *, evidence: dict[str, float] | None = None, finish_reason: str = "stop") -> Draft:
+    return Draft(text, finish_reason, SURE if evidence is None else evidence, Usage(20, 3), cost_usd=0.001)
+
+
+@dataclass
+class FakeStudent:
+    """Answers with one draft, or is unavailable."""
+
+    answer: Draft | None = field(default_factory=draft)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
+        self.asked.append((model, max_tokens))
+        if self.answer is None:
+            raise StudentUnavailable("scripted")
+        return self.answer
+
+
+@dataclass
+class FakeTeacher:
+    """Answers with one text, fails with one error, or breaks off its stream after the first chunk."""
+
+    text: str = "delivery"
+    error: GatewayError | None = None
+    breaks_off: bool = False
+    known_price: bool = True
+    asked: list[ChatRequest] = field(default_factory=list)
+    closed: int = 0
+
+    def priced(self, teacher: str) -> bool:
+        return self.known_price
+
+    async def complete(self, request: ChatRequest, *, teacher: str) -> TeacherCompletion:
+        self.asked.append(request)
+        if self.error:
+            raise self.error
+        body = completion(Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2)))
+        return TeacherCompletion(body, self.reply(teacher, body, latency_s=0.1))
+
+    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any], None]:
+        self.asked.append(request)
+        try:
+            if self.error and not self.breaks_off:
+                raise self.error
+            reply = Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2))
+            for number, chunk in enumerate(completion_chunks(reply, include_usage=True)):
+                if self.breaks_off and self.error and number == 2:
+                    raise self.error
+                yield chunk
+        finally:
+            self.closed += 1
+
+    def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
+        text = body["choices"][0]["message"]["content"]
+        return TeacherReply(teacher, text, "stop", Usage(20, 2), cost_usd=0.01, latency_s=latency_s)
+
+
+@dataclass
+class MemorySpool:
+    """Keeps records in a list; `full` makes it refuse."""
+
+    records: list[Record] = field(default_factory=list)
+    full: bool = False
+    available: bool = True
+
+    def append(self, record: Record) -> None:
+        if self.full:
+            raise SpoolUnavailable("spool folder /nowhere: No space left on device")
+        self.records.append(record)
+
+
+@dataclass
+class FakeReleases:
+    """One release for every task, or none."""
+
+    release: ServedRelease | None = RELEASE
+
+    def champion(self, task: str) -> ServedRelease | None:
+        return self.release
+
+
+def gateway(**parts: Any) -> Gateway:
+    """A gateway over fakes; any part can be replaced."""
+    defaults: dict[str, Any] = {
+        "tasks": {"desk": TASK},
+        "teachers": frozenset({"big"}),
+        "student": FakeStudent(),
+        "teacher": FakeTeacher(),
+        "spool": MemorySpool(),
+        "releases": FakeReleases(),
+        "reference_key": b"k" * 32,
+        "api_key": None,
+        "max_body_bytes": 4096,
+    }
+    return Gateway(**{**defaults, **parts})

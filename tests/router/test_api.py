@@ -1,0 +1,323 @@
+"""The HTTP side through the official client and raw: both routes, streamed and not, and everything that goes wrong."""
+
+from dataclasses import replace
+
+import httpx
+import openai
+import pytest
+
+from ledger.records import Exchange, Label
+from router.app import create_app
+from router.errors import TeacherUnavailable, UpstreamRefused
+from tests.fakes import RELEASE, TASK, UNSURE, FakeReleases, FakeStudent, FakeTeacher, MemorySpool, draft, gateway
+
+MESSAGES = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "my money back, please"}]
+BODY = {"model": "desk", "messages": MESSAGES}
+
+
+def http(parts) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+
+def client(parts) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url="http://gateway/v1", api_key="k", max_retries=0, http_client=http(parts))
+
+
+def unsure() -> FakeStudent:
+    return FakeStudent(draft("wrong", evidence=UNSURE))
+
+
+@pytest.mark.parametrize(
+    "student, route, text", [(FakeStudent(), "student", "refund"), (unsure(), "teacher", "delivery")]
+)
+async def test_both_routes_answer_the_official_client(student, route, text):
+    parts = gateway(student=student)
+    raw = await client(parts).chat.completions.with_raw_response.create(**BODY)
+    answer = raw.parse()
+    assert raw.headers["x-tutelage-route"] == route
+    assert answer.choices[0].message.content == text
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.model == "desk"
+    assert answer.id == f"chatcmpl-{raw.headers['x-tutelage-exchange-id']}"
+    assert (
+        answer.usage is not None
+        and answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    )
+    (exchange,) = parts.spool.records
+    assert (exchange.route, exchange.answer, exchange.status) == (route, text, 200)
+
+
+@pytest.mark.parametrize(
+    "student, route, text", [(FakeStudent(), "student", "refund"), (unsure(), "teacher", "delivery")]
+)
+@pytest.mark.parametrize("include_usage", [True, False])
+async def test_both_routes_stream_one_reply(student, route, text, include_usage):
+    parts = gateway(student=student)
+    options = {"stream_options": {"include_usage": True}} if include_usage else {}
+    raw = await client(parts).chat.completions.with_raw_response.create(**BODY, stream=True, **options)
+    chunks = [chunk async for chunk in raw.parse()]
+    assert raw.headers["x-tutelage-route"] == route
+    assert raw.headers["content-type"].startswith("text/event-stream")
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == text
+    assert len({c.id for c in chunks}) == 1 and chunks[0].id == f"chatcmpl-{raw.headers['x-tutelage-exchange-id']}"
+    assert {c.model for c in chunks} == {"desk"}
+    assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == ["stop"]
+    assert sum(c.usage is not None for c in chunks) == include_usage
+    (exchange,) = parts.spool.records
+    assert (exchange.answer, exchange.stream) == (text, True)
+
+
+async def test_a_stream_ends_with_done_and_holds_no_byte_of_a_rejected_draft():
+    async with http(gateway(student=unsure())) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": True})
+    assert response.text.endswith("data: [DONE]\n\n")
+    assert "wrong" not in response.text
+    assert "upstream" not in response.text
+
+
+async def test_the_exchange_is_recorded_whole():
+    parts = gateway(student=unsure(), tasks={"desk": replace(TASK, rho=1.0)})
+    await client(parts).chat.completions.create(**BODY, user="u")
+    (exchange,) = parts.spool.records
+    assert isinstance(exchange, Exchange)
+    assert exchange.messages == MESSAGES and exchange.params == {"user": "u"}
+    assert exchange.draft.text == "wrong" and exchange.score < exchange.threshold
+    assert exchange.teacher_reply.text == "delivery" and exchange.teacher_reply.cost_usd == 0.01
+    assert (exchange.reason, exchange.reference, exchange.rho, exchange.release) == ("unsure", True, 1.0, RELEASE.name)
+
+
+async def test_a_reference_answered_by_the_student_is_labelled_in_the_background():
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)})
+    await client(parts).chat.completions.create(**BODY)
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert exchange.route == "student" and exchange.reference
+    assert isinstance(label, Label) and label.exchange_id == exchange.id and label.reply.text == "delivery"
+
+
+async def test_a_label_that_cannot_be_had_is_recorded_as_lost():
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, teacher=FakeTeacher(error=TeacherUnavailable("down")))
+    await client(parts).chat.completions.create(**BODY)
+    await parts.drain(timeout_s=5)
+    label = parts.spool.records[1]
+    assert label.reply.text is None and label.reply.error == "TeacherUnavailable"
+
+
+async def test_ineligible_requests_are_never_references():
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)})
+    await client(parts).chat.completions.create(**BODY, temperature=1)
+    (exchange,) = parts.spool.records
+    assert not exchange.eligible and not exchange.reference
+
+
+async def test_a_client_that_changed_only_its_base_url_is_recognised():
+    async with http(gateway()) as session:
+        by_prompt = await session.post("/v1/chat/completions", json={**BODY, "model": "big"})
+        other_prompt = await session.post("/v1/chat/completions", json={"model": "big", "messages": MESSAGES[1:]})
+        by_header = await session.post(
+            "/v1/chat/completions",
+            json={"model": "big", "messages": MESSAGES[1:]},
+            headers={"x-tutelage-task": "desk"},
+        )
+    assert by_prompt.headers["x-tutelage-route"] == "student"
+    assert (other_prompt.headers["x-tutelage-route"], other_prompt.headers["x-tutelage-reason"]) == (
+        "teacher",
+        "no_task",
+    )
+    assert by_header.headers["x-tutelage-route"] == "student"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "param"),
+    [
+        (b"{", 400, None),
+        (b"[]", 400, None),
+        (b"\xff\xfe", 400, None),
+        (b"{}", 400, "model"),
+        (b'{"model": "desk"}', 400, "messages"),
+        (b'{"model": "desk", "messages": []}', 400, "messages"),
+        (b'{"model": "desk", "messages": [{"role": "user", "content": 3}]}', 400, "messages[0].content"),
+        (b'{"model": "desk", "messages": [{"role": "king", "content": "x"}]}', 400, "messages[0].role"),
+        (b'{"model": 3, "messages": [{"role": "user", "content": "x"}]}', 400, "model"),
+        (
+            b'{"model": "desk", "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}',
+            400,
+            "temperature",
+        ),
+        (b'{"model": "desk", "messages": [{"role": "user", "content": "x"}], "temperature": 9}', 400, "temperature"),
+        (b'{"model": "desk", "messages": [{"role": "user", "content": "x"}], "max_tokens": 0}', 400, "max_tokens"),
+        (b'{"model": "nobody", "messages": [{"role": "user", "content": "x"}]}', 404, "model"),
+        (b'{"model": "' + b"x" * 5000 + b'"}', 413, None),
+    ],
+)
+async def test_bad_requests_get_a_clear_error_and_change_nothing(content, status, param):
+    parts = gateway()
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", content=content)
+        error = response.json()["error"]
+        assert (response.status_code, error["param"]) == (status, param)
+        assert error["message"] and set(error) == {"message", "type", "param", "code"}
+        assert parts.spool.records == [] and parts.student.asked == [] and parts.teacher.asked == []
+        assert (await session.post("/v1/chat/completions", json=BODY)).status_code == 200
+
+
+async def test_an_endless_body_is_refused_before_it_is_read():
+    sent = []
+
+    async def body():
+        for _ in range(1000):
+            sent.append(1024)
+            yield b" " * 1024
+
+    async with http(gateway()) as session:
+        response = await session.post("/v1/chat/completions", content=body())
+    assert response.status_code == 413
+
+
+async def test_an_unknown_url_and_a_wrong_method_are_told_in_openais_shape():
+    async with http(gateway()) as session:
+        missing, wrong = await session.get("/v1/nothing"), await session.get("/v1/chat/completions")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert missing.json()["error"]["type"] == wrong.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TeacherUnavailable("down"), 502),
+        (TeacherUnavailable("slow", status=504), 504),
+        (UpstreamRefused("too long", status=400, code="context_length_exceeded"), 400),
+        (UpstreamRefused("slow down", status=429, code=None, headers={"retry-after": "7"}), 429),
+    ],
+)
+async def test_a_failing_teacher_is_a_plain_error_and_is_recorded(error, status, stream):
+    parts = gateway(releases=FakeReleases(None), teacher=FakeTeacher(error=error))
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": stream})
+    assert response.status_code == status
+    assert response.json()["error"]["message"] == error.message
+    assert response.headers.get("retry-after") == error.headers.get("retry-after")
+    (exchange,) = parts.spool.records
+    assert (exchange.route, exchange.status, exchange.teacher_reply.text) == ("none", status, None)
+
+
+async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():
+    teacher = FakeTeacher(error=TeacherUnavailable("broke off"), breaks_off=True)
+    parts = gateway(student=unsure(), teacher=teacher)
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": True})
+    assert '"error"' in response.text.strip().splitlines()[-1]
+    assert "[DONE]" not in response.text
+    (exchange,) = parts.spool.records
+    assert (exchange.status, exchange.teacher_reply.text) == (502, None)
+
+
+async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_recorded():
+    parts = gateway(student=unsure())
+    app = create_app(parts)
+    sent = []
+
+    async def receive():
+        if not sent:
+            return {
+                "type": "http.request",
+                "body": httpx.Request("POST", "http://g", json={**BODY, "stream": True}).content,
+            }
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            raise OSError("the client has left")
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "POST", "path": "/v1/chat/completions"}
+    scope |= {"headers": [], "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("g", 80)}
+    with pytest.raises(Exception):  # noqa: B017, PT011  what Starlette calls a lost client is its own matter
+        await app(scope, receive, send)
+    (exchange,) = parts.spool.records
+    assert (exchange.status, exchange.teacher_reply.error) == (499, "client left")
+    assert parts.teacher.closed == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_cannot_be_recorded_is_withheld(stream):
+    parts = gateway(spool=MemorySpool(full=True))
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": stream})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "spool_unavailable")
+    assert "refund" not in response.text
+
+
+async def test_while_the_spool_fails_nobody_is_asked():
+    parts = gateway(spool=MemorySpool(available=False))
+    async with http(parts) as session:
+        assert (await session.post("/v1/chat/completions", json=BODY)).status_code == 503
+        assert (await session.get("/ready")).json() == {"ready": False, "missing": ["spool"]}
+        assert (await session.get("/health")).status_code == 200
+    assert parts.student.asked == [] and parts.teacher.asked == []
+
+
+async def test_a_key_is_asked_for_where_one_is_set():
+    parts = gateway(api_key="secret")
+    async with http(parts) as session:
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer s\xe9cret".encode("latin-1")}):
+            for path in ("/v1/chat/completions", "/internal/drafts"):
+                response = await session.post(path, json=BODY, headers=headers)
+                assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+        response = await session.post("/v1/chat/completions", json=BODY, headers={"authorization": "Bearer secret"})
+        assert response.status_code == 200
+
+
+async def test_ready_names_the_teacher_without_a_price():
+    async with http(gateway(teacher=FakeTeacher(known_price=False))) as session:
+        response = await session.get("/ready")
+    assert (response.status_code, response.json()["missing"]) == (503, ["price of teacher big"])
+
+
+async def test_models_lists_tasks_and_teachers():
+    assert [model.id async for model in client(gateway()).models.list()] == ["desk", "big"]
+
+
+async def test_drafts_are_those_of_live_traffic():
+    parts = gateway()
+    order = {
+        "release": "desk--v000009",
+        "task": "desk",
+        "requests": [{"messages": MESSAGES, "max_tokens": 4}, {"messages": MESSAGES}],
+    }
+    async with http(parts) as session:
+        drafts = (await session.post("/internal/drafts", json=order)).json()["drafts"]
+        unknown = await session.post("/internal/drafts", json={**order, "task": "nobody"})
+    assert parts.student.asked == [("desk--v000009", 4), ("desk--v000009", TASK.max_tokens)]
+    assert [d["text"] for d in drafts] == ["refund", "refund"] and drafts[0]["evidence"] == {"x": 5.0}
+    assert unknown.status_code == 400
+    assert parts.spool.records == []
+
+
+async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
+    order = {"release": "r", "task": "desk", "requests": [{"messages": MESSAGES}]}
+    async with http(gateway(student=FakeStudent(None))) as session:
+        assert (await session.post("/internal/drafts", json=order)).json()["drafts"] == [{"error": "scripted"}]
+
+
+async def test_metrics_count_routes_reasons_and_dollars():
+    parts = gateway(student=unsure())
+    async with http(parts) as session:
+        await session.post("/v1/chat/completions", json=BODY)
+        text = (await session.get("/metrics")).text
+    assert 'tutelage_requests_total{reason="unsure",route="teacher",status="200",task="desk"} 1.0' in text
+    assert 'tutelage_cost_usd_total{component="draft",task="desk"} 0.001' in text
+    assert f'tutelage_release_in_force{{release="{RELEASE.name}",task="desk"}} 1.0' in text
+
+
+async def test_a_defect_is_a_500_without_detail():
+    class Broken(FakeStudent):
+        async def draft(self, request, *, model, max_tokens):
+            raise ValueError("secret detail")
+
+    async with http(gateway(student=Broken())) as session:
+        response = await session.post("/v1/chat/completions", json=BODY)
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
