@@ -114,22 +114,21 @@ class Refusal:
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
     """Test the window's rows, which nothing has been fitted on and which `thin` has made independent."""
-    start = _first_tested(rows, plan.grid, plan.contract)
+    outcomes = _outcomes(rows, plan.grid)
+    start = _first_tested(outcomes, plan.contract)
     if start is None:
         needed = 3 * smallest_sample(plan.contract.alpha, plan.contract.delta)
         return Refusal(
             f"{len(rows)} rows; at least {needed} accepted ones are needed to test", len(rows), needed, False
         )
-    tested = plan.grid[start:]
-    passed = list(takewhile(lambda threshold: _passes(rows, threshold, plan), tested))
+    passed = list(takewhile(lambda outcome: _passes(outcome, plan), outcomes[start:]))
     if not passed:
-        accepted, errors = _outcome(rows, tested[0])
         reason = (
-            f"{errors} of the {accepted} most confident drafts disagree with the teacher: too many to show "
-            f"at most {plan.contract.alpha:.1%} at a level of {plan.delta_spent:.1%}"
+            f"{outcomes[start].errors} of the {outcomes[start].accepted} most confident drafts disagree with the "
+            f"teacher: too many to show at most {plan.contract.alpha:.1%} at a level of {plan.delta_spent:.1%}"
         )
         return Refusal(reason, len(rows), rows_needed(rows, grid=plan.grid, contract=plan.contract), True)
-    return _issue(rows, threshold=passed[-1], plan=plan)
+    return _issue(passed[-1], n=len(rows), plan=plan)
 
 
 def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
@@ -141,18 +140,30 @@ def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
 def predicted_power(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, n: int) -> float:
     """Chance that n fresh rows like the fit rows earn some certificate.
 
-    A fixed sequence issues one exactly when its first step passes, so this is the beta-binomial chance (Jeffreys
-    prior over the fit rows) of few enough errors there.
+    A fixed sequence issues one exactly when its first step passes: so this is the beta-binomial chance of few enough
+    errors there. Few fit rows lie above the first threshold; where risk falls with the score, the risk above a looser
+    one is no smaller, so the most telling posterior (Jeffreys prior) among the looser thresholds counts.
     """
-    start = _first_tested(fit, grid, contract, scale=n / max(1, len(fit)))
+    outcomes = _outcomes(fit, grid)
+    scale = n / max(1, len(fit))
+    start = _first_tested(outcomes, contract, scale=scale)
     if start is None:
         return 0.0
-    accepted, errors = _outcome(fit, grid[start])
-    fresh = int(accepted * n / len(fit))
-    allowed = int(binom.ppf(0.8 * contract.delta, fresh, contract.alpha))
-    if binomial_p_value(allowed, fresh, contract.alpha) > 0.8 * contract.delta:
-        allowed -= 1
-    return float(betabinom.cdf(allowed, fresh, errors + 0.5, accepted - errors + 0.5)) if allowed >= 0 else 0.0
+    fresh = int(outcomes[start].accepted * scale)
+    allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
+    return max(_chance(allowed, fresh, outcome) for outcome in outcomes[start:])
+
+
+def _errors_allowed(n: int, alpha: float, level: float) -> int:
+    """The most errors with which n rows pass the test; -1 where none would do."""
+    errors = int(binom.ppf(level, n, alpha))
+    return errors if binomial_p_value(errors, n, alpha) <= level else errors - 1
+
+
+def _chance(allowed: int, fresh: int, seen: "_Outcome") -> float:
+    if allowed < 0:
+        return 0.0
+    return float(betabinom.cdf(allowed, fresh, seen.errors + 0.5, seen.accepted - seen.errors + 0.5))
 
 
 def rows_needed(rows: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract) -> int | None:
@@ -170,7 +181,7 @@ def cluster_cap(earlier: Sequence[int]) -> int:
 
     `earlier`: their cluster numbers. At least 2: among mostly distinct rows a pair must not void the window.
     """
-    return max(2, *Counter(earlier).values())
+    return max([2, *Counter(earlier).values()])
 
 
 def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[int] | None:
@@ -189,36 +200,44 @@ def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[int] | None:
     return sorted(rng.choice(rows) for rows in members.values() if rng.random() < len(rows) / cap)
 
 
-def _first_tested(
-    rows: Sequence[ScoredRow], grid: Sequence[float], contract: Contract, *, scale: float = 1.0
-) -> int | None:
+@dataclass(frozen=True)
+class _Outcome:
+    """What a threshold accepts of some rows, and how many of these disagree."""
+
+    threshold: float
+    accepted: int
+    errors: int
+
+
+def _outcomes(rows: Sequence[ScoredRow], grid: Sequence[float]) -> list[_Outcome]:
+    """One outcome a grid point."""
+    order = sorted(rows, key=lambda row: row.score)
+    scores = np.array([row.score for row in order])
+    errors_above = np.concatenate([np.cumsum([row.disagreement for row in reversed(order)])[::-1], [0.0]])
+    first = np.searchsorted(scores, np.asarray(grid), side="left")  # accept iff score >= threshold
+    return [_Outcome(t, len(order) - int(i), int(errors_above[i])) for t, i in zip(grid, first, strict=True)]
+
+
+def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, scale: float = 1.0) -> int | None:
     """The strictest grid point that accepts three times the smallest sample: stricter ones could hardly pass."""
     wanted = 3 * smallest_sample(contract.alpha, contract.delta)
-    return next((j for j, threshold in enumerate(grid) if _outcome(rows, threshold)[0] * scale >= wanted), None)
+    return next((j for j, outcome in enumerate(outcomes) if outcome.accepted * scale >= wanted), None)
 
 
-def _passes(rows: Sequence[ScoredRow], threshold: float, plan: Plan) -> bool:
-    accepted, errors = _outcome(rows, threshold)
-    return binomial_p_value(errors, accepted, plan.contract.alpha) <= plan.delta_spent
+def _passes(outcome: _Outcome, plan: Plan) -> bool:
+    return binomial_p_value(outcome.errors, outcome.accepted, plan.contract.alpha) <= plan.delta_spent
 
 
-def _outcome(rows: Sequence[ScoredRow], threshold: float) -> tuple[int, int]:
-    """Accepted rows and disagreements among them."""
-    accepted = [row.disagreement for row in rows if row.score >= threshold]
-    return len(accepted), int(sum(accepted))
-
-
-def _issue(rows: Sequence[ScoredRow], *, threshold: float, plan: Plan) -> Certificate:
-    accepted, errors = _outcome(rows, threshold)
+def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
     return Certificate(
         alpha=plan.contract.alpha,
         delta=plan.contract.delta,
-        threshold=threshold,
-        n=len(rows),
-        accepted=accepted,
-        errors=errors,
-        upper_bound=upper_bound(errors, accepted, plan.delta_spent),
-        coverage=accepted / len(rows),
+        threshold=outcome.threshold,
+        n=n,
+        accepted=outcome.accepted,
+        errors=outcome.errors,
+        upper_bound=upper_bound(outcome.errors, outcome.accepted, plan.delta_spent),
+        coverage=outcome.accepted / n,
         window=plan.window,
         attempt=plan.attempt,
         delta_spent=plan.delta_spent,

@@ -1,21 +1,27 @@
-"""Opening the ledger: SQLite by default, PostgreSQL by URL, always at the newest schema."""
+"""Opening the ledger: SQLite by default, PostgreSQL by URL, always at the newest schema.
+
+Reads are plain `engine.connect()`; whatever writes goes through `writing`, so that a check and the write that
+depends on it are one step.
+"""
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-UPGRADE_LOCK = 7_230_411  # an arbitrary constant that names our advisory lock on PostgreSQL
+WRITE_LOCK = 7_230_411  # an arbitrary constant that names our advisory lock on PostgreSQL
 
 
 class LedgerError(RuntimeError):
-    """The ledger cannot be opened; the message names the URL (password masked) and the reason."""
+    """The ledger cannot be used; the message names it (a password is masked), the reason and what to do."""
 
 
 def connect(url: str) -> sa.Engine:
@@ -24,53 +30,88 @@ def connect(url: str) -> sa.Engine:
     Safe when several processes start at once. Raises LedgerError.
     """
     try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, json_serializer=_dumps)
-        if parsed.get_backend_name() == "sqlite":
-            sa.event.listen(engine, "connect", _tune_sqlite)
-        with _upgrade_lock(engine):
+        engine = _engine(sa.make_url(url))
+        with _alone_on_file(engine.url):
             _upgrade(engine)
-    except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
-        shown = url if "@" not in url else url.split("://")[0] + "://***@" + url.rsplit("@", 1)[1]
-        raise LedgerError(f"ledger {shown}: {error}. Check ledger.url and that the folder is writable.") from error
+    except (sa.exc.SQLAlchemyError, CommandError, OSError, ImportError) as error:
+        raise LedgerError(f"ledger {_masked(url)}: {error}. {_remedy(error)}") from error
     return engine
 
 
-def _dumps(value: Any) -> str:
-    import orjson
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that is the only writing one from its first statement on; commits unless the block raises.
 
-    return orjson.dumps(value).decode()
+    SQLite waits up to ten seconds for its write lock, then raises OperationalError.
+    """
+    with engine.execution_options(writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITE_LOCK)))
+        yield connection
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    file = _sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, json_serializer=lambda value: orjson.dumps(value).decode())
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite_file(url: sa.URL) -> Path | None:
+    on_disk = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+    return Path(str(url.database)) if on_disk else None
 
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
+    # The driver's own BEGIN comes late and never for DDL: a migration killed half-way would stay half done.
+    connection.isolation_level = None
     # Readers never wait for the writer; a process crash loses nothing (a power cut is the spool's matter).
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A reader that turns into a writer is refused without waiting, so a writer takes the lock at once.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
-def _upgrade_lock(engine: sa.Engine) -> Iterator[None]:
-    """One process upgrades, the others wait for it."""
-    if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(UPGRADE_LOCK)))
-            yield
-        return
-    if not engine.url.database:
-        yield
-        return
-    with Path(f"{engine.url.database}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _alone_on_file(url: sa.URL) -> Iterator[None]:
+    """One process at a time makes and upgrades a SQLite file: the switch to WAL does not wait for locks."""
+    file = _sqlite_file(url)
+    opened: AbstractContextManager[Any] = nullcontext() if file is None else Path(f"{file}.lock").open("w")
+    with opened as lock:
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _upgrade(engine: sa.Engine) -> None:
+    """To the newest revision in one transaction; without a configuration file Alembic leaves logging alone."""
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _masked(url: str) -> str:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return "(no URL)"  # what cannot be parsed may hold a password anywhere
+    shown = parsed.update_query_dict({"password": "***"}) if "password" in parsed.query else parsed
+    return shown.render_as_string(hide_password=True)
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, CommandError):
+        return "The ledger was written by a newer Tutelage: install that version or name another ledger.url."
+    if isinstance(error, ImportError):
+        return "Install this database's driver, for instance `pip install 'psycopg[binary]'`."
+    return "Check ledger.url, that the server answers and that the folder is writable."

@@ -7,6 +7,7 @@ column of its own. Times are seconds since the epoch, money is US dollars.
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+JSON = sa.JSON(none_as_null=True)  # a missing value is NULL, which a query can ask for, and not the JSON text "null"
 
 exchanges = sa.Table(
     "exchanges",
@@ -16,8 +17,8 @@ exchanges = sa.Table(
     sa.Column("task", sa.String(64)),
     sa.Column("origin", sa.String(16), nullable=False),
     sa.Column("model", sa.String(128), nullable=False),
-    sa.Column("messages", sa.JSON, nullable=False),
-    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("messages", JSON, nullable=False),
+    sa.Column("params", JSON, nullable=False),
     sa.Column("prompt_fingerprint", sa.String(64), nullable=False),
     sa.Column("route", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(64), nullable=False),
@@ -31,7 +32,7 @@ exchanges = sa.Table(
     sa.Column("draft_prompt_tokens", sa.Integer),
     sa.Column("draft_completion_tokens", sa.Integer),
     sa.Column("draft_cost_usd", sa.Float),
-    sa.Column("evidence", sa.JSON),
+    sa.Column("evidence", JSON),
     sa.Column("score", sa.Float),
     sa.Column("threshold", sa.Float),
     sa.Column("answer", sa.Text),
@@ -74,10 +75,10 @@ releases = sa.Table(
     sa.Column("adapter_path", sa.Text, nullable=False),
     sa.Column("adapter_digest", sa.String(64), nullable=False),
     sa.Column("fingerprint", sa.String(64)),
-    sa.Column("calibrator", sa.JSON),
-    sa.Column("certificate", sa.JSON),
-    sa.Column("refusal", sa.JSON),
-    sa.Column("report", sa.JSON),
+    sa.Column("calibrator", JSON),
+    sa.Column("certificate", JSON),
+    sa.Column("refusal", JSON),
+    sa.Column("report", JSON),
     sa.UniqueConstraint("task", "number"),
     # At most one champion a task, whatever two promoters do at once.
     sa.Index(

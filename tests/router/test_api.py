@@ -234,7 +234,7 @@ async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_record
 
     scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "POST", "path": "/v1/chat/completions"}
     scope |= {"headers": [], "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("g", 80)}
-    with pytest.raises(Exception):  # noqa: B017, PT011  what Starlette calls a lost client is its own matter
+    with pytest.raises(Exception):  # noqa: B017  what Starlette calls a lost client is its own matter
         await app(scope, receive, send)
     (exchange,) = parts.spool.records
     assert (exchange.status, exchange.teacher_reply.error) == (499, "client left")

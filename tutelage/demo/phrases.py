@@ -67,19 +67,19 @@ OPENINGS = {
         "polite": "hello,|good morning,|dear support team,|hello and good day,|dear team,|good evening,",
         "terse": "question:",
         "chatty": "hi there,|hello you lovely people,|hi folks, me again:|so,|hi, quick one:",
-        "angry": "this is a joke.|I am really annoyed.|honestly?|unbelievable.|I have had enough.",
+        "angry": "this is a joke.|I am really annoyed.|honestly?|unbelievable.|I have had enough.|how is this possible?",
     },
     "serve": {
         "polite": "hi,|good afternoon,|dear customer service,|good day,|dear sir or madam,|greetings,",
         "terse": "short question:",
         "chatty": "hey,|hey everyone,|hiya, small thing:|ok so,|well,|heya,",
-        "angry": "what a mess.|seriously, people.|I am losing my patience.|how hard can it be?|not amused.",
+        "angry": "what a mess.|seriously, people.|I am losing my patience.|how hard can it be?|not amused.|I am very disappointed.",
     },
 }
 
 # True of any message, so they tell nothing about the intent.
 DETAILS = {
-    "train": """I (wrote|asked) {channel} {when} and got no (answer|reply).|I have been a customer (for years|since 2019).|
+    "train": """I (tried|asked) {channel} {when} and got no (answer|reply).|I have been a customer (for years|since 2019).|
 I (could not find|saw nothing about) this in your help pages.|(mail|email) is the best way to reach me.|
 I have (already|also) tried {channel}.""",
     "serve": """(nobody|no one) got back to me {channel}.|I (usually|always) shop with you (and like it|).|
@@ -95,7 +95,7 @@ CLOSINGS = {
         "angry": "I expect an answer today.|sort this out.|this is not acceptable.|never again.",
     },
     "serve": {
-        "polite": "much appreciated.|best wishes.|thanks.|I would be grateful for a reply.|yours sincerely.",
+        "polite": "much appreciated.|best wishes.|thanks.|I look forward to your reply.|best regards.|thanks for looking into it.",
         "terse": "waiting.",
         "chatty": "cheers!|ta!|thanks a million.|lovely, talk soon!|hope you can help.",
         "angry": "fix it.|I want a solution now.|last warning.|what kind of service is this?",

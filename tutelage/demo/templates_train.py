@@ -33,10 +33,15 @@ the {carrier} brought me (someone else's|a stranger's) (parcel|box), (so where i
 your site (gave me|showed|promised) {day} as the (date|day), now it says {span}. (why the delay|what is going on)?
 can the {carrier} (come|drop it off) after (six|five|seven) in the evening? I am (at work|out) (all day|during the
  day).
-(has|did) {order} (left|leave) yet? the status (still says|has been) "(processing|packing)" since I (ordered|paid)
- {when}.
+has {order} (left|gone out|been sent) yet? the status (still says|has been) "(processing|packing)" since I
+ (ordered|paid) {when}.
 it says delivered (but there is|and yet there is) (nothing|no box|no parcel) (in front of my door|in the
  hallway|anywhere). I (ordered|wanted) a {product}.
+can you (ship|send) the {product} faster? I need it (urgently|quickly) and (would pay|gladly pay) for express
+ delivery.
+one of (two|three) parcels is (missing|not here), the other (arrived|came) {when}. the {carrier} (knows nothing|has
+ no record).
+do you deliver (to {city}|on Saturdays|in the evening), and what does (delivery|shipping) of a {product} cost?
 """,
     "refund": """
 (I sent|I posted|I returned) the {product} {when} and the money is (still not|not yet) (back on|on) my {card}.
@@ -68,6 +73,8 @@ the {fragile} was (broken|damaged|cracked), I returned it {when} as you (asked|s
 do you also (refund|pay back) the (postage|shipping cost) when I (return|send back) a {product}?
 (please|can you) refund the {amount} to my {card} and not as (store credit|a voucher), I have (returned|sent) the
  {product}.
+I only got (part|half) of my money back for the (return|items I returned), {amount} (is missing|are missing).
+I need a (return label|return slip) for {order}, the {product} is not (right|good enough) and I want a refund.
 """,
     "damaged": """
 the {fragile} (arrived|came|was delivered) {when} and it is (cracked|smashed|broken) (on one side|at the bottom|in
@@ -97,6 +104,10 @@ the {fragile} from {order} is (defective|broken). can I (swap|exchange) it (for 
  padding).
 the {gadget} was (dead|broken) on arrival, the (light|screen|display) (stays|is) (black|off) and nothing
  (helps|works).
+(parts|pieces) of the {fragile} are (missing|not in the box). (please|can you) send what (is missing|I need to put
+ it together).
+the {product} was (damaged|ruined) in transport, the packaging was (thin|wet|poor). (how do I|where do I)
+ (report|claim) that?
 """,
     "cancel": """
 (please cancel|I need to cancel|can you cancel) {order}, I (placed it|ordered) {when} and (no longer need it|found
@@ -120,6 +131,9 @@ can I take (one item|the {product}) out of {order} and keep the (rest|others)? i
 I want to (end|quit|stop) the (free trial|premium plan|subscription) before (it renews|you charge me|{day}).
 I (need|have) to withdraw from {order}, the {product} is (cheaper elsewhere|not needed any more).
 (please|could you) (hold|stop) the order from {since}, I will not (need|take) the {product} after all.
+(how long|until when) can I (cancel|withdraw from) an order I (placed|made) {when}? it is a {product}.
+I do not want to (renew|keep) my (subscription|membership), how do I (cancel|end) it (in time|before {day})?
+I ordered too many: please (cancel|remove) one {product} from {order} before you (ship|pack) it.
 """,
     "payment": """
 my {card} (was declined|is refused|does not work) at the checkout although there is (enough|plenty of) money on it.
@@ -134,12 +148,17 @@ you (took|booked) {amount} from my {card} but the {product} (costs|was) less. (w
 I get an error (after|when) I (enter|type) the code from my bank, the payment (fails|stops) (every time|again).
 the money (left|is gone from) my account, but there is no order (confirmation|number|in my list). what
  (happened|now)?
-(is it possible|can I) (change|switch) the way I pay for {order} from {card} to (bank transfer|another card)?
+(is it possible|can I) (change|switch) the way I pay for {order} from my {card} to (bank transfer|another card)?
 my bank (says|tells me) the payment of {amount} (went through|is fine), your site says (it failed|error).
 how do I (add|save|remove) a {card} ({where}|as my way to pay)?
 I (transferred|wired) {amount} {when}, has it (arrived|been matched to {order})?
-you (debited|charged) me (again|one more time) although I (cancelled|ended) it {when}. I see {amount} on my {card}.
+you (debited|charged) me (again|one more time) although I (cancelled|ended) the subscription {when}. I see {amount}
+ on my {card}.
 (can I|may I) pay (cash|by card) when the {carrier} brings the {product}?
+you sent me a (reminder|warning) for {order}, but I (paid|transferred) the {amount} {when}. (please check|that
+ cannot be).
+(do you|can I) take (PayPal|Apple Pay|Google Pay) as payment, or (only|just) a {card}?
+the payment was (interrupted|aborted), (was I charged|did you take the {amount}) or do I have to pay again?
 """,
     "sizing": """
 I (usually|normally) wear {size}, which size (should I take|do I need) for the {garment}?
@@ -159,6 +178,9 @@ the {garment} you sent is {size}, I need (one size up|one size down). (do you st
 I am (tall|quite tall|short) and (slim|broad), (would|will) {size} in the {garment} (fit|be right)?
 the {garment} is (nice|lovely) but it (pinches|hangs|is loose), (please send|could you send) {size} instead.
 do you (carry|make) the {garment} in (tall|petite|plus) sizes, (or|and) (what is the largest|how big does it go)?
+which size (fits|is right for) someone (who is|of) 1@# cm? it is (about|for) the {garment}.
+can I (exchange|swap) the {garment} for another size, and (what does that cost|who pays the postage)?
+the {garment} does not fit (me|any more), {size} is too (small|big). (do you have|I need) a (smaller|larger) one.
 """,
     "discount": """
 the code {code} (does not work|is rejected|shows as invalid) (at the checkout|{where}|in my basket).
@@ -178,13 +200,19 @@ if I (buy|take) (three|five|ten) of the {product}, (is there|do I get) (a better
 my (voucher|gift card) of {amount} is (said to be|marked as) (used|expired), but I (got|bought) it {when}.
 (does|do) {percent} (apply|count) to (sale items|reduced items) (as well|too)? I (mean|am looking at) the {product}.
 I was charged the full (price|{amount}) although {code} (was accepted|showed {percent} off) in the basket.
+(are there|do you have) any (offers|deals|sales|coupons) (at the moment|this week) for a {product}?
+the price of the {product} (dropped|went down) by {percent} (right|just) after I bought it. (do I get|can I have)
+ the difference?
+where (can|do) I enter a (voucher|discount|coupon) code {where}? there is no (field|box) for it.
+my coupon (for|over) {percent} was not (applied|deducted), I paid the full price for the {product}.
+I signed up for the (newsletter|club) to get {percent} off, but the (coupon|voucher) (has not come|is not in my
+ inbox).
 """,
     "address": """
 I (typed|gave|entered) the wrong (street|house number|postcode) for {order}, can you (change|correct) it (before it
  ships|today)?
 (please send|can you send) {order} to {street} (in {city} |)instead, I (will be away|have moved).
-I (have moved|moved) {when}, how do I (change|update) the (shipping|delivery) address ({where}|for all my
- orders)?
+I (have moved|moved) {when}, how do I (change|update) the (shipping|delivery) address ({where}|for all my orders)?
 {order} is going to my old (flat|house|place). the new (one|address) is {street}, {city}.
 can the {product} (go|be sent) to my (office|work|parents), {street}, (rather than|and not) to my home?
 the (form|checkout) does not (accept|know|find) my (postcode|street|house number). I live at {street}, {city}.
@@ -197,8 +225,9 @@ the {carrier} (says|writes) the address is (incomplete|wrong). it is {street}, {
 (is it|would it be) possible to (redirect|reroute) {order} to a pick-up (point|shop) near {street}?
 the {product} is a (gift|present), please (ship|send) it to {street} in {city} and not to me.
 I (live|am) at {street} now. (please|could you) (change|correct) that (for|on) {order}.
-(how|where) do I (delete|remove) an old address ({where}|from my list)? it (keeps coming|comes) up at the
- checkout.
+(how|where) do I (delete|remove) an old address ({where}|from my list)? it (keeps coming|comes) up at the checkout.
+(part|a bit) of my address got (cut off|lost) on {order}, the full one is {street}, {city}.
+(please|could you) change where {order} is (delivered|sent) to {street}. I (made a mistake|moved).
 """,
     "password": """
 I (forgot|do not remember) my password and the reset (mail|link) (never arrives|does not come).
@@ -215,6 +244,11 @@ I get (logged|thrown) out of {place} (all the time|every few minutes) and must (
 (can you|please) send me a new (password|reset link), the (last|first) one has expired.
 I (log|sign) in with my (phone|email) and (end up|land) on a (blank|white) page. the password is (right|correct).
 (do I|must I) need a password to (see|follow) my order? I (forgot|lost) mine (long ago|{when}).
+I typed my password (several|five|six) times and now I am (locked out|blocked) {where}.
+(there is no|I get no) mail (after|when) I click "forgot password", I (checked|looked in) the spam folder too.
+the code to (log in|sign in) (comes|arrives) too late and is (expired|no longer valid) by then.
+I lost my phone and with it the (codes|authenticator). how do I (log in|get into my account) (now|again)?
+(was I|have I been) hacked? I got a mail about a (login|sign-in) from {city} that was not me.
 """,
     "invoice": """
 (could you|please|can you) send me (the|an) invoice for {order}? I need it for (my taxes|work|my company).
@@ -233,6 +267,9 @@ I (paid|bought) {order} {when} and now (need|am asked for) (proof|a proof of pur
  insurance|for my employer).
 does the price of the {product} (include|contain) VAT? the (bill|receipt) does not (show|list) it.
 why is there no (tax|VAT|shipping) (line|listed) on the (bill|invoice) for {order}?
+(our|my) (tax adviser|bookkeeper) needs a (proper|correct) invoice with VAT for {order}, (can you issue one|please
+ send one).
+I need a (receipt|copy of the bill) for the {product} as proof for (my insurance|the tax office|my boss).
 """,
     "account": """
 (please delete|I want to delete|how do I delete) my account and (all|everything) you (store|keep) about me.
@@ -240,17 +277,22 @@ how can I change the (email|phone number|name) on my account? I (cannot find it|
 I have two accounts (by mistake|somehow), can you (merge|join) them (into one|and keep the newer)?
 please (stop|end) the (newsletter|daily mails|advertising), I (unsubscribed|asked for that) {when} and still get
  them.
-(where|how) do I see my (points|loyalty points|bonus points)? {amount} (worth|in points) (are missing|is gone)
- (since {since}|).
+(where|how) do I see my (points|loyalty points|bonus points)? (I had|it was) {amount} worth of points (in May|last
+ month|before).
 I (want|would like) to (see|get a copy of) all (personal |)data you (have|store) about me.
 I (married|changed my name) and (need|want) the new (surname|name) in my (profile|account).
-my (orders|wish list|purchase history) (disappeared|are gone|vanished) from my account (after the update|{when}).
+my (old orders|saved items|reviews) (disappeared|are gone|vanished) from my account (after the update|{when}).
 how do I (open|create) a business account? we (order|buy) (a {product}|things) (often|every month).
 my email (address |)(changes|no longer works), please (use|put) the new one (in my profile|for my account).
 (can I|is it possible to) (use|share) one account (with my wife|in the family|with my team)?
 (do I|must I) (need|have) an account to (order|buy) a {product}, or (can I|is it possible to) order as a guest?
 I (registered|signed up) {when} but (never got|did not receive) the (confirmation|activation) mail.
 I (want|wish) to (close|cancel) my (customer account|profile), I (do not shop here any more|no longer need it).
+you send me too many (mails|texts|newsletters). (please|can you) (take|remove) me from your list.
+I cannot (register|sign up|create an account), it says my email is already (in use|taken|registered).
+please (erase|remove) my (data|details|profile) from your system, I (will not order|do not want to be a customer)
+ any more.
+I ordered as a guest {when} and (opened|made) an account later. can you (add|link) {order} to my (profile|account)?
 """,
     "repair": """
 my {gadget} (stopped working|died|gave up) after {months}. is (that|it) still under (warranty|guarantee)?
@@ -272,5 +314,8 @@ I (got|received) my {gadget} back from (repair|your workshop) {when} and it has 
 the {gadget} (worked|was fine) for {months}, now the (display|motor|switch) is broken. (what does a repair cost|who
  fixes it)?
 I lost the (warranty card|guarantee slip) of my {gadget}, is the (order number|mail) enough for a (repair|claim)?
+(is there|do you have) a (repair service|workshop) (near|in) {city}? my {gadget} (broke|stopped) after {months}.
+my {gadget} was (repaired|fixed) {when} and (broke|failed) again. (that is|this makes) the second time.
+what does the (warranty|guarantee) cover if the {gadget} (breaks|fails) after {months}?
 """,
 }

@@ -1,0 +1,128 @@
+"""The protocol step by step; that the guarantee holds is `tests/validity`'s matter."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from calibration.bounds import binomial_p_value
+from calibration.certify import (
+    Certificate,
+    Contract,
+    Plan,
+    Refusal,
+    ScoredRow,
+    certify,
+    cluster_cap,
+    predicted_power,
+    rows_needed,
+    score_grid,
+    thin,
+)
+
+CONTRACT = Contract(alpha=0.1, delta=0.05)
+GRID = tuple(i / 100 for i in range(99, -1, -1))
+PLAN = Plan(CONTRACT, GRID, window=(1.0, 2.0), fingerprint="f", issued_at=100.0)
+
+
+def good(n: int = 1000, *, wrong_below: float = 0.3) -> list[ScoredRow]:
+    return [ScoredRow(i / n, float(i / n < wrong_below)) for i in range(n)]
+
+
+def test_a_good_student_is_certified_at_the_loosest_threshold_that_passes():
+    found = certify(good(), plan=PLAN)
+    assert isinstance(found, Certificate)
+    rows = good()
+    tried = [threshold for threshold in GRID if threshold < found.threshold]
+    accepted = [r for r in rows if r.score >= tried[0]]
+    errors = int(sum(r.disagreement for r in accepted))
+    assert binomial_p_value(errors, len(accepted), 0.1) > PLAN.delta_spent  # the next looser one fails
+    assert found.accepted == sum(r.score >= found.threshold for r in rows)
+    assert found.coverage == found.accepted / found.n
+    assert found.errors / found.accepted < found.upper_bound <= 0.1
+    assert found.expires_at == 100.0 + 30 * 86400
+
+
+def test_the_sequence_stops_at_the_first_failure():
+    """A loose threshold that would pass by itself is not reached past a strict one that fails."""
+    rows = [ScoredRow(0.95, 1.0)] * 60 + [ScoredRow(0.9, 0.0)] * 60 + [ScoredRow(0.5, 0.0)] * 5000
+    assert isinstance(certify(rows, plan=PLAN), Refusal)
+
+
+def test_a_bad_student_is_refused_in_words():
+    rows = [ScoredRow(i / 500, float(i % 4 == 0)) for i in range(500)]
+    found = certify(rows, plan=PLAN)
+    assert isinstance(found, Refusal) and found.labels_seen
+    assert found.rows_needed is None
+    assert "disagree" in found.reason
+
+
+def test_too_few_rows_are_refused_with_labels_unseen():
+    found = certify(good(40), plan=PLAN)
+    assert isinstance(found, Refusal) and not found.labels_seen
+    assert found.rows_needed == 87
+
+
+def test_attempts_together_spend_less_than_delta():
+    spent = [replace(PLAN, attempt=a).delta_spent for a in range(1, 30)]
+    assert spent[0] == pytest.approx(0.04)
+    assert sum(spent) <= CONTRACT.delta
+
+
+def test_a_certificate_survives_json():
+    found = certify(good(), plan=PLAN)
+    assert isinstance(found, Certificate)
+    assert Certificate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+@pytest.mark.parametrize(("alpha", "delta"), [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.5)])
+def test_a_contract_lies_between_zero_and_one(alpha, delta):
+    with pytest.raises(ValueError):
+        Contract(alpha, delta)
+
+
+def test_the_grid_descends_without_repetition():
+    grid = score_grid([0.5] * 50 + [0.1, 0.9])
+    assert grid == (0.9, 0.5, 0.1)
+
+
+def test_power_grows_with_rows_and_falls_with_risk():
+    fit = good(200, wrong_below=0.3)
+    powers = [predicted_power(fit, grid=GRID, contract=CONTRACT, n=n) for n in (20, 100, 300, 1000)]
+    assert powers[0] == 0.0
+    assert min(powers[1:]) > 0.8
+    worse = [ScoredRow(r.score, float(i % 8 == 0)) for i, r in enumerate(fit)]
+    assert predicted_power(worse, grid=GRID, contract=CONTRACT, n=1000) < 0.2
+
+
+def test_rows_needed_would_be_enough():
+    fit = good(200)
+    needed = rows_needed(fit, grid=GRID, contract=CONTRACT)
+    assert needed is not None
+    assert predicted_power(fit, grid=GRID, contract=CONTRACT, n=needed) >= 0.8
+    assert rows_needed([], grid=GRID, contract=CONTRACT) is None
+
+
+def test_thinning_keeps_one_row_a_cluster_in_proportion_to_traffic():
+    clusters = [0, 0, 1, 2, 3]
+    counts: Counter[int] = Counter()
+    for seed in range(4000):
+        kept = thin(clusters, cap=2, seed=seed)
+        assert kept is not None
+        of_clusters = [clusters[row] for row in kept]
+        assert len(of_clusters) == len(set(of_clusters))
+        counts.update(kept)
+    assert counts[0] + counts[1] == 4000  # a cluster of two always gives one row
+    assert all(abs(counts[row] / 4000 - 0.5) < 0.03 for row in range(5))  # and every row is as likely as any other
+
+
+def test_a_cluster_above_the_cap_is_no_certificate():
+    assert thin([0, 0, 0, 1], cap=2, seed=0) is None
+    assert thin([], cap=2, seed=0) == []
+
+
+def test_the_cap_is_the_largest_earlier_cluster_and_at_least_two():
+    assert cluster_cap([0, 1, 2]) == 2
+    assert cluster_cap([0, 1, 1, 1, 2]) == 3
+    assert cluster_cap([]) == 2

@@ -1,0 +1,60 @@
+"""Laws that hold for all inputs."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibration.agreement import disagreement, normalised
+from calibration.bounds import binomial_interval, binomial_p_value, upper_bound
+from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, score_grid, thin
+
+rates = st.floats(0.01, 0.99)
+counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(counts, rates)
+def test_a_p_value_grows_with_errors_and_falls_with_alpha(pair, alpha):
+    errors, n = pair
+    p = binomial_p_value(errors, n, alpha)
+    assert 0.0 <= p <= 1.0
+    assert binomial_p_value(min(errors + 1, n), n, alpha) >= p
+    assert binomial_p_value(errors, n, min(0.999, alpha + 0.005)) <= p + 1e-12
+
+
+@given(counts, st.floats(0.01, 0.5))
+def test_bounds_lie_above_the_observed_rate(pair, delta):
+    errors, n = pair
+    assert errors / n <= upper_bound(errors, n, delta) <= 1.0
+    low, high = binomial_interval(errors, n)
+    assert 0.0 <= low <= errors / n <= high <= 1.0
+
+
+@given(st.text(), st.text())
+def test_agreement_is_symmetric_and_normalising_twice_changes_nothing(a, b):
+    assert disagreement(a, b) == disagreement(b, a)
+    assert disagreement(a, a) == 0.0
+    assert normalised(normalised(a)) == normalised(a)
+
+
+rows = st.lists(
+    st.builds(ScoredRow, st.floats(0, 1).map(lambda s: round(s, 6)), st.sampled_from([0.0, 1.0])),
+    min_size=1,
+    max_size=300,
+)
+
+
+@given(rows, st.floats(0.02, 0.3))
+def test_a_certificate_never_claims_more_than_its_test(found_rows, alpha):
+    grid = score_grid([row.score for row in found_rows])
+    plan = Plan(Contract(alpha, 0.05), grid, (0.0, 1.0), "f", 0.0)
+    found = certify(found_rows, plan=plan)
+    if isinstance(found, Certificate):
+        assert found.upper_bound <= alpha + 1e-9
+        assert found.threshold in grid
+        assert found.accepted == sum(row.score >= found.threshold for row in found_rows)
+
+
+@given(st.lists(st.integers(0, 20), max_size=100), st.integers(1, 8), st.integers(0, 5))
+def test_thinned_rows_share_no_cluster(clusters, cap, seed):
+    kept = thin(clusters, cap=cap, seed=seed)
+    if kept is not None:
+        assert len({clusters[row] for row in kept}) == len(kept)

@@ -1,0 +1,136 @@
+"""The guarantee by repetition: the share of runs that issue a false certificate, against a truth in closed form.
+
+Scores are uniform and P(disagree | s) = a (1 - s)^2, so the risk above a threshold t is a (1 - t)^2 / 3.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from mapie.risk_control import BinaryClassificationController, precision
+
+from calibration.bounds import binomial_p_value
+from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, score_grid, thin
+
+pytestmark = pytest.mark.validity
+RUNS = 300
+DELTA = 0.05
+
+
+def draw_rows(rng: np.random.Generator, n: int, a: float) -> list[ScoredRow]:
+    scores = rng.random(n).round(6)
+    wrong = rng.random(n) < a * (1 - scores) ** 2
+    return [ScoredRow(float(s), float(d)) for s, d in zip(scores, wrong, strict=True)]
+
+
+def risk_above(threshold: float, a: float) -> float:
+    return a * (1 - threshold) ** 2 / 3
+
+
+def repeat(n: int, alpha: float, a: float, *, choose=None, seed: int = 0) -> tuple[int, int, float]:
+    """Certificates issued, false ones, mean coverage of those issued."""
+    rng, issued, false, coverage = np.random.default_rng(seed), 0, 0, []
+    for _ in range(RUNS):
+        grid = score_grid(rng.random(300).tolist())
+        rows = draw_rows(rng, n, a)
+        plan = Plan(Contract(alpha, DELTA), grid, (0.0, 1.0), "f", 0.0)
+        threshold = choose(rows, plan) if choose else _threshold(certify(rows, plan=plan))
+        if threshold is not None:
+            issued += 1
+            false += risk_above(threshold, a) > alpha
+            coverage.append(1 - threshold)
+    return issued, false, float(np.mean(coverage)) if coverage else 0.0
+
+
+def _threshold(found) -> float | None:
+    return found.threshold if isinstance(found, Certificate) else None
+
+
+def _by_empirical_risk(rows, plan) -> float | None:
+    """The naive way: the loosest threshold whose observed risk is at most alpha."""
+    for threshold in reversed(plan.grid):
+        accepted = [row.disagreement for row in rows if row.score >= threshold]
+        if accepted and np.mean(accepted) <= plan.contract.alpha:
+            return threshold
+    return None
+
+
+def allowed() -> float:
+    return RUNS * (DELTA + 2 * math.sqrt(DELTA * (1 - DELTA) / RUNS))
+
+
+@pytest.mark.parametrize(("n", "alpha", "a"), [(300, 0.10, 0.9), (1000, 0.10, 0.9), (1000, 0.05, 0.6)])
+def test_false_certificates_are_rare_and_coverage_is_had(n, alpha, a):
+    issued, false, coverage = repeat(n, alpha, a)
+    assert false <= allowed(), f"{false} of {RUNS} runs issued a false certificate ({issued} issued)"
+    oracle = 1 - max(0.0, 1 - math.sqrt(3 * alpha / a))
+    floor = 0.7 if n == 1000 else 0.35
+    assert issued >= 0.5 * RUNS
+    assert coverage >= floor * oracle, f"coverage {coverage:.2f}, the oracle has {oracle:.2f}"
+
+
+def test_a_student_just_beyond_the_contract_everywhere_is_refused():
+    rng = np.random.default_rng(1)
+    issued = 0
+    for _ in range(RUNS):
+        scores = rng.random(1000).round(6)
+        rows = [ScoredRow(float(s), float(rng.random() < 0.101)) for s in scores]
+        plan = Plan(Contract(0.10, DELTA), score_grid(scores[:300].tolist()), (0.0, 1.0), "f", 0.0)
+        issued += isinstance(certify(rows, plan=plan), Certificate)
+    assert issued <= allowed()
+
+
+def test_choosing_by_observed_risk_fails_in_the_same_simulation():
+    _, false, _ = repeat(300, 0.10, 0.9, choose=_by_empirical_risk)
+    assert false > 0.3 * RUNS
+
+
+def hot_traffic(rng: np.random.Generator, n: int, *, cap: int) -> tuple[list[ScoredRow], list[int]]:
+    """Singletons never disagree; clusters of `cap` stand or fall together and make risk 12 % of traffic."""
+    rows, clusters, hot_share = [], [], 0.24
+    while len(rows) < n:
+        hot = rng.random() < hot_share / cap / (1 - hot_share + hot_share / cap)
+        wrong = float(hot and rng.random() < 0.5)
+        size = cap if hot else 1
+        rows += [ScoredRow(0.9, wrong)] * size
+        clusters += [len(clusters) and clusters[-1] + 1] * size
+    return rows, clusters
+
+
+def test_hot_clusters_fool_the_naive_count_and_not_the_thinned_one():
+    """True risk .12 at alpha .10: whoever counts every row believes in more rows than there are."""
+    rng, cap, naive, ours = np.random.default_rng(2), 25, 0, 0
+    plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
+    for _ in range(RUNS):
+        rows, clusters = hot_traffic(rng, 2000, cap=cap)
+        naive += isinstance(certify(rows, plan=plan), Certificate)
+        kept = thin(clusters, cap=cap, seed=int(rng.integers(1 << 30)))
+        assert kept is not None
+        ours += isinstance(certify([rows[i] for i in kept], plan=plan), Certificate)
+    assert naive > allowed()
+    assert ours <= allowed()
+
+
+def test_p_values_equal_mapies():
+    """One-sided test of precision >= 1 - alpha at a few thresholds: MAPIE's valid set is ours."""
+    rng = np.random.default_rng(3)
+    rows = draw_rows(rng, 400, 0.9)
+    scores = np.array([row.score for row in rows])
+    agreed = np.array([1 - int(row.disagreement) for row in rows])
+    thresholds = np.array([0.2, 0.4, 0.5, 0.6, 0.7, 0.8])
+    controller = BinaryClassificationController(
+        predict_function=lambda x: np.column_stack([1 - x[:, 0], x[:, 0]]),
+        risk=precision,
+        target_level=0.9,
+        confidence_level=0.95,
+        list_predict_params=thresholds,
+    )
+    controller.calibrate(scores.reshape(-1, 1), agreed)
+    ours = []
+    for threshold in thresholds:
+        accepted = [row.disagreement for row in rows if row.score >= threshold]
+        ours.append(binomial_p_value(int(sum(accepted)), len(accepted), 0.1))
+    assert controller.p_values is not None
+    mapies = np.asarray(controller.p_values).ravel()
+    # MAPIE's Hoeffding-Bentkus p-value multiplies the binomial one by e where Hoeffding's is not smaller.
+    assert all(p <= q + 1e-12 for p, q in zip(ours, mapies, strict=True))
