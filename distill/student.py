@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from distill.render import Rendered
 
@@ -18,6 +19,7 @@ Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
 def load_base(base_model: str) -> PreTrainedModel:
     """The base model in its own precision where this machine computes in it, else in float32. Never downloads."""
     dtype = "auto" if _has_bfloat16() else torch.float32
+    transformers_logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, local_files_only=True)
 
 

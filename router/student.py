@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import msgspec
 import orjson
+
 from calibration.evidence import TokenLogprob, evidence
 from ledger.prices import Price
-
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
 from router.wire import ChatRequest
@@ -83,7 +83,7 @@ class VllmStudent:
         self._session = session
         self._url = f"{url}/v1/chat/completions"
         self._price = price
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(1.0, timeout_s))
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(5.0, timeout_s))
         self._breaker = Breaker()
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:

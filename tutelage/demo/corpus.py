@@ -131,7 +131,7 @@ def _contract(text: str, *, apostrophe: str) -> str:
 
 def _joined(found: re.Match[str]) -> str:
     subject, verb = found[2].split()
-    return f"{found[1]}{subject}'{verb[-2:].lstrip('ai') or verb[-1]} "
+    return f"{found[1]}{subject}'{verb.removeprefix('a').removeprefix('i')} "
 
 
 def _misspell(rng: random.Random, text: str) -> str:

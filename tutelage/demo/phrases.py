@@ -30,6 +30,8 @@ _OTHERS = "rug|suitcase|backpack|tent|sleeping bag|duvet|yoga mat|board game|bik
 SLOTS = {
     "gadget": _GADGETS,
     "fragile": f"{_GADGETS}|{_HOMEWARE}",
+    "flatpack": "shelf|bookcase|side table|desk chair|wardrobe|TV stand|bed frame|chest of drawers|garden bench",
+    "cordless": "speaker|cordless drill|vacuum cleaner|shaver|headset|camera|hedge trimmer|hand mixer",
     "garment": _GARMENTS,
     "product": f"{_GADGETS}|{_HOMEWARE}|{_GARMENTS}|{_OTHERS}",
     "order": "order @####|order @####|order no. @####|my order @####",
@@ -62,29 +64,31 @@ TONES = {
     "angry": (12, 0.6, 0.3, 0.6),
 }
 
+# The terse open with nothing.
 OPENINGS = {
     "train": {
         "polite": "hello,|good morning,|dear support team,|hello and good day,|dear team,|good evening,",
-        "terse": "question:",
         "chatty": "hi there,|hello you lovely people,|hi folks, me again:|so,|hi, quick one:",
-        "angry": "this is a joke.|I am really annoyed.|honestly?|unbelievable.|I have had enough.|how is this possible?",
+        "angry": """this is a joke.|I am really annoyed.|honestly?|unbelievable.|I have had enough.|
+how is this possible?""",
     },
     "serve": {
         "polite": "hi,|good afternoon,|dear customer service,|good day,|dear sir or madam,|greetings,",
-        "terse": "short question:",
         "chatty": "hey,|hey everyone,|hiya, small thing:|ok so,|well,|heya,",
-        "angry": "what a mess.|seriously, people.|I am losing my patience.|how hard can it be?|not amused.|I am very disappointed.",
+        "angry": """what a mess.|seriously, people.|I am losing my patience.|how hard can it be?|not amused.|
+I am very disappointed.""",
     },
 }
 
 # True of any message, so they tell nothing about the intent.
 DETAILS = {
-    "train": """I (tried|asked) {channel} {when} and got no (answer|reply).|I have been a customer (for years|since 2019).|
-I (could not find|saw nothing about) this in your help pages.|(mail|email) is the best way to reach me.|
+    "train": """I (tried|asked) {channel} {when} and got no (answer|reply).|
+I have been a customer (for years|since 2019).|I (could not find|saw nothing about) this in your help pages.|
+(mail|email) is the best way to reach me.|
 I have (already|also) tried {channel}.""",
     "serve": """(nobody|no one) got back to me {channel}.|I (usually|always) shop with you (and like it|).|
 your (help section|FAQ) (was no use|did not help).|(best to|please) (answer|write back) here.|
-(last time|so far) you were (always|) (quick|great).""",
+(until now|so far) you were always (quick|great).""",
 }
 
 CLOSINGS = {
@@ -95,8 +99,9 @@ CLOSINGS = {
         "angry": "I expect an answer today.|sort this out.|this is not acceptable.|never again.",
     },
     "serve": {
-        "polite": "much appreciated.|best wishes.|thanks.|I look forward to your reply.|best regards.|thanks for looking into it.",
-        "terse": "waiting.",
+        "polite": """much appreciated.|best wishes.|thanks.|I look forward to your reply.|best regards.|
+thanks for looking into it.""",
+        "terse": "reply soon please.",
         "chatty": "cheers!|ta!|thanks a million.|lovely, talk soon!|hope you can help.",
         "angry": "fix it.|I want a solution now.|last warning.|what kind of service is this?",
     },

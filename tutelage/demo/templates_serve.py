@@ -28,7 +28,7 @@ I need the {product} from {order} (urgently|sooner|as soon as possible), (do you
 your delivery date (slips|moves) by a day every day. when will I (really|finally) (hold|have) my {product}?
 your {carrier} (threw|left) the {product} over the (fence|hedge|wrong gate) {when}. (it is not here|I have never
  seen it), so where is it now?
-(two|three) orders from {when}, one is (here|at my door). (will|does) {order} come (separately|later|with another
+(two|three) orders from {since}, one is (here|at my door). (will|does) {order} come (separately|later|with another
  {carrier})?
 """,
     "refund": """
@@ -73,8 +73,8 @@ the {fragile} (in|from) {order} (arrived with|has) (scratches|a crack|a bent fra
  it fell). (swap it please|what do we do)?
 (a piece|a corner|the back) of the {fragile} (snapped|came) off (before I even touched it|when I lifted it out). do
  you want (a photo|pictures)?
-the manual lists (six|eight|four) screws for the {fragile}, one is missing in the box. (can it be sent|please send
- it), I cannot assemble it.
+the manual lists (six|eight|four|ten) screws for the {flatpack}, one is missing in the box. (can it be sent|please
+ send it), I cannot assemble it.
 (poor|terrible) packing: one thin sheet of paper around a {fragile}, (of course it arrived broken|so it is in pieces
  now).
 the {garment} (came|arrived) with (a stain|a hole|a torn sleeve|a button off) {when}, I (would not call that|cannot
@@ -83,7 +83,7 @@ you can have it back, I am not keeping a {fragile} that (arrives broken|is crack
  the box). (money or a new one|refund me).
 the replacement for my broken {fragile} came {when}, and (guess what|believe it or not), it is
  (damaged|cracked|broken) too.
-(second|two) {fragile} in a row with (a crack|a broken edge|dents), {order} (this time|now). (do you check
+(second|another|third) {fragile} in a row with (a crack|a broken edge|dents), {order} (this time|now). (do you check
  anything|what do you propose)?
 the {garment} (smells|reeks) and has (stains|holes) (at the back|on the sleeve), and it was sold to me as new
  {when}.
@@ -95,7 +95,7 @@ the {garment} (smells|reeks) and has (stains|holes) (at the back|on the sleeve),
  morning).
 please do not (pack|ship|send) the {product}, I (picked|ordered) the wrong (model|one) and will order (again|the
  right one).
-nothing has (shipped|been sent) yet, so I would (like|want) to (withdraw from|cancel) the purchase of the {product}.
+nothing has (shipped|been sent) yet, so I (would like|want) to (withdraw from|cancel) the purchase of the {product}.
 I do not wish to (renew|go on with) the (plan|subscription|box), (when does it end|how do I cancel)?
 the button to (withdraw|cancel) is greyed out {where}. (stop {order} for me|can you do it), please.
 you (keep moving|have moved) the date, I am done waiting for the {product}. (cancel|scrap|forget) {order} and
@@ -125,7 +125,7 @@ the (code|confirmation) from my bank (never comes|fails), so I (cannot pay|am st
 (a wrong|the wrong) sum was (withdrawn|taken): {amount} more than (the confirmation says|the {product} costs).
  (explain that|give it back), please.
 my {card} expires (soon|next month), where do I (add|enter) the new (one|number) for (paying|my next payment)?
-I made a bank transfer {when} with {order} as the reference, (please confirm the payment|did the money arrive)?
+I made a bank transfer {when} with {order} as the reference, (please confirm the payment.|did the money arrive?)
 """,
     "sizing": """
 I am (between|torn between) {size} and one size up for the {garment}. (advice|any advice)? I like it (loose|close to
@@ -203,7 +203,7 @@ I (would like|want) to (stop using|drop) the password and (log|sign) in with my 
 """,
     "invoice": """
 (our bookkeeping|my tax office|my boss) (wants|insists on) a proper invoice for {order}, (the mail is not
- enough|could you issue one)?
+ enough.|could you issue one?)
 I (look for|miss) the (paperwork|papers) for the {product} from {since}. (a PDF would do|nothing was in the box but
  the {product}).
 (please|kindly) (reissue|redo|correct) the bill for {order} with (our VAT number|the firm's name|the right company
@@ -244,7 +244,7 @@ what (is covered|do you cover) under the (warranty|guarantee) if a {gadget} (fai
 (can a|could a) {gadget} be (repaired|fixed)? the (switch|motor|plug|cable) (came off|broke|wore out) after
  {months}.
 the {gadget} you repaired {when} has (stopped|failed) again. (third|second) repair now, (same fault|nothing gained).
-I bought my {gadget} {months} ago, it (loses|drops) power (within minutes|all the time). do I still have a
+I bought my {cordless} {months} ago, it (loses power|goes flat) (within minutes|all the time). do I still have a
  (warranty|guarantee)?
 (do you stock|where do I get) spare (filters|parts|batteries|blades) for a {gadget} that is {months} old?
 (any news|news) (on|about) my {gadget}? your (technicians have|workshop has) had it (in pieces|on the bench) for

@@ -25,7 +25,7 @@ I (stayed|was) at home all day and the {carrier} (never|did not even) (rang|came
 only (half|one part|one box) of {order} (came|was delivered) {when}, (when does|where is) the (rest|other box)?
 my {product} has been (sitting|lying) in your (warehouse|depot) for {span}. (when will it|is it ever going to)
  (leave|ship)?
-I paid for (express|next-day) shipping and it is now {span} later. (that is not express|where is it)?
+I paid for (express|next-day) shipping and it is now {span} later. (that is not express.|where is it?)
 is there a (tracking number|way to follow the parcel) for the {product} I (ordered|bought) {when}? the mail (had
  none|did not have one).
 the {carrier} brought me (someone else's|a stranger's) (parcel|box), (so where is mine|mine is missing). I am
@@ -86,7 +86,7 @@ my new {gadget} does not (turn on|start|do anything), (straight out of the box|r
  {when}.
 there is a (big|deep|long) (scratch|crack|dent) (across|on) the {fragile} I received {when}. (can you|please) send
  (another|a new) one.
-(half of the|some|two) screws (were|are) missing, so I cannot (put together|assemble|build) the {fragile} (that
+(half of the|some|two) screws (were|are) missing, so I cannot (put together|assemble|build) the {flatpack} (that
  came|I got) {when}.
 the {garment} has a (hole|torn seam|stain|broken zip) and I (have not even worn it|only just unpacked it).
 you (sent|delivered) a {fragile} that is (clearly used|already broken|faulty). I (want|need) a (new
@@ -102,9 +102,8 @@ the {fragile} from {order} is (defective|broken). can I (swap|exchange) it (for 
  back first?
 (second time|again) the {fragile} arrives (broken|damaged|with a crack). (please|could you) (pack it better|use more
  padding).
-the {gadget} was (dead|broken) on arrival, the (light|screen|display) (stays|is) (black|off) and nothing
- (helps|works).
-(parts|pieces) of the {fragile} are (missing|not in the box). (please|can you) send what (is missing|I need to put
+the {gadget} was (dead|broken) on arrival, the light (stays|is) off and nothing (helps|works).
+(parts|pieces) of the {flatpack} are (missing|not in the box). (please|can you) send what (is missing|I need to put
  it together).
 the {product} was (damaged|ruined) in transport, the packaging was (thin|wet|poor). (how do I|where do I)
  (report|claim) that?
@@ -137,7 +136,7 @@ I ordered too many: please (cancel|remove) one {product} from {order} before you
 """,
     "payment": """
 my {card} (was declined|is refused|does not work) at the checkout although there is (enough|plenty of) money on it.
-I was charged {amount} twice for (the same order|{order}|one {product}). (please correct that|why)?
+I was charged {amount} twice for (the same order|{order}|one {product}). (please correct that.|why?)
 (which|what) ways to pay do you (accept|offer)? I have (no credit card|only a {card}).
 the (checkout|payment page) (hangs|freezes|crashes) when I (click|press) pay, ({where}|every time).
 (there is|I see) a charge of {amount} from your shop that I (do not recognise|never made).
@@ -178,7 +177,7 @@ the {garment} you sent is {size}, I need (one size up|one size down). (do you st
 I am (tall|quite tall|short) and (slim|broad), (would|will) {size} in the {garment} (fit|be right)?
 the {garment} is (nice|lovely) but it (pinches|hangs|is loose), (please send|could you send) {size} instead.
 do you (carry|make) the {garment} in (tall|petite|plus) sizes, (or|and) (what is the largest|how big does it go)?
-which size (fits|is right for) someone (who is|of) 1@# cm? it is (about|for) the {garment}.
+which size (fits|is right for) someone (who is|of) (158|165|171|178|184|190) cm? it is (about|for) the {garment}.
 can I (exchange|swap) the {garment} for another size, and (what does that cost|who pays the postage)?
 the {garment} does not fit (me|any more), {size} is too (small|big). (do you have|I need) a (smaller|larger) one.
 """,
@@ -193,7 +192,7 @@ the {product} is {amount} cheaper (than last week|now) and I (bought|ordered) it
 can I (use|combine) {code} (with|and) a gift card on (the same order|one {product})?
 is the {product} going to be (on sale|reduced|cheaper) (soon|on Black Friday|before {day})?
 your (ad|banner|mail) says {percent} off, the basket (still shows|has) the full price. (why|what is wrong)?
-how (long is|until when is) the code {code} (valid|good)? I want to (wait|order) until {day}.
+(how long|until when) is the code {code} (valid|good)? I want to (wait|order) until {day}.
 I (invited|recommended you to) a friend and (was promised|should get) {amount} off. where is (my voucher|the code)?
 if I (buy|take) (three|five|ten) of the {product}, (is there|do I get) (a better price|a quantity discount)?
 (another shop|a competitor) (sells|has) the {product} for {amount} less. do you (price match|match that)?
@@ -232,7 +231,7 @@ I (live|am) at {street} now. (please|could you) (change|correct) that (for|on) {
     "password": """
 I (forgot|do not remember) my password and the reset (mail|link) (never arrives|does not come).
 the reset link (is expired|does not work|leads to an error page) (every time|although it is fresh).
-I (cannot|can not|am unable to) log in ({where}|since {since}), it (says|tells me) the password is wrong.
+I (cannot|can not|am unable to) log in (any more|since {since}), {where} it (says|tells me) the password is wrong.
 my (login|account) is (locked|blocked) after (three|too many) (tries|attempts). (can you|please) unlock it.
 how do I (change|set) my password? I (cannot find|do not see) it in (the settings|{place}).
 the (security|six-digit|login) code is (not sent|never sent) to my phone, so I cannot (get in|sign in).
@@ -243,7 +242,7 @@ your page (does not take|rejects) my new password, it (says|claims) it is too (s
 I get (logged|thrown) out of {place} (all the time|every few minutes) and must (type|enter) the password again.
 (can you|please) send me a new (password|reset link), the (last|first) one has expired.
 I (log|sign) in with my (phone|email) and (end up|land) on a (blank|white) page. the password is (right|correct).
-(do I|must I) need a password to (see|follow) my order? I (forgot|lost) mine (long ago|{when}).
+do I (need|have to know) a password to (see|follow) my order? I (forgot|lost) mine (long ago|{when}).
 I typed my password (several|five|six) times and now I am (locked out|blocked) {where}.
 (there is no|I get no) mail (after|when) I click "forgot password", I (checked|looked in) the spam folder too.
 the code to (log in|sign in) (comes|arrives) too late and is (expired|no longer valid) by then.
@@ -297,7 +296,7 @@ I ordered as a guest {when} and (opened|made) an account later. can you (add|lin
     "repair": """
 my {gadget} (stopped working|died|gave up) after {months}. is (that|it) still under (warranty|guarantee)?
 how long is the (warranty|guarantee) (on|for) the {gadget}? I (bought|got) it {months} ago.
-the {gadget} I (bought|got) {months} ago (will not|does not) (turn on|charge|heat up) any more. can it be
+the {gadget} I (bought|got) {months} ago (will not|does not) (turn on|start|work) any more. can it be
  (repaired|fixed)?
 (do you|does your shop) (repair|service) the {gadget}? mine is {months} old and (leaks|makes odd noises|gets too
  hot).
@@ -306,7 +305,7 @@ where do I (send|bring) my {gadget} for a (repair|warranty claim)? it (broke|fai
 I need a spare (part|lid|cable|battery) for my {gadget}, it is {months} old. (do you sell them|can you help)?
 my {gadget} has been (in|at) your (workshop|repair service) for {span}. when (is it|will it be) (ready|done)?
 (your workshop|the manufacturer) (refuses|rejects) my warranty claim (for|on) the {gadget}. (why|on what grounds)?
-after {months} the battery of my {gadget} (is dead|lasts an hour|does not hold). (is it|does it fall) under
+after {months} the battery of my {cordless} (is dead|lasts an hour|does not hold). (is it|does it fall) under
  (warranty|guarantee)?
 can I (extend|prolong) the (warranty|guarantee) of my {gadget}? it (ends|runs out) (soon|next month).
 I (got|received) my {gadget} back from (repair|your workshop) {when} and it has the same (fault|problem) (again|as

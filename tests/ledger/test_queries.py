@@ -1,0 +1,79 @@
+"""The questions asked of the ledger, on a small known one."""
+
+import pytest
+
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.queries import (
+    RowReused,
+    Use,
+    cost_timeline,
+    record_uses,
+    reference_key,
+    reference_outcomes,
+    route_counts,
+    rows_used,
+    spend,
+    task_rows,
+)
+from ledger.records import Label, TeacherReply, Usage
+from ledger.spool import SpoolWriter
+from tests.ledger.make import exchange, student_exchange
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    writer = SpoolWriter(tmp_path / "spool")
+    for record in (
+        exchange(1),
+        exchange(2),
+        student_exchange(3, reference=True),
+        student_exchange(4, reference=True),
+        student_exchange(5, reference=False),
+        exchange(6, task=None, reason="no_task"),
+        exchange(7, origin="eval"),
+        Label(exchange_id="id-000003", at=9.0, reply=TeacherReply("big", "invoice", "stop", Usage(10, 1), 0.02)),
+    ):
+        writer.append(record)
+    writer.close()
+    ingest_once(engine, tmp_path / "spool")
+    return engine
+
+
+def test_rows_come_in_order_with_their_labels_or_without(engine):
+    rows = task_rows(engine, "desk")
+    assert [(row.exchange_id[-1], row.teacher_text) for row in rows] == [
+        ("1", "label 1"), ("2", "label 2"), ("3", "invoice"), ("4", None), ("5", None)
+    ]  # fmt: skip
+    assert rows[0].messages == [{"role": "user", "content": "message 1 \u2713"}]
+    assert [row.exchange_id[-1] for row in task_rows(engine, "desk", since=2.0, until=4.0)] == ["2", "3"]
+
+
+def test_spend_in_hand_computed_dollars(engine):
+    found = spend(engine, "desk")
+    assert (found.requests, found.student_answers) == (5, 3)
+    assert found.teacher_usd == pytest.approx(0.02)
+    assert found.reference_usd == pytest.approx(0.02)
+    assert found.draft_usd == pytest.approx(0.003)
+    assert sum(usd for _, _, usd in cost_timeline(engine, "desk")) == pytest.approx(found.total_usd)
+
+
+def test_counts_and_reference_outcomes(engine):
+    assert route_counts(engine, "desk") == {("teacher", "no_release"): 2, ("student", "accepted"): 3}
+    assert reference_outcomes(engine, "desk--v000001") == [("refund", "invoice"), ("refund", None)]
+
+
+def test_a_row_certifies_once_and_never_what_it_taught(engine):
+    record_uses(engine, release="desk--v000001", uses=[Use("id-000001", "train"), Use("id-000002", "certify", "d", 0.5, 0.0)])
+    for row in ("id-000001", "id-000002"):
+        with pytest.raises(RowReused):
+            record_uses(engine, release="desk--v000002", uses=[Use("id-000003", "certify"), Use(row, "certify")])
+    assert "id-000003" not in rows_used(engine, "desk")
+    record_uses(engine, release="desk--v000002", uses=[Use("id-000002", "train")])  # having certified, it may teach
+    assert rows_used(engine, "desk") == {"id-000001": {"train"}, "id-000002": {"certify", "train"}}
+
+
+def test_the_reference_key_is_made_once(engine):
+    assert reference_key(engine) == reference_key(engine)
+    assert len(reference_key(engine)) == 32
