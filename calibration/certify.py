@@ -11,7 +11,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 100_000
+MIN_FIT_ACCEPTED = 60  # fit rows from which a risk is told
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,25 @@ class Contract:
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """A drafted row: score in [0, 1], and disagreement 0 or 1."""
+    """A drafted row: score in [0, 1], below 0 where the gateway would never accept the draft, and d of 0 or 1.
+
+    Raises ValueError for a graded d: summing it would count fewer errors than there are.
+    """
 
     score: float
     disagreement: float
+
+    def __post_init__(self) -> None:
+        if self.disagreement not in (0.0, 1.0):
+            raise ValueError(f"the exact test counts disagreements of 0 or 1, not {self.disagreement}")
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is frozen before the window's labels are seen. Times are seconds since the epoch.
 
-    `grid`: candidate thresholds, from `score_grid` of the fit rows. `attempt` counts the looks at labels from 1.
+    `grid`: candidate thresholds from strict to loose, from `score_grid` of the fit rows. `attempt` counts the looks
+    at labels from 1. Raises ValueError where the test would not hold what it says.
     """
 
     contract: Contract
@@ -59,6 +68,14 @@ class Plan:
     issued_at: float
     lifetime_s: float = 30 * 86_400.0
     attempt: int = 1
+
+    def __post_init__(self) -> None:
+        if self.attempt < 1:
+            raise ValueError(f"attempts count from 1, not {self.attempt}: delta would be overspent")
+        if any(strict <= loose for strict, loose in pairwise(self.grid)):
+            raise ValueError("the grid runs from strict to loose, without repetition")
+        if self.grid and self.grid[-1] < 0:
+            raise ValueError("a threshold below 0 would accept what the gateway never accepts")
 
     @property
     def delta_spent(self) -> float:
@@ -91,8 +108,12 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Certificate":
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "window": tuple(values["window"])})
+        """The inverse of `to_dict`. Raises ValueError where the values are no certificate."""
+        try:
+            begin, end = values["window"]
+            return cls(**{**values, "window": (begin, end)})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a certificate: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -141,8 +162,9 @@ def predicted_power(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract
     """Chance that n fresh rows like the fit rows earn some certificate.
 
     A fixed sequence issues one exactly when its first step passes: so this is the beta-binomial chance of few enough
-    errors there. Few fit rows lie above the first threshold; where risk falls with the score, the risk above a looser
-    one is no smaller, so the most telling posterior (Jeffreys prior) among the looser thresholds counts.
+    errors there (Jeffreys prior over fit rows). Where few fit rows lie above the first threshold, the risk above the
+    first one that accepts `MIN_FIT_ACCEPTED` stands in: it is no smaller where risk falls with the score. To take the
+    best of all looser thresholds instead would open the gate to students that nothing ranks.
     """
     outcomes = _outcomes(fit, grid)
     scale = n / max(1, len(fit))
@@ -151,7 +173,8 @@ def predicted_power(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract
         return 0.0
     fresh = int(outcomes[start].accepted * scale)
     allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
-    return max(_chance(allowed, fresh, outcome) for outcome in outcomes[start:])
+    telling = next((o for o in outcomes[start:] if o.accepted >= MIN_FIT_ACCEPTED), outcomes[-1])
+    return _chance(allowed, fresh, telling)
 
 
 def _errors_allowed(n: int, alpha: float, level: float) -> int:
@@ -168,11 +191,11 @@ def _chance(allowed: int, fresh: int, seen: "_Outcome") -> float:
 
 def rows_needed(rows: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract) -> int | None:
     """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest."""
-    n = len(rows)
-    while 0 < n <= MAX_ROWS:
+    n = max(1, len(rows))
+    while rows and n <= MAX_ROWS:
         if predicted_power(rows, grid=grid, contract=contract, n=n) >= WANTED_POWER:
             return n
-        n = math.ceil(n * 1.1)
+        n = math.ceil(n * 1.5)
     return None
 
 

@@ -6,7 +6,7 @@ depends on it are one step.
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _alone_on_file(url: sa.URL) -> Iterator[None]:
     """One process at a time makes and upgrades a SQLite file: the switch to WAL does not wait for locks."""
     file = _sqlite_file(url)
-    opened: AbstractContextManager[Any] = nullcontext() if file is None else Path(f"{file}.lock").open("w")
-    with opened as lock:
-        if lock is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    if file is None:
+        yield
+        return
+    with Path(f"{file}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ledger.database import writing
 from ledger.records import Usage
 from ledger.schema import prices
 
@@ -28,8 +29,6 @@ class Price:
 
 def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at: float) -> None:
     """Put a price in force; nothing is written when it has not changed."""
-    if current_prices(engine).get(model) == price:
-        return
     row = {
         "model": model,
         "at": at,
@@ -37,12 +36,19 @@ def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at:
         "output_usd_per_token": price.output_usd_per_token,
         "source": source,
     }
-    with engine.begin() as connection:
-        connection.execute(prices.insert().values(row))
+    with writing(engine) as connection:
+        if _current(connection).get(model) != price:
+            connection.execute(prices.insert().values(row))
 
 
 def current_prices(engine: sa.Engine) -> dict[str, Price]:
     """The newest price of each model."""
-    rows = sa.select(prices.c.model, prices.c.input_usd_per_token, prices.c.output_usd_per_token).order_by(prices.c.id)
     with engine.connect() as connection:
-        return {row.model: Price(row[1], row[2]) for row in connection.execute(rows)}
+        return _current(connection)
+
+
+def _current(connection: sa.Connection) -> dict[str, Price]:
+    newest = sa.select(sa.func.max(prices.c.id)).group_by(prices.c.model)
+    columns = (prices.c.model, prices.c.input_usd_per_token, prices.c.output_usd_per_token)
+    query = sa.select(*columns).where(prices.c.id.in_(newest))
+    return {model: Price(*usd) for model, *usd in connection.execute(query)}

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ledger.schema import exchanges, row_uses, settings, teacher_replies
+from ledger.database import writing
+from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
 REFERENCE_KEY = "reference_key"
+_LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 
 
 class RowReused(Exception):
@@ -34,6 +36,8 @@ class Row:
     teacher: str | None
     teacher_text: str | None
     teacher_finish_reason: str | None
+    teacher_background: bool
+    score: float | None
 
 
 @dataclass(frozen=True)
@@ -65,27 +69,32 @@ class Spend:
 
 def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> list[Row]:
     """A task's client exchanges in [since, until), in order of arrival."""
-    replies = teacher_replies
     query = (
         sa.select(
-            exchanges.c.id,
+            exchanges.c.id.label("exchange_id"),
             *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "route", "release")),
             exchanges.c.draft_text,
-            replies.c.teacher,
-            replies.c.text,
-            replies.c.finish_reason,
+            teacher_replies.c.teacher,
+            teacher_replies.c.text.label("teacher_text"),
+            teacher_replies.c.finish_reason.label("teacher_finish_reason"),
+            sa.func.coalesce(teacher_replies.c.background, sa.false()).label("teacher_background"),
+            exchanges.c.score,
         )
-        .join_from(exchanges, replies, exchanges.c.id == replies.c.exchange_id, isouter=True)
+        .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(_of_clients(task, since, until))
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
-        return [Row(*list(row)) for row in connection.execute(query)]
+        return [Row(**row) for row in connection.execute(query).mappings()]
 
 
 def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
     """Exchange id -> what it has been used for, over all releases of the task."""
-    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.release.like(f"{task}--v%"))
+    query = (
+        sa.select(row_uses.c.exchange_id, row_uses.c.use)
+        .join_from(row_uses, releases, row_uses.c.release == releases.c.name)
+        .where(releases.c.task == task)
+    )
     used: dict[str, set[str]] = {}
     with engine.connect() as connection:
         for exchange_id, use in connection.execute(query):
@@ -94,13 +103,16 @@ def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
 
 
 def record_uses(engine: sa.Engine, *, release: str, uses: Sequence[Use]) -> None:
-    """Record uses, all or none. Raises RowReused where a certifying row has been used before in any way."""
+    """Record uses, all or none.
+
+    Raises RowReused where a row is to certify after any use before, or is to teach the release that it certifies.
+    """
     if not uses:
         return
     certifying = [use.exchange_id for use in uses if use.use == "certify"]
     rows = [{"release": release, **{name: getattr(use, name) for name in Use.__dataclass_fields__}} for use in uses]
     try:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             _refuse_reuse(connection, certifying)
             connection.execute(row_uses.insert(), rows)
     except sa.exc.IntegrityError as error:
@@ -119,16 +131,11 @@ def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str]) -> None:
 def reference_key(engine: sa.Engine) -> bytes:
     """The key of the reference draw: 32 random bytes, made once per ledger."""
     query = sa.select(settings.c.value).where(settings.c.key == REFERENCE_KEY)
-    with engine.connect() as connection:
+    with writing(engine) as connection:
         value = connection.execute(query).scalar()
-    if value is None:
-        try:
-            with engine.begin() as connection:
-                connection.execute(settings.insert().values(key=REFERENCE_KEY, value=secrets.token_hex(32)))
-        except sa.exc.IntegrityError:
-            pass  # another process was first; its key is the one to use
-        with engine.connect() as connection:
-            value = connection.execute(query).scalar_one()
+        if value is None:
+            value = secrets.token_hex(32)
+            connection.execute(settings.insert().values(key=REFERENCE_KEY, value=value))
     return bytes.fromhex(value)
 
 
@@ -145,16 +152,16 @@ def route_counts(engine: sa.Engine, task: str, *, since: float = 0.0) -> dict[tu
 
 def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> Spend:
     """What a task's client traffic in [since, until) has cost."""
-    cost, background = teacher_replies.c.cost_usd, teacher_replies.c.background
+    teacher_usd, background = sa.func.sum(teacher_replies.c.cost_usd), teacher_replies.c.background
     query = (
         sa.select(
             sa.func.count(),
-            _total(sa.case((exchanges.c.route == "student", 1), else_=0)),
-            _total(sa.case((sa.not_(background), cost), else_=0.0)),
-            _total(sa.case((background, cost), else_=0.0)),
-            _total(exchanges.c.draft_cost_usd),
+            sa.func.count().filter(exchanges.c.route == "student"),
+            sa.func.coalesce(teacher_usd.filter(sa.not_(background)), 0.0),
+            sa.func.coalesce(teacher_usd.filter(background), 0.0),
+            sa.func.coalesce(sa.func.sum(exchanges.c.draft_cost_usd), 0.0),
         )
-        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(_of_clients(task, since, until))
     )
     with engine.connect() as connection:
@@ -165,24 +172,13 @@ def reference_outcomes(engine: sa.Engine, release: str, *, since: float = 0.0) -
     """(student's answer, teacher's answer or None where it is missing) of a release's live accepted references."""
     query = (
         sa.select(exchanges.c.draft_text, teacher_replies.c.text)
-        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
         .where(exchanges.c.at >= since)
-        .order_by(exchanges.c.at)
+        .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
         return [(row[0], row[1]) for row in connection.execute(query)]
-
-
-def _total(column: Any) -> sa.ColumnElement[Any]:
-    return sa.func.coalesce(sa.func.sum(column), 0)
-
-
-def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]:
-    conditions = [exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since]
-    if until < math.inf:
-        conditions.append(exchanges.c.at < until)
-    return sa.and_(*conditions)
 
 
 def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:
@@ -190,9 +186,16 @@ def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]
     cost = sa.func.coalesce(exchanges.c.draft_cost_usd, 0.0) + sa.func.coalesce(teacher_replies.c.cost_usd, 0.0)
     query = (
         sa.select(exchanges.c.at, exchanges.c.route, cost)
-        .join_from(exchanges, teacher_replies, exchanges.c.id == teacher_replies.c.exchange_id, isouter=True)
+        .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(_of_clients(task, 0.0, math.inf))
-        .order_by(exchanges.c.at)
+        .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
         return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]:
+    conditions = [exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since]
+    if until < math.inf:
+        conditions.append(exchanges.c.at < until)
+    return sa.and_(*conditions)

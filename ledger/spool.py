@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import msgspec
 from ledger.records import Record
 
 SUFFIX = ".jsonl"
-PROBE = b" " * 512  # blank lines are no records; large enough to notice a full disk
+PROBE_BYTES = 4096
 
 log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
@@ -40,78 +41,111 @@ class CorruptSpool(Exception):
 
 
 class SpoolWriter:
-    """Appends records; safe between threads. Rotates to a new segment at `segment_bytes`."""
+    """Appends records; safe between threads and across forks. Rotates to a new segment at `segment_bytes`."""
 
     def __init__(self, directory: Path, *, fsync_interval_s: float = 1.0, segment_bytes: int = 64 << 20) -> None:
         self._directory = directory
         self._fsync_interval_s = fsync_interval_s
         self._segment_bytes = segment_bytes
-        self._lock = threading.Lock()
-        self._file: int | None = None
-        self._size = 0
         self._failed = False
-        self._closed = threading.Event()
-        self._dirty = False
-        threading.Thread(target=self._keep_synced, name="spool fsync", daemon=True).start()
+        self._file: int | None = None
+        self._start()
+        _writers.add(self)
 
     @property
     def available(self) -> bool:
-        """True unless the last append failed and a probe of a few bytes still does."""
-        if not self._failed:
-            return True
-        with self._lock:
-            try:
-                self._write(PROBE + b"\n")
-            except OSError:
-                return False
+        """True unless the last append failed and the folder still takes no few kilobytes."""
+        if self._failed and _takes_bytes(self._directory):
             self._failed = False
-            return True
+        return not self._failed
 
     def append(self, record: Record) -> None:
-        """Keep one record. Raises SpoolUnavailable, and the segment stays as it was."""
+        """Keep one record. Raises SpoolUnavailable, and then nothing of the record is kept."""
         line = _encoder.encode(record) + b"\n"
         with self._lock:
             try:
-                self._write(line)
+                self._write(self._segment_for(line), line)
             except OSError as error:
                 self._failed = True
                 raise SpoolUnavailable(f"spool folder {self._directory}: {error.strerror}") from error
 
     def close(self) -> None:
         """Sync and close the segment; a later append opens a new one."""
-        self._closed.set()
         with self._lock:
             self._close_segment()
+            if self._closing is not None:
+                self._closing.set()
+            self._closing = None
 
-    def _write(self, line: bytes) -> None:
-        """Write all of the line or none of it: what a full disk took of it is cut off again."""
-        if self._file is None or self._size + len(line) > self._segment_bytes:
+    def _start(self) -> None:
+        """A writer without a segment and with locks that nobody holds."""
+        self._lock = threading.Lock()  # one append at a time
+        self._syncing = threading.Lock()  # the segment stays open while it is synced; appends do not wait for it
+        self._closing: threading.Event | None = None
+        self._size = 0
+        self._dirty = False
+
+    def _segment_for(self, line: bytes) -> int:
+        if self._size and self._size + len(line) > self._segment_bytes:
             self._close_segment()
+        if self._file is None:
             self._file = _open_segment(self._directory)
+        if self._closing is None:
+            self._closing = threading.Event()
+            threading.Thread(target=self._keep_synced, args=(self._closing,), name="spool fsync", daemon=True).start()
+        return self._file
+
+    def _write(self, file: int, line: bytes) -> None:
+        """Write all of the line or none of it.
+
+        A segment that took a part of a line is cut back and ends there: bytes that a reader may have seen are never
+        written over.
+        """
         try:
-            written = os.write(self._file, line)
+            written = os.write(file, line)
             while written < len(line):
-                written += os.write(self._file, line[written:])
+                written += os.write(file, line[written:])
         except OSError:
-            os.ftruncate(self._file, self._size)
+            try:
+                os.ftruncate(file, self._size)
+            finally:
+                self._close_segment()
             raise
         self._size += len(line)
         self._dirty = True
+        self._failed = False
 
     def _close_segment(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file)
-            os.close(self._file)
-        self._file, self._size, self._dirty = None, 0, False
+        with self._syncing:
+            if self._file is not None:
+                _sync(self._file)
+                os.close(self._file)
+            self._file, self._size, self._dirty = None, 0, False
 
-    def _keep_synced(self) -> None:
-        while not self._closed.wait(self._fsync_interval_s):
-            with self._lock:
-                # A duplicate, so that the slow sync runs without the lock that appends wait for.
-                file = os.dup(self._file) if self._file is not None and self._dirty else None
-                self._dirty = False
-            if file is not None:
-                _sync(file)
+    def _keep_synced(self, closing: threading.Event) -> None:
+        while not closing.wait(self._fsync_interval_s):
+            with self._syncing:
+                if self._file is not None and self._dirty:
+                    self._dirty = False  # before the sync: what is appended during it is synced next time
+                    _sync(self._file)
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: the segment, its lock and the thread are the parent's."""
+        if self._file is not None:
+            os.close(self._file)  # or a dead parent's segment would look alive as long as the child lives
+        self._file = None
+        self._start()
+
+
+_writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for writer in list(_writers):
+        writer._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 def _open_segment(directory: Path) -> int:
@@ -120,8 +154,14 @@ def _open_segment(directory: Path) -> int:
     path = directory / f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
     unnamed = path.with_suffix(".opening")
     file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX)
-    unnamed.rename(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        unnamed.rename(path)
+        _sync_directory(directory)
+    except OSError:
+        os.close(file)
+        unnamed.unlink(missing_ok=True)
+        raise
     return file
 
 
@@ -130,8 +170,28 @@ def _sync(file: int) -> None:
         os.fsync(file)
     except OSError as error:
         log.error("spool fsync: %s", error.strerror)
-    finally:
-        os.close(file)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the segment's name as durable as its bytes."""
+    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(file)
+    os.close(file)
+
+
+def _takes_bytes(directory: Path) -> bool:
+    """Whether a file of a few kilobytes can be written; it is gone again afterwards."""
+    probe = directory / f"{os.getpid()}-{secrets.token_hex(4)}.probe"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            return os.write(file, bytes(PROBE_BYTES)) == PROBE_BYTES
+        finally:
+            os.close(file)
+            probe.unlink()
+    except OSError:
+        return False
 
 
 def read_segment(path: Path, *, offset: int) -> Iterator[tuple[Record, int]]:
@@ -145,14 +205,12 @@ def read_segment(path: Path, *, offset: int) -> Iterator[tuple[Record, int]]:
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            behind = offset + len(line)
-            if line.strip():
-                try:
-                    record = _decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise CorruptSpool(path, offset=offset, length=len(line)) from error
-                yield record, behind
-            offset = behind
+            try:
+                record = _decoder.decode(line)
+            except msgspec.DecodeError as error:
+                raise CorruptSpool(path, offset=offset, length=len(line)) from error
+            offset += len(line)
+            yield record, offset
 
 
 def segments(directory: Path) -> list[Path]:

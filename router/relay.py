@@ -46,6 +46,7 @@ class EventStream(StreamingResponse):
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Reply, then close the generator, however the reply ended."""
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -1,4 +1,4 @@
-"""`tutelage`: set up, serve, distill, look at releases, and the demo. Composes the other packages; no logic of theirs."""
+"""`tutelage`: set up, serve, distill, look at releases, and the demo. Composes packages; no logic of theirs."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ def setup() -> None:
 
 
 @app.command()
-def init(
+def init(  # noqa: PLR0917  typer reads options from the signature
     teacher: Annotated[str, typer.Option(help="A LiteLLM model string.")] = "openai/gpt-4o-mini",
     task: Annotated[str, typer.Option(help="A name for your narrow job.")] = "my-task",
     base_model: Annotated[str, typer.Option(help="Hugging Face id or folder of the student's base model.")] = "",
@@ -179,7 +179,7 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     data: Annotated[Path | None, typer.Option(help="Your own labelled CSV instead of the generated desk.")] = None,
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",

@@ -44,7 +44,6 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
 def load_champions(settings: Settings, engine: sa.Engine) -> list[str]:
     """Load every champion's adapter on vLLM, whose registrations vanish when it restarts; returns their names."""
     from distill.adapters import AdapterServer, verify
-
     from ledger import releases
 
     server = AdapterServer(settings.student.url)

@@ -103,7 +103,7 @@ def test_kill_9_of_the_ingester_neither_loses_nor_doubles(engine, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     writer.close()
-    expected = sorted(r.id for path in segments(spool) for r in _read(path)) + []
+    expected = sorted(r.id for path in segments(spool) for r in _read(path))
     ingest_once(engine, spool)
     found = ids(engine)
     assert len(found) == len(set(found)) > 300

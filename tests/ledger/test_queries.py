@@ -65,7 +65,9 @@ def test_counts_and_reference_outcomes(engine):
 
 
 def test_a_row_certifies_once_and_never_what_it_taught(engine):
-    record_uses(engine, release="desk--v000001", uses=[Use("id-000001", "train"), Use("id-000002", "certify", "d", 0.5, 0.0)])
+    record_uses(
+        engine, release="desk--v000001", uses=[Use("id-000001", "train"), Use("id-000002", "certify", "d", 0.5, 0.0)]
+    )
     for row in ("id-000001", "id-000002"):
         with pytest.raises(RowReused):
             record_uses(engine, release="desk--v000002", uses=[Use("id-000003", "certify"), Use(row, "certify")])

@@ -19,7 +19,11 @@ def records(directory):
 
 
 def test_records_come_back_as_they_went(tmp_path):
-    written = [exchange(1), student_exchange(2), Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", None, error="x"))]
+    written = [
+        exchange(1),
+        student_exchange(2),
+        Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", None, error="x")),
+    ]
     writer = SpoolWriter(tmp_path)
     for record in written:
         writer.append(record)

@@ -52,7 +52,7 @@ async def test_both_routes_answer_the_official_client(student, route, text):
     "student, route, text", [(FakeStudent(), "student", "refund"), (unsure(), "teacher", "delivery")]
 )
 @pytest.mark.parametrize("include_usage", [True, False])
-async def test_both_routes_stream_one_reply(student, route, text, include_usage):
+async def test_both_routes_stream_one_reply(student, route, *, text, include_usage):
     parts = gateway(student=student)
     options = {"stream_options": {"include_usage": True}} if include_usage else {}
     raw = await client(parts).chat.completions.with_raw_response.create(**BODY, stream=True, **options)

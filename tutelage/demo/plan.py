@@ -70,7 +70,7 @@ def free_ports() -> Ports:
     return Ports(*found)
 
 
-def write_config(path: Path, plan: DemoPlan, home: Home, ports: Ports) -> None:
+def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> None:
     """The YAML file of the demo's gateway, teacher server, student and distillation."""
     teacher = {
         "model": f"openai/{TEACHER}",

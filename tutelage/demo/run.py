@@ -41,7 +41,7 @@ def run_demo(plan: DemoPlan, home: Home, *, console: Console) -> list[str]:
     """Run the demo; returns what it failed to show, nothing for a success."""
     work = Path(mkdtemp(prefix="demo-", dir=_made(home.root / "demos")))
     started = time.monotonic()
-    failures = asyncio.run(_Demo(plan, home, work, console).run())
+    failures = asyncio.run(_Demo(plan, home, work=work, console=console).run())
     console.print(f"{time.monotonic() - started:.0f} s in all; ledger, logs and configuration: {work}", markup=False)
     return failures
 
@@ -49,7 +49,7 @@ def run_demo(plan: DemoPlan, home: Home, *, console: Console) -> list[str]:
 class _Demo:
     """The phases of one run, and what they share."""
 
-    def __init__(self, plan: DemoPlan, home: Home, work: Path, console: Console) -> None:
+    def __init__(self, plan: DemoPlan, home: Home, *, work: Path, console: Console) -> None:
         self._plan = plan
         self._home = home
         self._work = work
@@ -61,7 +61,7 @@ class _Demo:
         """All phases in turn."""
         data = self._plan.data or await self._write_corpus()
         first, last = divide(read_texts(data, self._plan.text), self._plan)
-        write_config(self._config, self._plan, self._home, self._ports)
+        write_config(self._config, self._plan, home=self._home, ports=self._ports)
         settings = load(self._config)
         show_plan(self._console, self._plan, settings.tasks[TASK])
         with Stack(self._work / "logs") as stack:

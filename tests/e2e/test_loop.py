@@ -1,0 +1,157 @@
+"""One turn of the loop on an easy task: real vLLM, real LoRA, real LiteLLM, the official client.
+
+Four labels, each named in its message: what is tested is that the parts work together, not that the student is clever.
+"""
+
+import asyncio
+import csv
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from ledger.database import connect
+from ledger.queries import rows_used, task_rows
+from ledger.releases import champions, rollback
+from router.settings import Settings, load
+from tutelage.demo.plan import TASK, TEACHER, DemoPlan, free_ports, write_config
+from tutelage.demo.run import _local_teacher
+from tutelage.demo.traffic import Client
+from tutelage.processes import Stack, programs
+from tutelage.provision import Home, ensure_demo_model, ensure_vllm
+
+pytestmark = pytest.mark.e2e
+LABELS = ("refund", "delivery", "invoice", "password")
+WORDS = """
+the a my your our please could would again order parcel shop letter after before today morning week friend box
+kind still never always about under over between colour wood stone river street garden table window green blue
+heavy light early late quick slow small large seven eleven market winter summer paper bread water music
+"""
+ROWS, SPARE = 620, 40
+
+
+@dataclass(frozen=True)
+class Running:
+    """The whole product, with a certified student in force."""
+
+    settings: Settings
+    engine: sa.Engine
+    texts: list[str]
+    url: str
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    work = tmp_path_factory.mktemp("loop")
+    home = Home.from_environment()
+    ensure_vllm(home, say=print)
+    ensure_demo_model(home, say=print)
+    data, texts = write_easy_task(work / "easy.csv")
+    plan, ports, config = (
+        DemoPlan(data, "text", "label", ROWS, SPARE, 2, 0, work / "plot.png"),
+        free_ports(),
+        work / "t.yaml",
+    )
+    write_config(config, plan, home=home, ports=ports)
+    hasten(config)
+    settings = load(config)
+    with Stack(work / "logs") as stack:
+        for program in [_local_teacher(data, plan, ports), *programs(settings, config, home)]:
+            stack.start(program)
+        stack.wait_ready(tick=lambda name, waited: None)
+        url = f"http://127.0.0.1:{ports.gateway}/v1"
+        sent = asyncio.run(Client(url, system_prompt=plan.system_prompt).send_all(texts[:ROWS], concurrency=8))
+        assert {(s.route, s.reason, s.error) for s in sent} == {("teacher", "no_release", "")}
+        engine = connect(settings.ledger.url)
+        wait_until(lambda: len(task_rows(engine, TASK)) == ROWS)
+        command = [sys.executable, "-m", "tutelage", "distill", "run", TASK, "--config", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Running(settings, engine, texts, url)
+
+
+def write_easy_task(path: Path) -> tuple[Path, list[str]]:
+    rng = random.Random(0)
+    rows = []
+    for _ in range(ROWS + SPARE):
+        label = rng.choice(LABELS)
+        words = [*rng.sample(WORDS.split(), 9), label]
+        rng.shuffle(words)
+        rows.append((" ".join(words), label))
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path, [text for text, _ in rows]
+
+
+def hasten(config: Path) -> None:
+    """References enough for a certificate from little traffic."""
+    values = yaml.safe_load(config.read_text())
+    values["tasks"][TASK]["rho"] = 0.9
+    values["distill"] |= {"window_share": 0.6, "min_rows": 200}
+    config.write_text(yaml.safe_dump(values))
+
+
+def wait_until(condition, *, limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+def ask(running: Running, text: str, **fields):
+    client = openai.OpenAI(base_url=running.url, api_key="none", max_retries=0)
+    prompt = running.settings.tasks[TASK].system_prompt
+    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": text}]
+    raw = client.chat.completions.with_raw_response.create(model=TEACHER, messages=messages, **fields)
+    return raw.headers, raw.parse()
+
+
+def sure_text(running: Running) -> str:
+    """A message that the certified student answers."""
+    for text in running.texts[ROWS:]:
+        if ask(running, text)[0]["x-tutelage-route"] == "student":
+            return text
+    raise AssertionError("the student answers none of the spare messages")
+
+
+def test_the_client_gets_the_students_answer_whole_and_streamed(running):
+    text = sure_text(running)
+    headers, whole = ask(running, text)
+    assert headers["x-tutelage-route"] == "student" and headers["x-tutelage-release"] == f"{TASK}--v000001"
+    assert whole.choices[0].message.content in LABELS
+    headers, stream = ask(running, text, stream=True)
+    assert headers["x-tutelage-route"] == "student"
+    joined = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert joined == whole.choices[0].message.content
+
+
+def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
+    text = running.texts[0]
+    headers, whole = ask(running, text, temperature=1)
+    assert (headers["x-tutelage-route"], headers["x-tutelage-reason"]) == ("teacher", "sampling")
+    headers, stream = ask(running, text, temperature=1, stream=True)
+    assert headers["x-tutelage-route"] == "teacher"
+    joined = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert joined == whole.choices[0].message.content != ""
+
+
+def test_no_row_that_taught_has_certified(running):
+    uses = rows_used(running.engine, TASK)
+    assert {use for found in uses.values() for use in found} == {"train", "validate", "fit", "certify"}
+    assert all(len(found) == 1 for found in uses.values())
+
+
+def test_rolled_back_the_teacher_answers_within_a_second(running):
+    text = sure_text(running)
+    name = champions(running.engine)[TASK].name
+    assert rollback(running.engine, TASK, now=time.time()) is None
+    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "teacher", limit_s=2.0)
+    assert name not in champions(running.engine)
