@@ -1,16 +1,19 @@
 """`python -m ledger.ingest URL SPOOL_DIR`: the one process that moves spools into the ledger.
 
 Rows and the offset behind them are written in one transaction, and rows are keyed by exchange id: killed anywhere,
-it neither loses nor doubles a record. A database that does not answer leaves the data in the spool.
+it neither loses nor doubles a record. A database that does not answer leaves the data in the spool; a record that
+cannot be read or stored is kept beside its segment.
 """
 
 import fcntl
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,154 +21,196 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.database import LedgerError, connect
-from ledger.records import Draft, Exchange, Label, Record, TeacherReply
+from ledger.database import LedgerError, connect, writing
+from ledger.records import Exchange, Label, Record
+from ledger.rows import exchange_row, reply_row
 from ledger.schema import exchanges, spool_offsets, teacher_replies
 from ledger.spool import CorruptSpool, read_segment, segments, writer_is_gone
 
 POLL_S = 0.25
+LONGEST_WAIT_S = 10.0
 BATCH = 500
+LOCK = "ingester.lock"
 REJECTED = ".rejected"
+# What a database says of a value it cannot hold, now or later. Every other error passes with time.
+UNSTORABLE = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError)
 log = logging.getLogger(__name__)
 
 
-def run(engine: sa.Engine, directory: Path, *, stop: threading.Event) -> None:
-    """Ingest until told to stop. Raises LedgerError where another ingester is at work on this folder."""
+def run(engine: sa.Engine, directory: Path, *, stop: threading.Event, poll_s: float = POLL_S) -> None:
+    """Ingest until told to stop, and then once more. Outlives a database or a disk that does not take the records.
+
+    Raises LedgerError where another ingester is at work on this folder.
+    """
     with _only_one(directory):
+        wait_s = poll_s
         while not stop.is_set():
-            try:
-                moved = ingest_once(engine, directory)
-            except sa.exc.OperationalError as error:
-                log.warning("ledger not writable, records wait in the spool: %s", error.orig)
-                moved = 0
+            moved = _tried(engine, directory)
+            wait_s = poll_s if moved is not None else min(2 * wait_s, LONGEST_WAIT_S)
             if not moved:
-                stop.wait(POLL_S)
-        ingest_once(engine, directory)
+                stop.wait(wait_s)
+        _tried(engine, directory)
 
 
-def ingest_once(engine: sa.Engine, directory: Path) -> int:
-    """Move everything that is there; returns the number of records read. Finished segments are deleted."""
-    moved = 0
-    for path in segments(directory):
-        finished = writer_is_gone(path)  # asked before reading: what a living writer adds meanwhile is not missed
-        moved += _ingest_segment(engine, path)
-        if finished:
-            path.unlink()
-            _forget_offset(engine, path)
-    return moved
+def ingest_once(engine: sa.Engine, directory: Path, *, batch: int = BATCH) -> int:
+    """Move everything that is there, `batch` records a transaction; returns the number of records newly stored.
+
+    A segment whose writer is gone is deleted. Raises LedgerError where another ingester is at work on this folder.
+    """
+    with _only_one(directory):
+        return _ingest(engine, directory, batch)
 
 
 def lag_bytes(engine: sa.Engine, directory: Path) -> int:
     """Bytes in the spool that are not in the ledger yet."""
-    return sum(max(0, path.stat().st_size - _offset(engine, path)) for path in segments(directory))
-
-
-def _ingest_segment(engine: sa.Engine, path: Path) -> int:
-    moved, offset = 0, _offset(engine, path)
-    while True:
-        batch, behind, corrupt = _read_batch(path, offset)
-        if corrupt is not None:
-            behind = _set_aside(path, corrupt)
-        if behind == offset:
-            return moved
-        _store(engine, batch, segment=path.name, offset=behind)
-        moved, offset = moved + len(batch), behind
-
-
-def _read_batch(path: Path, offset: int) -> tuple[list[Record], int, CorruptSpool | None]:
-    """Up to BATCH records, the offset behind them, and the corrupt line that ended the batch, if one did."""
-    batch: list[Record] = []
-    try:
-        for record, behind in islice(read_segment(path, offset=offset), BATCH):
-            batch.append(record)
-            offset = behind
-    except CorruptSpool as error:
-        return batch, offset, error
-    return batch, offset, None
-
-
-def _set_aside(path: Path, corrupt: CorruptSpool) -> int:
-    """Keep a corrupt line beside its segment and go on behind it: never stuck, never silently lost."""
-    log.error("%s; kept in %s", corrupt, path.name + REJECTED)
-    with path.open("rb") as source, path.with_name(path.name + REJECTED).open("ab") as target:
-        source.seek(corrupt.offset)
-        target.write(source.read(corrupt.length))
-    return corrupt.offset + corrupt.length
-
-
-def _store(engine: sa.Engine, batch: Sequence[Record], *, segment: str, offset: int) -> None:
-    found = [record for record in batch if isinstance(record, Exchange)]
-    labels = [record for record in batch if isinstance(record, Label)]
-    replies = [_reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
-    replies += [_reply_row(label.exchange_id, label.at, label.reply, background=True) for label in labels]
-    with engine.begin() as connection:
-        _insert_new(connection, exchanges, [_exchange_row(exchange) for exchange in found])
-        _insert_new(connection, teacher_replies, replies)
-        connection.execute(spool_offsets.delete().where(spool_offsets.c.segment == segment))
-        connection.execute(spool_offsets.insert().values(segment=segment, offset=offset))
-
-
-def _insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert; rows whose key is there already are the same records read twice."""
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
-
-
-def _exchange_row(exchange: Exchange) -> dict[str, Any]:
-    columns = {c.name for c in exchanges.columns}
-    row = {name: getattr(exchange, name) for name in exchange.__struct_fields__ if name in columns}
-    return row | _draft_columns(exchange.draft)
-
-
-def _draft_columns(draft: Draft | None) -> dict[str, Any]:
-    return {
-        "draft_text": draft.text if draft else None,
-        "draft_finish_reason": draft.finish_reason if draft else None,
-        "draft_prompt_tokens": draft.usage.prompt_tokens if draft else None,
-        "draft_completion_tokens": draft.usage.completion_tokens if draft else None,
-        "draft_cost_usd": draft.cost_usd if draft else None,
-        "evidence": draft.evidence if draft else None,
-    }
-
-
-def _reply_row(exchange_id: str, at: float, reply: TeacherReply, *, background: bool) -> dict[str, Any]:
-    return {
-        "exchange_id": exchange_id,
-        "at": at,
-        "background": background,
-        "teacher": reply.teacher,
-        "text": reply.text,
-        "finish_reason": reply.finish_reason,
-        "prompt_tokens": reply.usage.prompt_tokens,
-        "completion_tokens": reply.usage.completion_tokens,
-        "cost_usd": reply.cost_usd,
-        "latency_s": reply.latency_s,
-        "error": reply.error,
-    }
-
-
-def _offset(engine: sa.Engine, path: Path) -> int:
-    query = sa.select(spool_offsets.c.offset).where(spool_offsets.c.segment == path.name)
     with engine.connect() as connection:
-        return int(connection.execute(query).scalar() or 0)
-
-
-def _forget_offset(engine: sa.Engine, path: Path) -> None:
-    with engine.begin() as connection:
-        connection.execute(spool_offsets.delete().where(spool_offsets.c.segment == path.name))
+        offsets = {name: offset for name, offset in connection.execute(sa.select(spool_offsets))}
+    return sum(max(0, _size(path) - offsets.get(path.name, 0)) for path in segments(directory))
 
 
 @contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "ingester.lock").open("w") as file:
+    with (directory / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LedgerError(f"another ingester already serves {directory}") from error
+            raise LedgerError(f"another ingester already serves {directory}: stop it first") from error
         yield
+
+
+def _tried(engine: sa.Engine, directory: Path) -> int | None:
+    """Records newly stored; None where something did not work: what was not stored waits in the spool."""
+    try:
+        return _ingest(engine, directory, BATCH)
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        log.warning("records wait in %s: %s", directory, getattr(error, "orig", error))
+        return None
+
+
+def _ingest(engine: sa.Engine, directory: Path, batch: int) -> int:
+    stored = 0
+    for path in segments(directory):
+        finished = writer_is_gone(path)  # asked before reading: what a living writer adds meanwhile is not missed
+        segment = _Segment(engine, path)
+        stored += segment.move(batch)
+        if finished:
+            segment.retire()
+    return stored
+
+
+@dataclass
+class _Segment:
+    """One segment on its way into the ledger; everything before `offset` is there."""
+
+    engine: sa.Engine
+    path: Path
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        query = sa.select(spool_offsets.c.offset).where(spool_offsets.c.segment == self.path.name)
+        with self.engine.connect() as connection:
+            self.offset = connection.execute(query).scalar() or 0
+
+    def move(self, batch: int) -> int:
+        """Move all complete lines; returns the number of records newly stored."""
+        stored = 0
+        while True:
+            records, behind, corrupt = _read_batch(self.path, self.offset, batch)
+            stored += self._store(records, behind)
+            if corrupt is not None:
+                self._set_aside(corrupt.length, str(corrupt))
+            elif not records:
+                return stored
+
+    def retire(self) -> None:
+        """Delete the segment; a torn last line is kept, though `append` never returned for it."""
+        if torn := _size(self.path) - self.offset:
+            self._set_aside(torn, f"{self.path}: the last line is torn")
+        self.path.unlink()
+        with writing(self.engine) as connection:
+            connection.execute(spool_offsets.delete().where(spool_offsets.c.segment == self.path.name))
+
+    def _store(self, records: Sequence[tuple[Record, int]], behind: int) -> int:
+        """In one transaction, or one by one where the database refuses a value of one of them."""
+        if not records:
+            return 0
+        try:
+            with writing(self.engine) as connection:
+                stored = _insert(connection, [record for record, _ in records])
+                self._advance(connection, behind)
+        except UNSTORABLE as error:
+            if len(records) > 1:
+                return sum(self._store([one], one[1]) for one in records)
+            why = getattr(error, "orig", error)
+            self._set_aside(
+                behind - self.offset, f"{self.path}: the record at byte {self.offset} cannot be stored: {why}"
+            )
+            return 0
+        self.offset = behind
+        return stored
+
+    def _set_aside(self, length: int, why: str) -> None:
+        """Keep a line beside its segment and go on behind it: never stuck, never silently lost."""
+        kept = self.path.with_name(self.path.name + REJECTED)
+        log.error("%s; kept in %s", why, kept.name)
+        with self.path.open("rb") as source, kept.open("ab") as target:
+            source.seek(self.offset)
+            target.write(source.read(length))
+            target.flush()
+            os.fsync(target.fileno())
+        with writing(self.engine) as connection:
+            self._advance(connection, self.offset + length)
+        self.offset += length
+
+    def _advance(self, connection: sa.Connection, offset: int) -> None:
+        values = {"segment": self.path.name, "offset": offset}
+        insert = _dialect(connection).insert(spool_offsets).values(values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["segment"], set_={"offset": offset}))
+
+
+def _read_batch(path: Path, offset: int, size: int) -> tuple[list[tuple[Record, int]], int, CorruptSpool | None]:
+    """Up to `size` records, each with the offset behind it, the last offset, and the corrupt line that came next."""
+    records: list[tuple[Record, int]] = []
+    corrupt = None
+    try:
+        for record_and_offset in islice(read_segment(path, offset=offset), size):
+            records.append(record_and_offset)
+    except CorruptSpool as error:
+        corrupt = error
+    return records, records[-1][1] if records else offset, corrupt
+
+
+def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
+    """Insert what is new; returns how many records that were."""
+    found = [record for record in records if isinstance(record, Exchange)]
+    labels = [record for record in records if isinstance(record, Label)]
+    replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
+    stored = _insert_new(connection, exchanges, [exchange_row(exchange) for exchange in found])
+    _insert_new(connection, teacher_replies, replies)
+    late = [reply_row(label.exchange_id, label.at, label.reply, background=True) for label in labels]
+    return stored + _insert_new(connection, teacher_replies, late)
+
+
+def _insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
+    """Insert; rows whose key is there already are the same records read twice."""
+    if not rows:
+        return 0
+    insert = _dialect(connection).insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+    return connection.execute(insert, rows).rowcount
+
+
+def _dialect(connection: sa.Connection) -> Any:
+    """Where this database's `insert` with `on_conflict_*` is found."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def _size(path: Path) -> int:
+    """Bytes; 0 where the segment has just been retired."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def main(argv: list[str] | None = None) -> int:

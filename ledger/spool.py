@@ -49,6 +49,7 @@ class SpoolWriter:
         self._segment_bytes = segment_bytes
         self._failed = False
         self._file: int | None = None
+        self._closing: threading.Event | None = None
         self._start()
         _writers.add(self)
 
@@ -81,7 +82,8 @@ class SpoolWriter:
         """A writer without a segment and with locks that nobody holds."""
         self._lock = threading.Lock()  # one append at a time
         self._syncing = threading.Lock()  # the segment stays open while it is synced; appends do not wait for it
-        self._closing: threading.Event | None = None
+        self._file = None
+        self._closing = None
         self._size = 0
         self._dirty = False
 
@@ -117,10 +119,11 @@ class SpoolWriter:
 
     def _close_segment(self) -> None:
         with self._syncing:
-            if self._file is not None:
-                _sync(self._file)
-                os.close(self._file)
+            file = self._file
             self._file, self._size, self._dirty = None, 0, False
+            if file is not None:
+                _sync(file)
+                os.close(file)
 
     def _keep_synced(self, closing: threading.Event) -> None:
         while not closing.wait(self._fsync_interval_s):
@@ -133,7 +136,6 @@ class SpoolWriter:
         """In a forked child: the segment, its lock and the thread are the parent's."""
         if self._file is not None:
             os.close(self._file)  # or a dead parent's segment would look alive as long as the child lives
-        self._file = None
         self._start()
 
 

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import uvicorn
+
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
-
 from router.app import create_app, token_price
 from router.settings import ConfigError, Settings, load
 

@@ -9,14 +9,14 @@ import orjson
 import sqlalchemy as sa
 from aiohttp import ClientSession, TCPConnector
 from fastapi import FastAPI
-from ledger.database import connect
-from ledger.prices import Price
-from ledger.queries import reference_key
-from ledger.spool import SpoolWriter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ledger.database import connect
+from ledger.prices import Price
+from ledger.queries import reference_key
+from ledger.spool import SpoolWriter
 from router import api
 from router.errors import GatewayError, InternalError, NotFound
 from router.gateway import Gateway

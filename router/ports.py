@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from calibration.calibrator import Calibrator
-
 from ledger.records import Draft, Record, TeacherReply
 from router.wire import ChatRequest
 

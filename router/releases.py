@@ -9,10 +9,10 @@ import logging
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from calibration.calibrator import Calibrator
-from ledger.prices import Price
 
+from calibration.calibrator import Calibrator
 from ledger import prices, releases
+from ledger.prices import Price
 from router.ports import ServedRelease
 
 POLL_S = 0.5

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import aiohttp
 import orjson
-from ledger.prices import Price
 
+from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
 from router.errors import GatewayError, TeacherUnavailable, UpstreamRefused
 from router.ports import TeacherCompletion

@@ -19,13 +19,13 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
 import uvicorn
-from ledger.database import LedgerError, connect
-from ledger.prices import Price, write_price
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ledger.database import LedgerError, connect
+from ledger.prices import Price, write_price
 from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
 

@@ -1,0 +1,1 @@
+"""Measurements. Run them with `make bench`."""
