@@ -36,7 +36,7 @@ class Probe:
         """None where the adapter is served; otherwise what is wrong, in words."""
         if self.tokens < MIN_TOKENS:
             return f"only {self.tokens} tokens could be compared"
-        if self.to_adapter > TOLERANCE:
+        if not self.to_adapter <= TOLERANCE:  # so that NaN is no pass
             return f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE})"
         if self.to_adapter >= self.to_base:
             return f"it answers as the base model does ({self.to_base:.2f} nats from it): the adapter is not applied"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -54,7 +54,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     file = _sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, json_serializer=lambda value: orjson.dumps(value).decode())
+    engine = sa.create_engine(url, json_serializer=lambda value: msgspec.json.encode(value).decode())
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -106,8 +106,7 @@ def _masked(url: str) -> str:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
         return "(no URL)"  # what cannot be parsed may hold a password anywhere
-    shown = parsed.update_query_dict({"password": "***"}) if "password" in parsed.query else parsed
-    return shown.render_as_string(hide_password=True)
+    return parsed.difference_update_query(["password"]).render_as_string(hide_password=True)
 
 
 def _remedy(error: Exception) -> str:

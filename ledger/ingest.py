@@ -197,7 +197,7 @@ def _insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str,
     if not rows:
         return 0
     insert = _dialect(connection).insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key))
-    return connection.execute(insert, rows).rowcount
+    return connection.execute(insert.execution_options(preserve_rowcount=True), rows).rowcount
 
 
 def _dialect(connection: sa.Connection) -> Any:

@@ -130,6 +130,8 @@ def distill_run(task: str, config: Config = CONFIG) -> None:
     with _known_errors():
         settings = load(config)
         plan = run_config(settings, task)
+        # Threads that spin while they wait make training beside other work three times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
 
         outcome = run(connect(settings.ledger.url), plan, progress=RunProgress(console))

@@ -1,15 +1,17 @@
 """The schema is what the migrations make, however many open it at once."""
 
+import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from ledger.database import LedgerError, connect
-from ledger.schema import metadata
+from ledger.database import LedgerError, connect, writing
+from ledger.schema import metadata, settings
 
 
 def test_migrations_make_exactly_the_tables(tmp_path):
@@ -31,3 +33,64 @@ def test_what_cannot_be_opened_is_named_without_its_password(url):
     with pytest.raises(LedgerError, match="ledger") as caught:
         connect(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:////proc/a@b/ledger.db", "sqlite:////proc/a%40b/ledger.db"),
+        ("postgresql://127.0.0.1:1/x?user=u&password=secret", "postgresql://127.0.0.1:1/x?user=u"),
+    ],
+)
+def test_the_url_is_shown_without_its_password(url, shown):
+    with pytest.raises(LedgerError) as caught:
+        connect(url)
+    assert f"ledger {shown}: " in str(caught.value)
+
+
+def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+
+    def cut_off(_, __, statement, *rest):
+        if "CREATE TABLE row_uses" in statement:
+            raise OSError("cut off")
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", cut_off)
+    try:
+        with pytest.raises(LedgerError, match="cut off"):
+            connect(url)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", cut_off)
+    assert sa.inspect(sa.create_engine(url)).get_table_names() == []
+    connect(url)
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with writing(connect(url)) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="newer Tutelage"):
+        connect(url)
+
+
+def test_the_process_keeps_its_logging(tmp_path, caplog):
+    ours = logging.getLogger("ours")
+    before = (logging.getLogger().handlers[:], logging.getLogger().level, ours.disabled)
+    connect(f"sqlite:///{tmp_path}/ledger.db")
+    assert (logging.getLogger().handlers, logging.getLogger().level, ours.disabled) == before
+
+
+def test_no_writer_comes_between_a_check_and_its_write(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    with writing(engine) as connection:
+        connection.execute(settings.insert().values(key="count", value="0"))
+
+    def count_up(_: int) -> None:
+        with writing(engine) as connection:
+            now = int(connection.execute(sa.select(settings.c.value)).scalar_one())
+            connection.execute(settings.update().values(value=str(now + 1)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count_up, range(40)))
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(settings.c.value)).scalar() == "40"

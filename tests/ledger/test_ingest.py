@@ -1,17 +1,23 @@
 """Records move once: whatever is killed, repeated, torn or corrupt."""
 
+import fcntl
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import IO
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from ledger.database import LedgerError, connect
 from ledger.ingest import ingest_once, lag_bytes, run
-from ledger.records import Label, TeacherReply
+from ledger.queries import task_rows
+from ledger.records import Label, TeacherReply, Usage
 from ledger.schema import exchanges, spool_offsets, teacher_replies
 from ledger.spool import SpoolWriter, segments
 from tests.ledger.make import exchange, student_exchange
@@ -73,14 +79,12 @@ def test_a_corrupt_line_is_set_aside_and_what_follows_is_stored(engine, tmp_path
 
 
 def test_a_second_ingester_is_refused(engine, tmp_path):
+    write(tmp_path, [exchange(1)]).close()
     stop = threading.Event()
     first = threading.Thread(target=run, args=(engine, tmp_path), kwargs={"stop": stop})
     first.start()
     try:
-        deadline = time.monotonic() + 5
-        while not (tmp_path / "ingester.lock").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        wait_until(lambda: segments(tmp_path) == [])  # it is at work, so it holds the lock
         with pytest.raises(LedgerError, match="another ingester"):
             run(engine, tmp_path, stop=stop)
     finally:
@@ -88,30 +92,144 @@ def test_a_second_ingester_is_refused(engine, tmp_path):
         first.join()
 
 
-def test_kill_9_of_the_ingester_neither_loses_nor_doubles(engine, tmp_path):
-    spool = tmp_path / "spool"
-    writer = SpoolWriter(spool, segment_bytes=50_000)
-    command = [sys.executable, "-m", "ledger.ingest", str(engine.url), str(spool)]
-    for part in range(3):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 1.2
-        number = part * 100_000
-        while time.monotonic() < until:
-            writer.append(exchange(number))
-            number += 1
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+def test_no_ingestion_beside_a_running_ingester(engine, tmp_path):
+    with (tmp_path / "ingester.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LedgerError, match=str(tmp_path)):
+            ingest_once(engine, tmp_path)
+    assert ingest_once(engine, tmp_path) == 0
+
+
+def test_only_what_is_new_counts_as_stored(engine, tmp_path):
+    late = Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "late", "stop"))
+    write(tmp_path, [exchange(1), exchange(1, answer="again"), student_exchange(2), late, late]).close()
+    assert ingest_once(engine, tmp_path, batch=2) == 3
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(exchanges.c.answer).order_by("id")).scalars().all() == ["label 1", "refund"]
+
+
+def test_a_label_may_come_before_its_exchange(engine, tmp_path):
+    write(tmp_path, [Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "refund"))])
+    write(tmp_path, [student_exchange(2)])
+    assert ingest_once(engine, tmp_path) == 2
+    assert [row.teacher_text for row in task_rows(engine, "desk")] == ["refund"]
+
+
+def test_a_torn_last_line_of_a_dead_writer_is_kept(engine, tmp_path, caplog):
+    write(tmp_path, [exchange(1)]).close()
+    (path,) = segments(tmp_path)
+    with path.open("ab") as file:
+        file.write(b'{"type":"exchange","id":"torn')
+    assert ingest_once(engine, tmp_path) == 1
+    assert segments(tmp_path) == []
+    assert path.with_name(path.name + ".rejected").read_bytes() == b'{"type":"exchange","id":"torn'
+    assert "torn" in caplog.text
+
+
+def test_a_torn_last_line_of_a_living_writer_is_waited_for(engine, tmp_path):
+    writer = write(tmp_path, [exchange(1)])
+    (path,) = segments(tmp_path)
+    line = msgspec.json.encode(exchange(2)) + b"\n"
+    with path.open("ab", buffering=0) as file:
+        file.write(line[:40])
+        assert ingest_once(engine, tmp_path) == 1
+        file.write(line[40:])
+    assert ingest_once(engine, tmp_path) == 1
+    assert list(tmp_path.glob("*.rejected")) == []
     writer.close()
-    expected = sorted(r.id for path in segments(spool) for r in _read(path))
+
+
+def test_a_record_that_no_column_holds_is_kept_and_stops_nothing(engine, tmp_path):
+    reply = TeacherReply("big", "x", "stop", Usage(prompt_tokens=2**70))
+    writer = write(tmp_path, [exchange(1), exchange(2, teacher_reply=reply), exchange(3)])
+    (path,) = segments(tmp_path)
+    assert ingest_once(engine, tmp_path) == 2
+    assert ids(engine) == ["id-000001", "id-000003"]
+    kept = path.with_name(path.name + ".rejected").read_bytes()
+    assert msgspec.json.decode(kept)["id"] == "id-000002"
+    assert lag_bytes(engine, tmp_path) == 0
+    writer.close()
+
+
+def test_a_locked_or_missing_database_is_outlived(engine, tmp_path, caplog):
+    spool = tmp_path / "spool"
+    stop = threading.Event()
+    writer = write(spool, [exchange(1)])
+    with engine.connect() as connection:
+        connection.execute(sa.text("PRAGMA busy_timeout=1"))  # the pool has one connection: the ingester's next
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ingester = threading.Thread(target=run, args=(engine, spool), kwargs={"stop": stop, "poll_s": 0.01})
+    ingester.start()
+    try:
+        wait_until(lambda: "database is locked" in caplog.text)
+        assert len(segments(spool)) == 1
+        other.execute("ALTER TABLE exchanges RENAME TO gone")
+        other.execute("COMMIT")
+        wait_until(lambda: "no such table" in caplog.text)
+        other.execute("ALTER TABLE gone RENAME TO exchanges")
+        wait_until(lambda: ids(engine) == ["id-000001"])
+        writer.append(exchange(2))
+        wait_until(lambda: ids(engine) == ["id-000001", "id-000002"])
+    finally:
+        stop.set()
+        ingester.join()
+
+
+def test_what_is_appended_before_the_stop_is_stored_after_it(engine, tmp_path):
+    stop = threading.Event()
+    stop.set()
+    write(tmp_path, [exchange(1)])
+    run(engine, tmp_path, stop=stop)
+    assert ids(engine) == ["id-000001"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from ledger.spool import SpoolWriter
+from tests.ledger.make import exchange
+writer, number = SpoolWriter(Path(sys.argv[1]), segment_bytes=50_000), int(sys.argv[2])
+while True:
+    writer.append(exchange(number))
+    print(f"id-{number:06d}", flush=True)
+    number += 1
+"""
+
+
+def test_kill_9_of_writers_and_ingesters_neither_loses_nor_doubles(engine, tmp_path):
+    spool = tmp_path / "spool"
+    promised: list[str] = []
+    for part in range(3):
+        writer = start("-c", WRITER, str(spool), str(part * 100_000))
+        ingester = start("-m", "ledger.ingest", str(engine.url), str(spool))
+        promised += [writer.stdout.readline().strip() for _ in range(200)]
+        reader = threading.Thread(target=keep_lines, args=(writer.stdout, promised))
+        reader.start()
+        wait_until(lambda first=f"id-{part * 100_000:06d}": first in ids(engine))
+        time.sleep(0.02 * part)
+        for process in (ingester, writer):
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        reader.join()
     ingest_once(engine, spool)
     found = ids(engine)
-    assert len(found) == len(set(found)) > 300
-    assert set(expected) <= set(found)
+    assert len(found) == len(set(found))
+    assert set(promised) <= set(found)
     assert segments(spool) == []
 
 
-def _read(path):
-    from ledger.spool import read_segment
+def keep_lines(out: IO[str], lines: list[str]) -> None:
+    lines += out.read().split()
 
-    return [record for record, _ in read_segment(path, offset=0)]
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it has not come true in time"
+        time.sleep(0.01)

@@ -1,11 +1,14 @@
 """The questions asked of the ledger, on a small known one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import (
     RowReused,
+    Spend,
     Use,
     cost_timeline,
     record_uses,
@@ -79,3 +82,52 @@ def test_a_row_certifies_once_and_never_what_it_taught(engine):
 def test_the_reference_key_is_made_once(engine):
     assert reference_key(engine) == reference_key(engine)
     assert len(reference_key(engine)) == 32
+
+
+def test_processes_that_start_at_once_share_one_reference_key(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/new.db")
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: reference_key(engine), range(8)))) == 1
+
+
+def test_a_row_says_how_it_was_answered_and_labelled(engine):
+    first, *_, last = task_rows(engine, "desk", until=4.0)
+    assert (first.route, first.teacher, first.teacher_finish_reason) == ("teacher", "big", "stop")
+    assert (first.teacher_background, first.score, first.draft_text, first.release) == (False, None, None, None)
+    assert (last.teacher_background, last.score, last.draft_text) == (True, 0.9, "refund")
+    assert (last.eligible, last.reference, last.release) == (True, True, "desk--v000001")
+
+
+def test_a_row_never_certifies_the_release_that_it_teaches_in_any_order(engine):
+    row, release = "id-000001", "desk--v000001"
+    with pytest.raises(RowReused):
+        record_uses(engine, release=release, uses=[Use(row, "certify"), Use(row, "train")])
+    record_uses(engine, release=release, uses=[Use(row, "certify")])
+    for use in ("train", "validate", "fit"):
+        with pytest.raises(RowReused):
+            record_uses(engine, release=release, uses=[Use(row, use)])
+    assert rows_used(engine, "desk") == {row: {"certify"}}
+
+
+def test_two_runs_at_once_do_not_both_get_a_row_to_certify(engine):
+    def claim(number: int) -> bool:
+        use = Use("id-000001", "certify" if number % 2 else "train")
+        try:
+            record_uses(engine, release=f"desk--v{number:06d}", uses=[use])
+        except RowReused:
+            return False
+        return number % 2 == 1
+
+    with ThreadPoolExecutor(8) as pool:
+        certified = list(pool.map(claim, range(16)))
+    assert sum(certified) <= 1
+
+
+def test_uses_of_another_task_are_not_mixed_in(engine):
+    record_uses(engine, release="a_b--v000001", uses=[Use("x", "train")])
+    record_uses(engine, release="axb--v000001", uses=[Use("y", "train")])
+    assert rows_used(engine, "a_b") == {"x": {"train"}}
+
+
+def test_a_task_without_traffic_has_spent_nothing(engine):
+    assert spend(engine, "nobody") == Spend(0, 0, 0.0, 0.0, 0.0)

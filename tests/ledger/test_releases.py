@@ -20,6 +20,11 @@ def candidate(engine) -> str:
     return releases.add_candidate(engine, task="desk", cut_at=1.0, base_model="base", now=2.0).name
 
 
+def promoted(engine, name: str, *, now: float) -> str:
+    releases.promote(engine, name, values=VALUES, now=now)
+    return name
+
+
 def statuses(engine) -> list[str]:
     return [release.status for release in releases.history(engine, "desk")]
 
@@ -74,3 +79,57 @@ def test_names_are_never_given_twice(engine):
     with ThreadPoolExecutor(4) as pool:
         names = list(pool.map(lambda _: candidate(engine), range(8)))
     assert len(set(names)) == 8
+
+
+def test_rollback_goes_to_the_release_last_in_force_not_to_the_newest(engine):
+    first, second, third = (candidate(engine) for _ in range(3))
+    for at, name in enumerate([second, first, third]):
+        promoted(engine, name, now=float(at))
+    back = releases.rollback(engine, "desk", now=9.0)
+    assert back is not None
+    assert (back.name, back.status, back.changed_at) == (first, "champion", 9.0)
+    assert statuses(engine) == ["champion", "retired", "rolled_back"]
+
+
+def test_rollback_without_a_champion_brings_nothing_back(engine):
+    first = promoted(engine, candidate(engine), now=3.0)
+    assert releases.rollback(engine, "desk", now=4.0) is None
+    assert releases.rollback(engine, "desk", now=5.0) is None
+    assert releases.get(engine, first).changed_at == 4.0
+    assert releases.rollback(engine, "nobody", now=5.0) is None
+
+
+def test_a_refused_promotion_leaves_the_champion_in_force(engine):
+    first = promoted(engine, candidate(engine), now=3.0)
+    second = candidate(engine)
+    releases.refuse(engine, second, refusal={"reason": "weak"}, report={}, now=4.0)
+    with pytest.raises(ReleaseError):
+        promoted(engine, second, now=5.0)
+    assert releases.champions(engine)["desk"].name == first
+
+
+def test_an_adapter_is_bound_while_the_release_is_a_candidate(engine):
+    name = candidate(engine)
+    releases.set_adapter(engine, name, path="/adapters/1", digest="abc")
+    found = releases.get(engine, name)
+    assert (found.adapter_path, found.adapter_digest, found.calibrator) == ("/adapters/1", "abc", None)
+    promoted(engine, name, now=3.0)
+    with pytest.raises(ReleaseError, match="is champion, not candidate"):
+        releases.set_adapter(engine, name, path="/adapters/2", digest="def")
+
+
+def test_a_promotion_sets_what_a_certificate_is_about_and_nothing_else(engine):
+    name = candidate(engine)
+    with pytest.raises(AssertionError, match="a promotion sets"):
+        releases.promote(engine, name, values={**VALUES, "task": "other"}, now=3.0)
+
+
+def test_tasks_have_numbers_and_champions_of_their_own(engine):
+    other = releases.add_candidate(engine, task="mail", cut_at=1.0, base_model="base", now=2.0).name
+    assert other == "mail--v000001"
+    promoted(engine, other, now=3.0)
+    promoted(engine, candidate(engine), now=3.0)
+    assert {task: row.name for task, row in releases.champions(engine).items()} == {
+        "desk": "desk--v000001",
+        "mail": "mail--v000001",
+    }

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -129,3 +130,115 @@ def test_kill_9_loses_nothing_that_was_appended(tmp_path):
     assert len(found) == len(set(found))
     assert {f"id-{number:06d}" for number in promised} <= set(found)
     assert all(map(writer_is_gone, segments(tmp_path)))
+
+
+def test_a_segment_that_failed_ends_where_it_was_whole(tmp_path, monkeypatch):
+    """A reader may have seen the bytes that are cut off: none are ever written in their place."""
+    writer = SpoolWriter(tmp_path)
+    writer.append(exchange(1))
+    (failed,) = segments(tmp_path)
+    whole = failed.read_bytes()
+    real = os.write
+    seen = []
+
+    def partly(file, data):
+        if seen:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        seen.append(real(file, data[:50]))
+        return seen[0]
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", partly)
+        with pytest.raises(SpoolUnavailable, match=str(tmp_path)):
+            writer.append(exchange(2))
+    assert failed.read_bytes() == whole
+    assert writer_is_gone(failed)
+    writer.append(exchange(3))
+    assert failed.read_bytes() == whole
+    assert [record.id for record in records(tmp_path)] == ["id-000001", "id-000003"]
+    assert sorted(tmp_path.iterdir()) == segments(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_unavailable_until_it_can(tmp_path):
+    folder = tmp_path / "spool"
+    folder.write_text("a file is in the way")
+    writer = SpoolWriter(folder)
+    assert writer.available  # nothing has failed yet
+    for _ in range(2):
+        with pytest.raises(SpoolUnavailable, match="spool"):
+            writer.append(exchange(1))
+        assert not writer.available
+    folder.unlink()
+    assert writer.available
+    writer.append(exchange(2))
+    assert [record.id for record in records(folder)] == ["id-000002"]
+    assert sorted(folder.iterdir()) == segments(folder)
+
+
+def test_a_record_longer_than_a_segment_gets_one_of_its_own(tmp_path):
+    writer = SpoolWriter(tmp_path, segment_bytes=100)
+    for number in range(3):
+        writer.append(exchange(number))
+    assert [len(list(read_segment(path, offset=0))) for path in segments(tmp_path)] == [1, 1, 1]
+
+
+def test_a_forked_child_writes_to_a_segment_of_its_own(tmp_path):
+    script = textwrap.dedent("""
+        import os, sys, time
+        from pathlib import Path
+        from ledger.spool import SpoolWriter
+        from tests.ledger.make import exchange
+        writer = SpoolWriter(Path(sys.argv[1]))
+        writer.append(exchange(1))
+        if os.fork() == 0:
+            writer.append(exchange(2))
+            print("child", os.getpid(), flush=True)
+            time.sleep(60)
+        writer.append(exchange(3))
+        os.wait()
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    child = int(process.stdout.readline().split()[1])
+    try:
+        deadline = time.monotonic() + 10
+        while len(records(tmp_path)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        of_parent, of_child = segments(tmp_path)
+        assert [r.id for r, _ in read_segment(of_parent, offset=0)] == ["id-000001", "id-000003"]
+        assert [r.id for r, _ in read_segment(of_child, offset=0)] == ["id-000002"]
+        process.kill()
+        process.wait()
+        assert writer_is_gone(of_parent)  # although its child lives
+        assert not writer_is_gone(of_child)
+    finally:
+        process.kill()
+        os.kill(child, signal.SIGKILL)
+
+
+def test_appended_bytes_are_synced_within_the_interval_also_after_a_pause(tmp_path, monkeypatch):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (real(file), synced.append(os.fstat(file).st_size)))
+    writer = SpoolWriter(tmp_path, fsync_interval_s=0.02)
+    for number in range(2):
+        writer.append(exchange(number))
+        (path,) = segments(tmp_path)
+        deadline = time.monotonic() + 5
+        while path.stat().st_size not in synced and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_size in synced
+    count = len(synced)
+    time.sleep(0.1)
+    assert len(synced) == count  # nothing new, nothing to sync
+    writer.close()
+
+
+def test_a_closed_writer_opens_a_new_segment(tmp_path):
+    writer = SpoolWriter(tmp_path)
+    writer.append(exchange(1))
+    writer.close()
+    writer.close()
+    writer.append(exchange(2))
+    assert [writer_is_gone(path) for path in segments(tmp_path)] == [True, False]
+    writer.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tutelage import student_server
-from tutelage.student_server import StudentServer, command, environment
+from tutelage.student_server import StudentServer, command, compute_dtype, environment
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_every_field_reaches_the_command(server, tmp_path):
         "--served-model-name": "base",
         "--host": "127.0.0.1",
         "--port": "8901",
-        "--dtype": "bfloat16",
+        "--dtype": compute_dtype(),
         "--max-model-len": "2048",
         "--max-loras": "2",
         "--max-lora-rank": "16",
@@ -58,3 +58,19 @@ def test_the_hub_is_asked_only_for_a_model_that_is_not_a_folder(server):
 def test_preloads_what_there_is(server, monkeypatch, preload):
     monkeypatch.setattr(student_server, "tcmalloc_preload", lambda vllm_env: preload)
     assert environment(server).get("LD_PRELOAD") == preload
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "dtype"),
+    [
+        ("flags : fpu avx2 avx512_bf16 avx", False, "bfloat16"),
+        ("flags : fpu amx_bf16 avx", False, "bfloat16"),
+        ("flags : fpu avx avx2", False, "float32"),
+        ("flags : fpu avx avx2", True, "bfloat16"),
+    ],
+)
+def test_bfloat16_only_where_it_is_computed(tmp_path, monkeypatch, *, flags, gpu, dtype):
+    (tmp_path / "cpuinfo").write_text(flags + "\n")
+    monkeypatch.setattr(student_server, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(student_server, "has_gpu", lambda: gpu)
+    assert compute_dtype() == dtype

@@ -1,0 +1,89 @@
+"""The spool's record format: what was written by an earlier version is read by a later one, and all of it is kept."""
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.records import Draft, Exchange, Label, Record, TeacherReply, Usage
+from ledger.schema import exchanges, teacher_replies
+
+# Literal lines: whoever changes the format has to change these, and to ask what becomes of lines in spools.
+OLDEST_EXCHANGE = (
+    b'{"type":"exchange","id":"e1","at":1.5,"task":"desk","origin":"client","model":"desk",'
+    b'"messages":[{"role":"user","content":"a\\u0000b \xe2\x9c\x93"}],"params":{"max_tokens":5},'
+    b'"prompt_fingerprint":"f","route":"student","reason":"accepted","status":200,"eligible":true,"reference":true,'
+    b'"rho":0.05,"release":"desk--v000001","draft":{"text":"refund","finish_reason":"stop","evidence":{"min_lp":-0.1},'
+    b'"usage":{"prompt_tokens":10,"completion_tokens":2},"cost_usd":0.001},"score":0.9,"threshold":0.5,'
+    b'"teacher_reply":null,"answer":"refund","stream":true,"latency_s":0.2,"first_byte_s":0.1}\n'
+)
+OLDEST_LABEL = (
+    b'{"type":"label","exchange_id":"e1","at":2.5,"reply":{"teacher":"big","text":null,"finish_reason":null,'
+    b'"usage":{"prompt_tokens":0,"completion_tokens":0},"cost_usd":0.0,"latency_s":0.0,"error":"TeacherDown"}}\n'
+)
+EXCHANGE = Exchange(
+    id="e1",
+    at=1.5,
+    task="desk",
+    origin="client",
+    model="desk",
+    messages=[{"role": "user", "content": "a\x00b \u2713"}],
+    params={"max_tokens": 5},
+    prompt_fingerprint="f",
+    route="student",
+    reason="accepted",
+    status=200,
+    eligible=True,
+    reference=True,
+    rho=0.05,
+    release="desk--v000001",
+    draft=Draft("refund", "stop", {"min_lp": -0.1}, Usage(10, 2), 0.001),
+    score=0.9,
+    threshold=0.5,
+    answer="refund",
+    stream=True,
+    latency_s=0.2,
+    first_byte_s=0.1,
+)
+LABEL = Label(exchange_id="e1", at=2.5, reply=TeacherReply("big", None, error="TeacherDown"))
+
+
+@pytest.mark.parametrize(("line", "record"), [(OLDEST_EXCHANGE, EXCHANGE), (OLDEST_LABEL, LABEL)])
+def test_lines_keep_their_meaning(line, record):
+    assert msgspec.json.decode(line, type=Record) == record
+    assert msgspec.json.decode(msgspec.json.encode(record)) == msgspec.json.decode(line)
+
+
+def test_a_field_of_a_later_version_does_not_stop_an_earlier_one():
+    line = OLDEST_LABEL.replace(b'"at"', b'"new":{"x":[1]},"at"')
+    assert msgspec.json.decode(line, type=Record) == LABEL
+
+
+@pytest.mark.parametrize("wrong", [b'"origin":"nobody"', b'"route":7', b'"draft":{}', b'"at":null'])
+def test_a_value_outside_the_format_is_noticed(wrong):
+    name = wrong.split(b":")[0]
+    line = OLDEST_EXCHANGE.replace(name, b'"ignored"', 1).replace(b'"status"', wrong + b',"status"')
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(line, type=Record)
+
+
+def test_records_are_facts_and_do_not_change():
+    with pytest.raises(AttributeError):
+        EXCHANGE.answer = "other"  # type: ignore[misc]
+
+
+def test_every_field_arrives_in_the_ledger(tmp_path):
+    (tmp_path / "0.jsonl").write_bytes(OLDEST_EXCHANGE + OLDEST_LABEL)
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    assert ingest_once(engine, tmp_path) == 2
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(exchanges)).mappings().one()
+        reply = connection.execute(sa.select(teacher_replies)).mappings().one()
+    draft = msgspec.to_builtins(EXCHANGE.draft)
+    flat = msgspec.to_builtins(EXCHANGE) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
+    flat |= {f"draft_{name}": tokens for name, tokens in draft["usage"].items()}
+    flat |= {"draft_cost_usd": draft["cost_usd"], "evidence": draft["evidence"]}
+    assert dict(row) == {name: value for name, value in flat.items() if name not in {"type", "draft", "teacher_reply"}}
+    label = msgspec.to_builtins(LABEL.reply)
+    assert dict(reply) == {"exchange_id": "e1", "at": 2.5, "background": True, **label.pop("usage"), **label}

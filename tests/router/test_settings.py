@@ -1,0 +1,80 @@
+"""Configuration: unusable files are refused by the names of their keys, and no secret is shown."""
+
+import pytest
+import yaml
+
+from router.settings import ConfigError, load
+from tutelage.starter import starter
+
+VALID = {
+    "teachers": {"big": {"model": "openai/big"}},
+    "student": {"base_model": "m", "price": {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}},
+    "tasks": {"desk": {"teacher": "big"}},
+}
+
+
+def write(tmp_path, values):
+    path = tmp_path / "tutelage.yaml"
+    path.write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    return path
+
+
+def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
+    settings = load(write(tmp_path, VALID))
+    assert settings.server.host == "127.0.0.1"
+    assert settings.teachers["big"].may_train is False
+    assert settings.ledger.url == f"sqlite:///{tmp_path}/tutelage-data/ledger.db"
+    assert settings.ledger.spool_dir == tmp_path / "tutelage-data/spool"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"nonsense": 1}, "nonsense"),
+        ({"server": {"port": 99999}}, "server.port"),
+        ({"server": {"host": "0.0.0.0"}}, "TUTELAGE_SERVER__API_KEY"),
+        ({"tasks": {"desk": {"teacher": "nobody"}}}, "tasks.desk.teacher"),
+        ({"tasks": {"desk": {"teacher": "big", "alpha": 1.5}}}, "tasks.desk.alpha"),
+        ({"tasks": {"big": {"teacher": "big"}}}, "tasks.big"),
+        ({"teachers": {"big": {"model": "x", "may_train": True}}}, "terms"),
+        ({"teachers": {"big": {"model": "x", "direct": True}}}, "base_url"),
+        ({"teachers": {}}, "teachers"),
+        ({"student": {"base_model": "m"}}, "student.price"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, change, words):
+    with pytest.raises(ConfigError, match=words):
+        load(write(tmp_path, {**VALID, **change}))
+
+
+@pytest.mark.parametrize("text", ["{", "- a list", "", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"tutelage\.yaml"):
+        load(write(tmp_path, text))
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path):
+    with pytest.raises(ConfigError, match="tutelage init"):
+        load(tmp_path / "none.yaml")
+
+
+def test_the_environment_overrides_the_file_and_its_secrets_stay_unseen(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUTELAGE_SERVER__PORT", "9001")
+    monkeypatch.setenv("TUTELAGE_SERVER__API_KEY", "very-secret")
+    settings = load(write(tmp_path, {**VALID, "server": {"host": "0.0.0.0", "port": 1}}))
+    assert (settings.server.port, settings.server.host) == (9001, "0.0.0.0")
+    assert "very-secret" not in repr(settings)
+
+
+def test_a_missing_teacher_key_names_its_variable(tmp_path, monkeypatch):
+    monkeypatch.delenv("BIG_KEY", raising=False)
+    settings = load(write(tmp_path, {**VALID, "teachers": {"big": {"model": "x", "api_key_env": "BIG_KEY"}}}))
+    with pytest.raises(ConfigError, match="BIG_KEY"):
+        settings.teachers["big"].api_key()
+
+
+def test_the_starter_is_valid(tmp_path):
+    text = starter(teacher="openai/gpt-4o-mini", task="topics", base_model="/models/small")
+    settings = load(write(tmp_path, text))
+    assert settings.teachers["gpt-4o-mini"].model == "openai/gpt-4o-mini"
+    assert settings.tasks["topics"].teacher == "gpt-4o-mini"
