@@ -34,7 +34,8 @@ def connect(url: str) -> sa.Engine:
         with _alone_on_file(engine.url):
             _upgrade(engine)
     except (sa.exc.SQLAlchemyError, CommandError, OSError, ImportError) as error:
-        raise LedgerError(f"ledger {_masked(url)}: {error}. {_remedy(error)}") from error
+        reason = getattr(error, "orig", None) or error  # the database's own words, without the library's
+        raise LedgerError(f"ledger {_masked(url)}: {reason}. {_remedy(error)}") from error
     return engine
 
 
@@ -67,15 +68,14 @@ def _sqlite_file(url: sa.URL) -> Path | None:
 
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
-    # The driver's own BEGIN comes late and never for DDL: a migration killed half-way would stay half done.
-    connection.isolation_level = None
     # Readers never wait for the writer; a process crash loses nothing (a power cut is the spool's matter).
     for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A reader that turns into a writer is refused without waiting, so a writer takes the lock at once.
+    # The driver's own BEGIN comes late, and never for DDL: a migration killed half-way would stay half done. And a
+    # reader that turns into a writer is refused without waiting, so a writer takes the lock at once.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

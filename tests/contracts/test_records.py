@@ -73,6 +73,16 @@ def test_records_are_facts_and_do_not_change():
         EXCHANGE.answer = "other"  # type: ignore[misc]
 
 
+def test_what_a_record_does_not_have_is_null_in_the_ledger(tmp_path):
+    bare = msgspec.structs.replace(EXCHANGE, draft=None, release=None, score=None)
+    (tmp_path / "0.jsonl").write_bytes(msgspec.json.encode(bare) + b"\n")
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    ingest_once(engine, tmp_path)
+    missing = sa.and_(*(exchanges.c[name].is_(None) for name in ("evidence", "draft_text", "release", "score")))
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(exchanges.c.id).where(missing)).scalars().all() == ["e1"]
+
+
 def test_every_field_arrives_in_the_ledger(tmp_path):
     (tmp_path / "0.jsonl").write_bytes(OLDEST_EXCHANGE + OLDEST_LABEL)
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")

@@ -28,6 +28,22 @@ def engine(tmp_path):
     return connect(f"sqlite:///{tmp_path}/ledger.db")
 
 
+@pytest.fixture
+def start():
+    """Starts this Python with arguments; none of these processes outlives the test."""
+    started = []
+
+    def one(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        return started[-1]
+
+    yield one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def ids(engine) -> list[str]:
     with engine.connect() as connection:
         return list(connection.execute(sa.select(exchanges.c.id).order_by(exchanges.c.id)).scalars())
@@ -65,6 +81,7 @@ def test_reading_a_segment_twice_changes_nothing(engine, tmp_path):
         rows = connection.execute(sa.select(teacher_replies.c.exchange_id, teacher_replies.c.background)).all()
     assert ids(engine) == ["id-000001", "id-000002"]
     assert sorted(map(tuple, rows)) == [("id-000001", False), ("id-000002", True)]
+    assert list(tmp_path.glob("*.rejected")) == []
 
 
 def test_a_corrupt_line_is_set_aside_and_what_follows_is_stored(engine, tmp_path):
@@ -185,7 +202,7 @@ def test_what_is_appended_before_the_stop_is_stored_after_it(engine, tmp_path):
 
 
 WRITER = """
-import sys
+import sys, time
 from pathlib import Path
 from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange
@@ -194,10 +211,11 @@ while True:
     writer.append(exchange(number))
     print(f"id-{number:06d}", flush=True)
     number += 1
+    time.sleep(0.001)
 """
 
 
-def test_kill_9_of_writers_and_ingesters_neither_loses_nor_doubles(engine, tmp_path):
+def test_kill_9_of_writers_and_ingesters_neither_loses_nor_doubles(engine, tmp_path, start):
     spool = tmp_path / "spool"
     promised: list[str] = []
     for part in range(3):
@@ -221,11 +239,6 @@ def test_kill_9_of_writers_and_ingesters_neither_loses_nor_doubles(engine, tmp_p
 
 def keep_lines(out: IO[str], lines: list[str]) -> None:
     lines += out.read().split()
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
