@@ -56,7 +56,8 @@ def init(  # noqa: PLR0917  typer reads options from the signature
 
     if config.exists():
         _fail(f"{config} exists; it is not overwritten")
-    base = base_model or str(Home.from_environment().demo_model)
+    with _known_errors():
+        base = base_model or str(ensure_demo_model(Home.from_environment(), say=_say))
     config.write_text(starter(teacher=teacher, task=task, base_model=base))
     _say(f"wrote {config}: read it, set the teacher's key in the environment, then `tutelage up`")
 
