@@ -6,7 +6,7 @@ is accepted and ignored is a defect.
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -121,7 +121,7 @@ class StudentSettings(Section):
 
 
 class Task(Section):
-    """One narrow job: its teacher, its measure of agreement and its contract.
+    """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
 
     alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
     passes the test; rho: share of requests that always also get a teacher's answer.
@@ -133,7 +133,6 @@ class Task(Section):
     alpha: Share = 0.05
     delta: Share = 0.05
     rho: Share = 0.05
-    agreement: Literal["exact"] = "exact"
     max_tokens: Annotated[int, Field(ge=1)] = 64
     system_prompt: str | None = None
 

@@ -111,8 +111,8 @@ def test_hot_clusters_fool_the_naive_count_and_not_the_thinned_one():
     assert ours <= allowed()
 
 
-def test_p_values_equal_mapies():
-    """One-sided test of precision >= 1 - alpha at a few thresholds: MAPIE's valid set is ours."""
+def test_p_values_are_never_above_mapies():
+    """One-sided test of precision >= 1 - alpha at a few thresholds; that the valid sets are equal is not shown here."""
     rng = np.random.default_rng(3)
     rows = draw_rows(rng, 400, 0.9)
     scores = np.array([row.score for row in rows])
@@ -132,5 +132,5 @@ def test_p_values_equal_mapies():
         ours.append(binomial_p_value(int(sum(accepted)), len(accepted), 0.1))
     assert controller.p_values is not None
     mapies = np.asarray(controller.p_values).ravel()
-    # MAPIE's Hoeffding-Bentkus p-value multiplies the binomial one by e where Hoeffding's is not smaller.
+    # MAPIE rounds n times the observed risk up, and floating point then counts one error too many now and then.
     assert all(p <= q + 1e-12 for p, q in zip(ours, mapies, strict=True))
