@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from distill.errors import DistillError
@@ -54,7 +56,7 @@ def check_compatible(path: Path, *, base_model: str) -> None:
             raise AdapterError(f"adapter {path}: {option} cannot be served by vLLM; train a plain LoRA")
     if config.get("bias", "none") != "none":
         raise AdapterError(f"adapter {path}: bias {config['bias']!r} cannot be served by vLLM; train a plain LoRA")
-    base = _base_shapes(Path(base_model))
+    base = _base_shapes(_base_folder(base_model))
     tensors = _shapes(path / WEIGHTS)
     if not tensors:
         raise AdapterError(f"adapter {path} holds no tensors")
@@ -85,6 +87,16 @@ def _misfit(name: str, shape: Sequence[int], base: Mapping[str, Sequence[int]]) 
 def _other_half(name: str) -> str:
     a, b = ".lora_A.", ".lora_B."
     return name.replace(a, b) if a in name else name.replace(b, a)
+
+
+def _base_folder(base_model: str) -> Path:
+    """A base model's folder: its own, or the one in which a hub's download lies."""
+    if Path(base_model).is_dir():
+        return Path(base_model)
+    try:
+        return Path(snapshot_download(base_model, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise AdapterError(f"base model {base_model} is neither a folder nor in the hub's cache: {error}") from error
 
 
 def _base_shapes(folder: Path) -> dict[str, Sequence[int]]:

@@ -1,6 +1,5 @@
 """The gateway as distillation sees it: one endpoint that drafts as live traffic is drafted."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,6 @@ from ledger.records import Draft
 BATCH = 32
 TIMEOUT_S = 300.0
 RETRY_PAUSES_S = (0.0, 3.0, 10.0)
-log = logging.getLogger(__name__)
 
 
 class GatewayUnavailable(DistillError):
@@ -27,6 +25,7 @@ class GatewayClient:
     def __init__(self, base_url: str, *, api_key: str | None = None) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
+        self._why = ""
 
     def drafts(
         self,
@@ -38,11 +37,13 @@ class GatewayClient:
     ) -> list[Draft | None]:
         """One draft a request, in order; None where the student gave none, asked several times.
 
-        Raises GatewayUnavailable.
+        Raises GatewayUnavailable, also where the student gives no draft at all any more.
         """
         found: list[Draft | None] = []
         for start in range(0, len(requests), BATCH):
             found += self._batch([dict(request) for request in requests[start : start + BATCH]], release, task)
+            if not any(found[-BATCH:]):  # the engine is down: a refusal for that would waste the window
+                raise GatewayUnavailable(f"{release} drafted nothing {len(found[-BATCH:])} times in a row: {self._why}")
             progress(len(found), len(requests))
         return found
 
@@ -57,7 +58,7 @@ class GatewayClient:
             order = {"release": release, "task": task, "requests": [requests[i] for i in missing]}
             for i, entry in zip(missing, self._post(order), strict=True):
                 if "error" in entry:
-                    log.warning("no draft from %s: %s", release, entry["error"])
+                    self._why = entry["error"]
                 else:
                     found[i] = msgspec.convert(entry, Draft)
         return found

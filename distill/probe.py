@@ -1,7 +1,7 @@
 """The probe after loading: does vLLM serve this adapter, or the base model under its name?
 
 For a few prompts vLLM answers greedily; transformers + peft score the same answers with the adapter and without it.
-vLLM must be close to the first and, where the two differ, far from the second. Greedy text would not do: it flips at
+vLLM must be close to the first and far from the second. Greedy text would not do: it flips at
 near-ties.
 """
 
@@ -26,20 +26,22 @@ MIN_TOKENS = 8
 
 @dataclass(frozen=True)
 class Probe:
-    """Mean absolute differences per token, in nats, over `tokens` comparable ones."""
+    """Mean absolute differences per token, in nats, over the `tokens` of the `compared` answers."""
 
     to_adapter: float
     to_base: float
     tokens: int
+    compared: int
+    prompts: int
 
     def verdict(self) -> str | None:
         """None where the adapter is served; otherwise what is wrong, in words."""
-        if self.tokens < MIN_TOKENS:
-            return f"only {self.tokens} tokens could be compared"
+        if self.tokens < MIN_TOKENS or self.compared * 2 < self.prompts:
+            return f"only {self.tokens} tokens of {self.compared} answers to {self.prompts} prompts could be compared"
         if not self.to_adapter <= TOLERANCE:  # so that NaN is no pass
             return f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE})"
-        if self.to_adapter >= self.to_base:
-            return f"it answers as the base model does ({self.to_base:.2f} nats from it): the adapter is not applied"
+        if not self.to_adapter < self.to_base / 2:
+            return f"it cannot be told from the base model ({self.to_base:.2f} nats from it): is the adapter applied?"
         return None
 
 
@@ -66,6 +68,8 @@ def probe(
         to_adapter=float((observed - with_adapter).abs().mean()),
         to_base=float((observed - without).abs().mean()),
         tokens=len(observed),
+        compared=len(fitting),
+        prompts=len(prompts),
     )
     if words := found.verdict():
         raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {words}")

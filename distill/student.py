@@ -3,6 +3,7 @@
 Shared by training and by the probe after loading, so that both mean the same by "the student's log-probability".
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,9 @@ from transformers.utils import logging as transformers_logging
 from distill.render import Rendered
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
+
+# peft asks for a name that transformers renames; nothing a user could do about it.
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
 
 Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
 

@@ -105,7 +105,7 @@ async def internal_drafts(http: Request) -> Response:
     """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
     gateway = _gateway(http)
     order = parse_drafts(await _body(http, 64 * gateway.max_body_bytes), gateway.tasks)
-    return _json({"release": order.release, "drafts": await draft_many(order, gateway.student)})
+    return _json({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
 
 
 async def models(http: Request) -> Response:

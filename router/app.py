@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -23,10 +24,11 @@ from router.gateway import Gateway
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
 from router.settings import Settings, TokenPrice
-from router.student import VllmStudent
+from router.student import Breaker, VllmStudent
 from router.teacher import Endpoint, HttpTeacher
 
 DRAIN_S = 10.0
+EXAM_TIMEOUT_S = 120.0  # nobody waits for these drafts, and one that is lost counts against the student
 
 
 def create_app(gateway: Gateway | None = None, *, settings: Settings | None = None) -> FastAPI:
@@ -93,10 +95,12 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
     student = settings.student
+    served = partial(VllmStudent, session, url=student.url, price=token_price(student.price))
     return Gateway(
         tasks={name: _plan(settings, name) for name in settings.tasks},
         teachers=frozenset(settings.teachers),
-        student=VllmStudent(session, url=student.url, price=token_price(student.price), timeout_s=student.timeout_s),
+        student=served(timeout_s=student.timeout_s, breaker=Breaker()),
+        examinee=served(timeout_s=EXAM_TIMEOUT_S),
         teacher=HttpTeacher(session, endpoints=endpoints, prices=watch),
         spool=spool,
         releases=watch,

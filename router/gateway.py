@@ -72,6 +72,7 @@ class Gateway:
     tasks: Mapping[str, TaskPlan]
     teachers: frozenset[str]
     student: Student
+    examinee: Student  # the same student drafting for a certificate: patiently, and without live traffic's breaker
     teacher: Teacher
     spool: Spool
     releases: Releases

@@ -1,4 +1,4 @@
-"""What is in force, read from the ledger twice a second: the champion of each task, the price of each teacher.
+"""What is in force, read from the ledger four times a second: the champion of each task, the price of each teacher.
 
 A reader gets whole, frozen objects: a switch is one assignment, so no request sees adapter and threshold of two
 releases. A ledger that does not answer leaves the last known state in force; certificates expire by themselves.
@@ -15,7 +15,7 @@ from ledger import prices, releases
 from ledger.prices import Price
 from router.ports import ServedRelease
 
-POLL_S = 0.5
+POLL_S = 0.25
 log = logging.getLogger(__name__)
 
 

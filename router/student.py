@@ -77,28 +77,40 @@ class Breaker:
 
 
 class VllmStudent:
-    """`router.ports.Student` on a vLLM server."""
+    """`router.ports.Student` on a vLLM server; every call is tried where there is no breaker."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, url: str, price: Price, timeout_s: float) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        url: str,
+        price: Price,
+        timeout_s: float,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._session = session
         self._url = f"{url}/v1/chat/completions"
         self._price = price
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(5.0, timeout_s))
-        self._breaker = Breaker()
+        self._breaker = breaker
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
         """Draft greedily under a served model name. Raises StudentUnavailable."""
-        if self._breaker.open:
+        if self._breaker and self._breaker.open:
             raise StudentUnavailable("not asked: the last calls failed")
         try:
             status, body = await self._post(_draft_body(request, model=model, max_tokens=max_tokens))
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._breaker.note(ok=False)
+            self._note(ok=False)
             raise StudentUnavailable(f"{type(error).__name__}") from error
-        self._breaker.note(ok=status < 500)
+        self._note(ok=status < 500)
         if status != 200:
             raise StudentUnavailable(f"HTTP {status}")
         return _read_draft(body, self._price)
+
+    def _note(self, *, ok: bool) -> None:
+        if self._breaker:
+            self._breaker.note(ok=ok)
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
         headers = {"content-type": "application/json"}

@@ -109,6 +109,7 @@ def gateway(**parts: Any) -> Gateway:
         "tasks": {"desk": TASK},
         "teachers": frozenset({"big"}),
         "student": FakeStudent(),
+        "examinee": FakeStudent(),
         "teacher": FakeTeacher(),
         "spool": MemorySpool(),
         "releases": FakeReleases(),

@@ -72,7 +72,7 @@ def test_a_base_of_another_shape_is_refused(adapter, tmp_path):
 
 def test_a_base_without_weights_is_refused(adapter, tmp_path):
     with pytest.raises(AdapterError, match="no safetensors"):
-        check_compatible(adapter, base_model=str(tmp_path / "nowhere"))
+        check_compatible(adapter, base_model=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,19 @@ def test_a_server_that_is_down_is_an_adapter_error(monkeypatch):
 
     with pytest.raises(AdapterError, match="cannot be reached"):
         serve(monkeypatch, down).loaded()
+
+
+@pytest.fixture
+def hub(base, tmp_path, monkeypatch):
+    """The hub's cache with the base model in it, as org/toy."""
+    shutil.copytree(base, tmp_path / "models--org--toy/snapshots/abc")
+    (tmp_path / "models--org--toy/refs").mkdir()
+    (tmp_path / "models--org--toy/refs/main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_base_model_of_the_hub_is_found_in_its_cache(adapter):
+    check_compatible(adapter, base_model="org/toy")
+    with pytest.raises(AdapterError, match="org/other is neither a folder nor"):
+        check_compatible(adapter, base_model="org/other")

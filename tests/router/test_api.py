@@ -280,7 +280,7 @@ async def test_models_lists_tasks_and_teachers():
     assert [model.id async for model in client(gateway()).models.list()] == ["desk", "big"]
 
 
-async def test_drafts_are_those_of_live_traffic():
+async def test_drafts_for_a_certificate_have_the_limits_of_live_traffic():
     parts = gateway()
     order = {
         "release": "desk--v000009",
@@ -290,7 +290,7 @@ async def test_drafts_are_those_of_live_traffic():
     async with http(parts) as session:
         drafts = (await session.post("/internal/drafts", json=order)).json()["drafts"]
         unknown = await session.post("/internal/drafts", json={**order, "task": "nobody"})
-    assert parts.student.asked == [("desk--v000009", 4), ("desk--v000009", TASK.max_tokens)]
+    assert parts.examinee.asked == [("desk--v000009", 4), ("desk--v000009", TASK.max_tokens)]
     assert [d["text"] for d in drafts] == ["refund", "refund"] and drafts[0]["evidence"] == {"x": 5.0}
     assert unknown.status_code == 400
     assert parts.spool.records == []
@@ -298,7 +298,7 @@ async def test_drafts_are_those_of_live_traffic():
 
 async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
     order = {"release": "r", "task": "desk", "requests": [{"messages": MESSAGES}]}
-    async with http(gateway(student=FakeStudent(None))) as session:
+    async with http(gateway(examinee=FakeStudent(None))) as session:
         assert (await session.post("/internal/drafts", json=order)).json()["drafts"] == [{"error": "scripted"}]
 
 

@@ -71,7 +71,9 @@ async def test_anything_else_is_unavailable(answer, status):
 
 async def test_a_dead_student_is_not_waited_for():
     async with aiohttp.ClientSession() as session:
-        student = VllmStudent(session, url="http://127.0.0.1:1", price=Price(0.0, 0.0), timeout_s=2.0)
+        student = VllmStudent(
+            session, url="http://127.0.0.1:1", price=Price(0.0, 0.0), timeout_s=2.0, breaker=Breaker()
+        )
         for _ in range(3):
             with pytest.raises(StudentUnavailable, match="ClientConnector"):
                 await student.draft(REQUEST, model="m", max_tokens=5)

@@ -7,6 +7,7 @@ the product's view.
 import asyncio
 import contextlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ from tutelage.processes import ProcessDied, Program, Stack, programs
 from tutelage.provision import Home
 
 CONCURRENCY = 8
-TRICKLE_S = 1.0  # between requests while the student is being made, so that the switch happens under traffic
+TRICKLE_S = 0.25  # between requests while the student is being made, so that the switch happens under traffic
 SWITCH_LIMIT_S = 10.0
 SETTLE_S = 30.0
 MISTAKES = 0.02
@@ -123,7 +124,10 @@ class _Demo:
         async with _trickle(client, texts) as sent:
             command = [sys.executable, "-m", "tutelage", "distill", "run", TASK, "--config", str(self._config)]
             process = await asyncio.create_subprocess_exec(
-                *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                *command,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, "COLUMNS": str(self._console.width - 2)},
             )
             assert process.stdout is not None
             async for line in process.stdout:

@@ -1,0 +1,61 @@
+import json
+
+import httpx
+import msgspec
+import pytest
+
+from distill import gateway
+from distill.gateway import GatewayClient, GatewayUnavailable
+from tests.fakes import draft
+
+GIVEN = msgspec.to_builtins(draft())
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """Ask for `count` drafts of a gateway that answers entries as `entry(number of the request, attempt)` says."""
+    monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0, 0.0, 0.0))
+
+    def run(count, entry, status=200):
+        tries = {}
+
+        def answer(request):
+            order = json.loads(request.content)
+            numbers = [r["n"] for r in order["requests"]]
+            tries.update({n: tries.get(n, 0) + 1 for n in numbers})
+            return httpx.Response(status, json={"drafts": [entry(n, tries[n]) for n in numbers]})
+
+        client = GatewayClient("http://gateway")
+        client._http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+        seen = []
+        requests = [{"n": n} for n in range(count)]
+        drafts = client.drafts(requests, release="r", task="t", progress=lambda *at: seen.append(at))
+        return drafts, tries, seen
+
+    return run
+
+
+def test_drafts_come_in_order_and_progress_is_told(ask):
+    drafts, _, seen = ask(70, lambda n, _: {**GIVEN, "text": str(n)})
+    assert [d.text for d in drafts] == [str(n) for n in range(70)]
+    assert seen == [(32, 70), (64, 70), (70, 70)]
+
+
+def test_what_the_engine_turned_away_is_asked_again_alone(ask):
+    drafts, tries, _ = ask(4, lambda n, attempt: {"error": "HTTP 503"} if n == 2 and attempt < 3 else GIVEN)
+    assert all(drafts) and tries == {0: 1, 1: 1, 2: 3, 3: 1}
+
+
+def test_one_row_without_a_draft_does_not_end_a_run(ask):
+    drafts, _, _ = ask(33, lambda n, _: {"error": "HTTP 400"} if n == 32 else GIVEN)
+    assert drafts[32] is None and all(drafts[:32])
+
+
+def test_an_engine_that_is_down_ends_the_run_with_its_reason(ask):
+    with pytest.raises(GatewayUnavailable, match="r drafted nothing 32 times in a row: ClientConnectorError"):
+        ask(80, lambda n, _: GIVEN if n < 32 else {"error": "ClientConnectorError"})
+
+
+def test_a_gateway_that_refuses_is_quoted(ask):
+    with pytest.raises(GatewayUnavailable, match="HTTP 401"):
+        ask(1, lambda *_: GIVEN, status=401)
