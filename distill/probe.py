@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 
 from distill.adapters import AdapterError, AdapterServer
 from distill.render import Rendered, render_pair
-from distill.student import collate, completion_logprobs, load_base
+from distill.student import collate, completion_logprobs, load_base, silence
 
 PROMPTS = 8
 # Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
@@ -81,7 +81,7 @@ def _scored(rows: Sequence[Rendered], *, base_model: str, adapter: Path) -> tupl
     if not rows:
         return torch.zeros(0), torch.zeros(0)
     batch = collate(rows)
-    with torch.no_grad():
+    with silence(), torch.no_grad():
         base = load_base(base_model).eval()
         without = completion_logprobs(base, batch)
         return completion_logprobs(PeftModel.from_pretrained(base, adapter).eval(), batch), without

@@ -4,7 +4,8 @@ Shared by training and by the probe after loading, so that both mean the same by
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -14,16 +15,29 @@ from distill.render import Rendered
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
 
-# peft asks for a name that transformers renames; nothing a user could do about it.
-warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
-
 Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No loading bars, no notes of transformers about itself; real warnings of other kinds still show."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # peft and trl still call what transformers 5.23 renames.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def load_base(base_model: str) -> PreTrainedModel:
     """The base model in its own precision where this machine computes in it, else in float32. Never downloads."""
     dtype = "auto" if _has_bfloat16() else torch.float32
-    transformers_logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, local_files_only=True)
 
 

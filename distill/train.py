@@ -8,9 +8,7 @@ import json
 import math
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,14 +18,13 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from transformers import AutoTokenizer, PrinterCallback, TrainerCallback, TrainerControl, TrainerState
-from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 from typing_extensions import override
 
 from distill.errors import DistillError
 from distill.render import Rendered, render
 from distill.rows import TrainingRow
-from distill.student import Batch, collate, completion_logprobs, load_base
+from distill.student import Batch, collate, completion_logprobs, load_base, silence
 
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
@@ -108,7 +105,7 @@ def train(
     _, held_out = _fitting(tokenizer, validation, config.max_tokens)
     if not rendered:
         raise TrainError(f"none of {len(rows)} rows fits into {config.max_tokens} tokens")
-    with _silence(), TemporaryDirectory() as scratch:
+    with silence(), TemporaryDirectory() as scratch:
         keeper = _KeepBest(held_out, config.batch_size, progress)
         trainer = _trainer(tokenizer, rendered, keeper, config=config, scratch=scratch)
         started = time.monotonic()
@@ -135,23 +132,6 @@ def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tu
     pairs = [(row, render(tokenizer, row)) for row in rows]
     short = [(row, rendered) for row, rendered in pairs if len(rendered.input_ids) <= max_tokens]
     return [row for row, _ in short], [rendered for _, rendered in short]
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """No loading bars, no notes of transformers about itself; real warnings of other kinds still show."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            # peft and trl still call what transformers 5.23 renames.
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _trainer(

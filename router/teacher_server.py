@@ -128,7 +128,7 @@ def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
     if known is None or spoken is None:
         raise ConfigError(
             f"teachers.{name}: LiteLLM knows no price for {teacher.model!r}: "
-            "set teachers.{name}.price.input_usd_per_mtok and output_usd_per_mtok".replace("{name}", name)
+            f"set teachers.{name}.price.input_usd_per_mtok and output_usd_per_mtok"
         )
     return Price(float(known), float(spoken)), f"litellm {litellm_version()}"
 

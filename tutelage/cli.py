@@ -75,12 +75,18 @@ def up(config: Config = CONFIG) -> None:
             for program in programs(settings, config.resolve(), home):
                 stack.start(program)
             stack.wait_ready(tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"))
-            names = load_champions(settings, connect(settings.ledger.url))
+            champions = load_champions(settings, connect(settings.ledger.url))
             status.stop()
-            _say(
-                f"serving http://{settings.server.host}:{settings.server.port}/v1, releases in force: {names or 'none'}"
-            )
+            _say(f"serving http://{settings.server.host}:{settings.server.port}/v1")
+            _tell_champions(champions)
             _watch(stack)
+
+
+def _tell_champions(champions: dict[str, str]) -> None:
+    for name, failure in champions.items():
+        _say(f"not in force, the teacher answers for it: {name}: {failure}" if failure else f"in force: {name}")
+    if not champions:
+        _say("in force: no release, the teacher answers")
 
 
 def _watch(stack: Stack) -> None:
@@ -176,9 +182,7 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
         settings = load(config)
         engine = connect(settings.ledger.url)
         release = rollback(engine, task, now=time.time())
-        if release is not None:
-            load_champions(settings, engine)
-    _say(f"in force: {release.name if release else 'no release, the teacher answers'}")
+        _tell_champions(load_champions(settings, engine) if release else {})
 
 
 @app.command()

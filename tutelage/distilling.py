@@ -41,16 +41,24 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
     )
 
 
-def load_champions(settings: Settings, engine: sa.Engine) -> list[str]:
-    """Load every champion's adapter on vLLM, whose registrations vanish when it restarts; returns their names."""
-    from distill.adapters import AdapterServer, verify
+def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
+    """Load every champion's adapter on vLLM, whose registrations vanish when it restarts.
+
+    Returns champion -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
+    answers it), not the others. Raises AdapterError where vLLM itself does not answer.
+    """
+    from distill.adapters import AdapterError, AdapterServer, verify
     from ledger import releases
 
     server = AdapterServer(settings.student.url)
-    loaded = server.loaded()
+    loaded, found = server.loaded(), dict[str, str]()
     for release in releases.champions(engine).values():
-        if release.name not in loaded:
-            path = settings.student.adapters_dir / release.name
-            verify(path, expected=release.adapter_digest)
-            server.load(release.name, path)
-    return sorted(release.name for release in releases.champions(engine).values())
+        try:
+            if release.name not in loaded:
+                path = settings.student.adapters_dir / release.name
+                verify(path, expected=release.adapter_digest)
+                server.load(release.name, path)
+            found[release.name] = ""
+        except AdapterError as error:
+            found[release.name] = str(error)
+    return found

@@ -22,10 +22,12 @@ from ledger.database import connect
 from ledger.queries import rows_used, task_rows
 from ledger.releases import champions, rollback
 from router.settings import Settings, load
+from tests.e2e.parts import Part, started, wait_until
 from tutelage.demo.plan import TASK, TEACHER, DemoPlan, free_ports, write_config
-from tutelage.demo.run import _local_teacher
+from tutelage.demo.run import local_teacher
 from tutelage.demo.traffic import Client
-from tutelage.processes import Stack, programs
+from tutelage.distilling import load_champions
+from tutelage.processes import programs
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 pytestmark = pytest.mark.e2e
@@ -46,6 +48,7 @@ class Running:
     engine: sa.Engine
     texts: list[str]
     url: str
+    parts: dict[str, Part]
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +66,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     write_config(config, plan, home=home, ports=ports)
     hasten(config)
     settings = load(config)
-    with Stack(work / "logs") as stack:
-        for program in [_local_teacher(data, plan, ports), *programs(settings, config, home)]:
-            stack.start(program)
-        stack.wait_ready(tick=lambda name, waited: None)
+    with started([local_teacher(data, plan, ports), *programs(settings, config, home)], work) as parts:
         url = f"http://127.0.0.1:{ports.gateway}/v1"
         sent = asyncio.run(Client(url, system_prompt=plan.system_prompt).send_all(texts[:ROWS], concurrency=8))
         assert {(s.route, s.reason, s.error) for s in sent} == {("teacher", "no_release", "")}
@@ -75,7 +75,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         command = [sys.executable, "-m", "tutelage", "distill", "run", TASK, "--config", str(config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Running(settings, engine, texts, url)
+        yield Running(settings, engine, texts, url, parts)
 
 
 def write_easy_task(path: Path) -> tuple[Path, list[str]]:
@@ -97,13 +97,6 @@ def hasten(config: Path) -> None:
     values["tasks"][TASK]["rho"] = 0.9
     values["distill"] |= {"window_share": 0.6, "min_rows": 200}
     config.write_text(yaml.safe_dump(values))
-
-
-def wait_until(condition, *, limit_s: float = 20.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
 
 
 def ask(running: Running, text: str, **fields):
@@ -141,6 +134,19 @@ def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
     assert headers["x-tutelage-route"] == "teacher"
     joined = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert joined == whole.choices[0].message.content != ""
+
+
+def test_a_killed_student_costs_nobody_an_answer_and_comes_back(running):
+    text = sure_text(running)
+    running.parts["student"].kill()
+    replies = [ask(running, text) for _ in range(8)]
+    assert {headers["x-tutelage-route"] for headers, _ in replies} == {"teacher"}
+    assert {headers["x-tutelage-reason"] for headers, _ in replies} == {"student_unavailable"}
+    assert all(completion.choices[0].message.content in LABELS for _, completion in replies)
+    running.parts["student"].start()
+    running.parts["student"].wait_ready()
+    load_champions(running.settings, running.engine)  # vLLM has forgotten the adapter
+    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "student")
 
 
 def test_no_row_that_taught_has_certified(running):

@@ -95,7 +95,7 @@ class _Demo:
 
     def _start(self, stack: Stack, settings: Settings, data: Path) -> None:
         """Everything at once; the student takes longest, and nobody needs it before it is trained."""
-        for program in [_local_teacher(data, self._plan, self._ports), *programs(settings, self._config, self._home)]:
+        for program in [local_teacher(data, self._plan, self._ports), *programs(settings, self._config, self._home)]:
             stack.start(program)
         with self._console.status("starting teacher and gateway") as status:
             for name in ("local-teacher", "teacher", "gateway"):
@@ -190,7 +190,8 @@ async def _settled(engine: sa.Engine, settings: Settings) -> None:
         await asyncio.sleep(0.2)
 
 
-def _local_teacher(data: Path, plan: DemoPlan, ports: Ports) -> Program:
+def local_teacher(data: Path, plan: DemoPlan, ports: Ports) -> Program:
+    """The process that stands in for a hosted teacher."""
     port = str(ports.local_teacher)
     command = [sys.executable, "-m", "tutelage.demo.local_teacher", "--data", str(data), "--model", TEACHER]
     command += ["--text", plan.text, "--label", plan.label, "--port", port, "--seed", str(plan.seed)]

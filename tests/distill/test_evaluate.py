@@ -1,0 +1,48 @@
+import random
+
+import pytest
+
+from calibration.evidence import FEATURES
+from distill.evaluate import StudentMute, agreement, calibrate, judge, scored
+from tests.fakes import draft
+
+
+def evidence(sure):
+    return dict.fromkeys(FEATURES, 1.0 if sure else 0.0)
+
+
+def rows(count, *, mute=0):
+    """Rows on which the student agrees where it is sure; the last `mute` have no draft."""
+    rng = random.Random(0)
+    sure = [rng.random() < 0.5 for _ in range(count)]
+    drafts = [draft(text="yes", evidence=evidence(s)) for s in sure]
+    drafts[count - mute :] = [None] * mute
+    return judge([str(n) for n in range(count)], drafts, ["yes" if s else "no" for s in sure])
+
+
+def test_a_draft_that_is_missing_or_unanswered_disagrees():
+    judged = judge(
+        ["a", "b", "c", "d"],
+        [draft(text="Yes"), None, draft(text="yes"), draft(text="no")],
+        ["yes", "yes", None, "yes"],
+    )
+    assert [row.disagreement for row in judged] == [0.0, 1.0, 1.0, 1.0]
+    assert agreement(judged) == 0.25 and agreement([]) == 0.0
+
+
+@pytest.mark.parametrize("unusable", [draft(finish_reason="length"), draft(evidence={}), None])
+def test_what_the_gateway_would_not_accept_has_a_score_below_every_threshold(unusable):
+    calibrator = calibrate(rows(80))
+    (row,) = scored(judge(["a"], [unusable], ["refund"]), calibrator)
+    assert row.score == -1.0
+
+
+def test_the_score_ranks_agreement():
+    judged = rows(80)
+    found = scored(judged, calibrate(judged))
+    assert min(row.score for row in found if not row.disagreement) > max(row.score for row in found if row.disagreement)
+
+
+def test_a_student_without_evidence_is_not_judged():
+    with pytest.raises(StudentMute, match="only 30 of 80"):
+        calibrate(rows(80, mute=50))

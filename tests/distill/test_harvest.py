@@ -1,0 +1,79 @@
+import time
+
+import pytest
+
+from distill.harvest import HarvestError, harvest
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.queries import Use, record_uses
+from ledger.records import TeacherReply
+from ledger.releases import add_candidate
+from ledger.spool import SpoolWriter
+from tests.ledger.make import exchange
+
+LOST = TeacherReply("big", None, error="TeacherUnavailable")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger holding the given exchanges."""
+
+    def make(*exchanges):
+        spool = SpoolWriter(tmp_path / "spool")
+        for each in exchanges:
+            spool.append(each)
+        spool.close()
+        engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
+        ingest_once(engine, tmp_path / "spool")
+        return engine
+
+    return make
+
+
+def take(engine, **fields):
+    return harvest(engine, **{"task": "desk", "teacher": "big", "may_train": True, "window_share": 0.4, **fields})
+
+
+def ids(numbers):
+    return [f"id-{number:06d}" for number in numbers]
+
+
+def test_the_cut_divides_lessons_from_references(ledger):
+    found = take(ledger(*map(exchange, range(10))))
+    assert [row.exchange_id for row in found.older] == ids(range(6))
+    assert [row.exchange_id for row in found.window] == ids([6, 8])  # even numbers are references
+    assert (found.cut_at, found.window_span) == (6.0, (6.0, 9.0))
+    assert found.older[0].completion == "label 0"
+
+
+def test_what_the_student_may_not_answer_teaches_nothing(ledger):
+    rows = [exchange(n, eligible=n != 2) for n in range(10)]
+    assert ids([2])[0] not in [row.exchange_id for row in take(ledger(*rows)).older]
+
+
+def test_a_lost_label_teaches_nothing_but_stays_in_the_window(ledger):
+    found = take(
+        ledger(*(exchange(n, teacher_reply=LOST if n in {1, 8} else exchange(n).teacher_reply) for n in range(10)))
+    )
+    assert ids([1])[0] not in [row.exchange_id for row in found.older]
+    assert [(row.exchange_id, row.teacher_text) for row in found.window] == [
+        (ids([6])[0], "label 6"),
+        (ids([8])[0], None),
+    ]
+
+
+def test_a_row_that_was_used_does_not_certify(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time())
+    record_uses(engine, release=release.name, uses=[Use(ids([6])[0], "certify")])
+    assert [row.exchange_id for row in take(engine).window] == ids([8])
+
+
+def test_terms_are_asked_for_before_anything_is_read(ledger):
+    with pytest.raises(HarvestError, match=r"teachers\.big\.may_train: true"):
+        take(ledger(*map(exchange, range(10))), may_train=False)
+
+
+def test_nothing_recorded_is_said(ledger):
+    with pytest.raises(HarvestError, match="no eligible request is recorded for the task 'desk'"):
+        take(ledger())

@@ -1,0 +1,183 @@
+"""The pipeline over a real ledger; training, vLLM and the gateway's drafts are scripted."""
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from calibration.certify import Contract
+from calibration.evidence import FEATURES
+from distill import run as pipeline
+from distill.gateway import GatewayUnavailable
+from distill.probe import Probe
+from distill.run import Refused, Released, RunConfig, TooFewRows, run
+from distill.train import TrainConfig, TrainReport
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.queries import rows_used
+from ledger.records import Draft, TeacherReply, Usage
+from ledger.releases import champions, history
+from ledger.spool import SpoolWriter
+from tests.ledger.make import exchange
+
+WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
+LABELS = ("refund", "delivery")
+
+
+@dataclass
+class World:
+    """What the scripted parts do: the share of drafts that are right, the adapters that vLLM holds, steps told."""
+
+    right: float = 1.0
+    broken: Exception | None = None
+    drafts_fail: Exception | None = None
+    loaded: set[str] = field(default_factory=set)
+    steps: list[str] = field(default_factory=list)
+
+    def step(self, words):
+        self.steps.append(words)
+
+    def advance(self, done, total, *, eta_s=None):
+        pass
+
+    def train(self, rows, validation, *, config, out, progress):
+        if self.broken:
+            raise self.broken
+        out.mkdir(parents=True)
+        (out / "adapter_config.json").write_text("{}")
+        (out / "adapter_model.safetensors").write_bytes(b"weights")
+        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0)
+
+    def drafts(self, requests, *, release, task, progress):
+        if self.drafts_fail:
+            raise self.drafts_fail
+        return [self.draft(request) for request in requests]
+
+    def draft(self, request):
+        """Sure and right, or unsure and wrong."""
+        text = request["messages"][-1]["content"]
+        right = random.Random(text).random() < self.right
+        answer = label(text) if right else "neither"
+        return Draft(answer, "stop", dict.fromkeys(FEATURES, float(right)), Usage(5, 1), 0.0)
+
+
+def label(text):
+    return LABELS["bal" in text]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    world = World()
+
+    class Server:
+        def __init__(self, url):
+            pass
+
+        def load(self, name, path):
+            world.loaded.add(name)
+
+        def unload(self, name):
+            world.loaded.discard(name)
+
+        def version(self):
+            return "0"
+
+    class Client:
+        drafts = staticmethod(world.drafts)
+
+        def __init__(self, url, *, api_key):
+            pass
+
+    monkeypatch.setattr(pipeline, "train", world.train)
+    monkeypatch.setattr(pipeline, "AdapterServer", Server)
+    monkeypatch.setattr(pipeline, "GatewayClient", Client)
+    monkeypatch.setattr(pipeline, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
+    return world
+
+
+@pytest.fixture(scope="module")
+def traffic():
+    rng = random.Random(0)
+    texts = [" ".join(rng.sample(WORDS, 8)) for _ in range(900)]
+    return [
+        exchange(
+            n,
+            messages=[{"role": "user", "content": text}],
+            teacher_reply=TeacherReply("big", label(text), "stop", Usage(5, 1), 0.01, 0.1),
+            answer=label(text),
+            reference=True,
+        )
+        for n, text in enumerate(texts)
+    ]
+
+
+@pytest.fixture
+def engine(traffic, tmp_path):
+    spool = SpoolWriter(tmp_path / "spool")
+    for each in traffic:
+        spool.append(each)
+    spool.close()
+    engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ingest_once(engine, tmp_path / "spool")
+    return engine
+
+
+@pytest.fixture
+def config(tmp_path):
+    values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
+    values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
+    values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
+    return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1)
+
+
+def test_a_good_student_is_released_with_its_certificate(engine, config, world):
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Released)
+    champion = champions(engine)["desk"]
+    assert (champion.name, champion.certificate) == (outcome.release, outcome.certificate.to_dict())
+    assert outcome.certificate.errors == 0 and world.loaded == {outcome.release}
+    uses = rows_used(engine, "desk")
+    assert {use for found in uses.values() for use in found} == {"train", "validate", "fit", "certify"}
+    assert all(len(found) == 1 for found in uses.values())
+
+
+def test_a_poor_student_is_refused_with_the_windows_labels_unseen(engine, config, world):
+    world.right = 0.05
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and not outcome.refusal.labels_seen
+    assert champions(engine) == {} and world.loaded == set()
+    assert not any("certify" in found for found in rows_used(engine, "desk").values())
+    assert history(engine, "desk")[0].refusal == outcome.refusal.to_dict()
+
+
+def certifying(engine):
+    return {id for id, uses in rows_used(engine, "desk").items() if "certify" in uses}
+
+
+def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, config, world):
+    run(engine, config, progress=world)
+    before = certifying(engine)
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Released)
+    assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
+    assert [release.status for release in history(engine, "desk")] == ["retired", "champion"]
+
+
+def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
+    run(engine, config, progress=world)
+    for stage in ("broken", "drafts_fail"):
+        setattr(world, stage, GatewayUnavailable("the engine is down"))
+        with pytest.raises(GatewayUnavailable):
+            run(engine, config, progress=world)
+    champion, *failed = history(engine, "desk")
+    assert (champion.status, [release.status for release in failed]) == ("champion", ["refused"] * 2)
+    assert failed[1].refusal["reason"] == "failed: GatewayUnavailable: the engine is down"
+    assert world.loaded == {champion.name}
+
+
+def test_too_few_rows_change_nothing_and_say_how_many_are_missing(engine, config, world):
+    with pytest.raises(TooFewRows, match=r"450 rows before the data cut, 500 are needed .* some 101 more"):
+        run(engine, replace(config, min_rows=500), progress=world)
+    assert history(engine, "desk") == [] and world.steps == []

@@ -1,0 +1,180 @@
+"""kill -9 under load, and clients that leave: what a client was answered is in the ledger, once.
+
+Gateway, teacher server and ingester as real processes; vLLM, which none of this needs, is killed in test_loop.
+"""
+
+import asyncio
+import csv
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+import yaml
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from ledger.database import connect
+from ledger.ingest import lag_bytes
+from ledger.schema import exchanges
+from router.settings import Settings, load
+from tests.e2e.parts import Part, started, wait_until
+from tutelage.demo.plan import TASK, DemoPlan, free_ports, write_config
+from tutelage.demo.run import local_teacher
+from tutelage.processes import gateway, ingester, teacher
+from tutelage.provision import Home
+
+pytestmark = pytest.mark.e2e
+CLIENTS = 8
+TEXTS = [f"message number {number}" for number in range(40)]
+
+
+@dataclass(frozen=True)
+class Product:
+    """All parts but the student, over a ledger of their own."""
+
+    settings: Settings
+    parts: dict[str, Part]
+    engine: sa.Engine
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.server.port}/v1/chat/completions"
+
+    def recorded(self) -> dict[str, tuple[str, int]]:
+        """Exchange id -> (model, status), once the ingester has caught up."""
+        wait_until(lambda: lag_bytes(self.engine, self.settings.ledger.spool_dir) == 0)
+        query = sa.select(exchanges.c.id, exchanges.c.model, exchanges.c.status)
+        with self.engine.connect() as connection:
+            return {row.id: (row.model, row.status) for row in connection.execute(query)}
+
+
+class SlowTeacher:
+    """A teacher at a URL that streams a word every 50 ms for a minute; counts the streams that were cut off."""
+
+    def __init__(self) -> None:
+        self.cut_off = 0
+        self.port = free_ports().gateway
+        routes = [Route("/v1/chat/completions", self.complete, methods=["POST"])]
+        config = uvicorn.Config(Starlette(routes=routes), port=self.port, log_level="error")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+
+    async def complete(self, _) -> StreamingResponse:
+        return StreamingResponse(self.words(), media_type="text/event-stream")
+
+    async def words(self):
+        try:
+            for _ in range(1200):
+                yield 'data: {"id":"x","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n'
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            self.cut_off += 1
+            raise
+
+
+def add_slow_teacher(config: Path, port: int) -> None:
+    values = yaml.safe_load(config.read_text())
+    price = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 1.0}
+    slow = {"model": "slow", "direct": True, "base_url": f"http://127.0.0.1:{port}/v1", "price": price}
+    values["teachers"]["slow"] = slow
+    config.write_text(yaml.safe_dump(values))
+
+
+@pytest.fixture(scope="module")
+def slow_teacher() -> Iterator[SlowTeacher]:
+    slow = SlowTeacher()
+    yield slow
+    slow.server.should_exit = True
+    slow.thread.join(timeout=10.0)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, slow_teacher: SlowTeacher) -> Iterator[Product]:
+    work = tmp_path_factory.mktemp("kill")
+    data, ports, config = work / "data.csv", free_ports(), work / "t.yaml"
+    with data.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *((text, "yes" if len(text) % 2 else "no") for text in TEXTS)])
+    plan = DemoPlan(data, "text", "label", 20, 20, 1, 0, work / "plot.png")
+    write_config(config, plan, home=Home(work, work), ports=ports)
+    add_slow_teacher(config, slow_teacher.port)
+    settings = load(config)
+    programs = [
+        local_teacher(data, plan, ports),
+        teacher(settings, config),
+        ingester(settings),
+        gateway(settings, config),
+    ]
+    with started(programs, work) as parts:
+        yield Product(settings, parts, connect(settings.ledger.url))
+
+
+class Load:
+    """Clients that ask without pause from `with` on; `answered` holds the ids of whole answers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.answered: list[str] = []
+        self.statuses: list[int] = []
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.client, args=(number,)) for number in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def client(self, number: int) -> None:
+        body = {"model": TASK, "messages": [{"role": "user", "content": TEXTS[number]}], "stream": number % 2 == 0}
+        with httpx.Client(timeout=30.0) as http:
+            while not self.stop.is_set():
+                try:
+                    response = http.post(self.url, json=body)  # reads the whole body
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+                    continue
+                self.statuses.append(response.status_code)
+                if response.status_code == 200 and (not body["stream"] or response.text.endswith("[DONE]\n\n")):
+                    self.answered.append(response.headers["x-tutelage-exchange-id"])
+
+
+@pytest.mark.parametrize("victim", ["gateway", "ingester", "teacher"])
+def test_killed_under_load_nothing_answered_is_missing_or_doubled(product, victim):
+    before = product.recorded()
+    with Load(product.url) as load:
+        wait_until(lambda: len(load.answered) > 100)
+        product.parts[victim].kill()
+        product.parts[victim].start()
+        product.parts[victim].wait_ready()
+        enough = len(load.answered) + 100
+        wait_until(lambda: len(load.answered) > enough, limit_s=60.0)
+    found = {id: status for id, (_, status) in product.recorded().items() if id not in before}
+    answered = {id for id, status in found.items() if status == 200}
+    assert len(set(load.answered)) == len(load.answered)
+    assert set(load.answered) <= answered
+    # What was recorded and not received: the requests under way in the moment of the kill, one a client at most.
+    assert len(answered - set(load.answered)) <= (CLIENTS if victim == "gateway" else 0)
+    assert set(load.statuses) <= ({200, 502} if victim == "teacher" else {200})
+
+
+def test_a_client_that_leaves_mid_stream_cancels_the_teachers_and_is_recorded(product, slow_teacher):
+    body = {"model": "slow", "messages": [{"role": "user", "content": "Tell me a story."}], "stream": True}
+    with httpx.stream("POST", product.url, json=body) as response:
+        exchange_id = response.headers["x-tutelage-exchange-id"]
+        assert "word" in next(line for line in response.iter_lines() if "word" in line)
+    wait_until(lambda: slow_teacher.cut_off == 1, limit_s=1.0)
+    wait_until(lambda: exchange_id in product.recorded())
+    assert product.recorded()[exchange_id] == ("slow", 499)
+    assert product.parts["gateway"].answers()

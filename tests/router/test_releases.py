@@ -1,0 +1,87 @@
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from ledger import releases
+from ledger.database import connect
+from ledger.prices import Price, write_price
+from router import releases as watching
+from router.releases import LedgerWatch
+from tests.fakes import RELEASE
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return connect(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def promote(engine, *, task="desk", threshold=0.9, **values):
+    name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model="b", now=1.0).name
+    held = {"threshold": threshold, "expires_at": 2e9}
+    known = {"fingerprint": "f", "calibrator": RELEASE.calibrator.to_dict(), "certificate": held, "report": {}}
+    releases.promote(engine, name, values=known | values, now=2.0)
+    return name
+
+
+def read(engine):
+    watch = LedgerWatch(engine)
+    watch.refresh()
+    return watch
+
+
+def test_an_empty_ledger_has_no_champion_and_no_price(engine):
+    watch = read(engine)
+    assert (watch.champion("desk"), watch.price("big"), watch.champions()) == (None, None, {})
+
+
+def test_the_champion_comes_with_its_own_threshold_and_calibrator(engine):
+    promote(engine, threshold=0.8)
+    name = promote(engine, threshold=0.9)
+    served = read(engine).champion("desk")
+    assert (served.name, served.threshold, served.calibrator) == (name, 0.9, RELEASE.calibrator)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"certificate": {"threshold": 0.9}},
+        {"certificate": {"threshold": "x", "expires_at": 1}},
+        {"calibrator": {"features": []}},
+    ],
+)
+def test_a_damaged_release_is_not_in_force_and_the_others_are(engine, damage):
+    promote(engine, **damage)
+    other = promote(engine, task="other")
+    assert {task: served.name for task, served in read(engine).champions().items()} == {"other": other}
+
+
+def test_prices_follow_the_ledger(engine):
+    write_price(engine, "big", Price(1e-6, 2e-6), source="settings", at=1.0)
+    watch = read(engine)
+    assert watch.price("big") == Price(1e-6, 2e-6)
+    write_price(engine, "big", Price(3e-6, 2e-6), source="settings", at=2.0)
+    watch.refresh()
+    assert watch.price("big") == Price(3e-6, 2e-6)
+
+
+async def runs_for(watch, seconds):
+    with pytest.raises(TimeoutError):  # it never ends by itself
+        await asyncio.wait_for(watch.run(), seconds)
+
+
+async def test_a_ledger_that_does_not_answer_leaves_the_last_state_in_force(engine, monkeypatch):
+    monkeypatch.setattr(watching, "POLL_S", 0.01)
+    name = promote(engine)
+    watch = read(engine)
+
+    def broken(_):
+        raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as down:
+        down.setattr(releases, "champions", broken)
+        await runs_for(watch, 0.3)
+    assert watch.champion("desk").name == name
+    releases.rollback(engine, "desk", now=3.0)
+    await runs_for(watch, 0.5)
+    assert watch.champion("desk") is None

@@ -1,0 +1,163 @@
+"""The teacher's side of the wire, over loopback: what it answers, and how it fails."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+
+from ledger.prices import Price
+from router.errors import TeacherUnavailable, UpstreamRefused
+from router.teacher import Endpoint, HttpTeacher
+from router.wire import parse_chat
+
+BODY = {"model": "big", "messages": [{"role": "user", "content": "hi"}], "tools": [], "custom": 1}
+REQUEST = parse_chat(orjson.dumps(BODY))
+STREAMED = parse_chat(orjson.dumps({**BODY, "stream": True}))
+ANSWER = {
+    "choices": [{"message": {"content": "refund"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 2},
+}
+
+
+PRICE = Price(1e-6, 2e-6)
+
+
+@dataclass(frozen=True)
+class Prices:
+    known: Price | None
+
+    def price(self, teacher):
+        return self.known
+
+
+@asynccontextmanager
+async def teacher(answer, *, price=PRICE, timeout_s=2.0):
+    """An `HttpTeacher` whose upstream answers with `await answer(request)`."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        async with aiohttp.ClientSession() as session:
+            endpoint = Endpoint(url, "upstream-name", "sk-secret", timeout_s)
+            yield HttpTeacher(session, endpoints={"big": endpoint}, prices=Prices(price))
+    finally:
+        await runner.cleanup()
+
+
+def saying(body, *, status=200, headers=None):
+    async def answer(_):
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        return web.Response(body=raw, status=status, headers=headers)
+
+    return answer
+
+
+async def test_the_clients_request_goes_on_whole_under_the_upstreams_name_and_key():
+    seen = []
+
+    async def answer(request):
+        seen.append((await request.json(), request.headers["authorization"]))
+        return web.json_response(ANSWER)
+
+    async with teacher(answer) as asked:
+        reply = (await asked.complete(REQUEST, teacher="big")).reply
+    assert seen == [({**BODY, "model": "upstream-name"}, "Bearer sk-secret")]
+    assert (reply.text, reply.finish_reason, reply.cost_usd) == ("refund", "stop", pytest.approx(14e-6))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "told"),
+    [
+        (400, UpstreamRefused, 400),
+        (422, UpstreamRefused, 422),
+        (429, UpstreamRefused, 429),
+        (401, TeacherUnavailable, 502),  # our key, not the client's
+        (404, TeacherUnavailable, 502),
+        (500, TeacherUnavailable, 502),
+        (503, TeacherUnavailable, 503),
+    ],
+)
+async def test_refusals_are_told_as_whose_fault_they_are(status, error, told):
+    body = {"error": {"message": "too long", "code": "context_length_exceeded"}}
+    async with teacher(saying(body, status=status, headers={"retry-after": "7"})) as asked:
+        with pytest.raises(error) as raised:
+            await asked.complete(REQUEST, teacher="big")
+    assert raised.value.status == told
+    assert "sk-secret" not in str(raised.value)
+    if error is UpstreamRefused:
+        assert (str(raised.value), raised.value.code) == ("too long", "context_length_exceeded")
+        assert raised.value.headers == {"retry-after": "7"}
+
+
+@pytest.mark.parametrize("body", [b"<html>", {}, {"choices": []}, {"choices": [{}]}, b"[]"])
+async def test_an_answer_that_is_no_completion_is_the_teachers_fault(body):
+    async with teacher(saying(body)) as asked:
+        with pytest.raises(TeacherUnavailable, match="no completion"):
+            await asked.complete(REQUEST, teacher="big")
+
+
+async def test_a_teacher_too_slow_is_a_504():
+    async def never(_):
+        await asyncio.sleep(30)
+
+    async with teacher(never, timeout_s=0.1) as asked:
+        with pytest.raises(TeacherUnavailable) as raised:
+            await asked.complete(REQUEST, teacher="big")
+    assert raised.value.status == 504
+
+
+async def test_a_teacher_that_is_down_is_said():
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint("http://127.0.0.1:1/v1", "m", None, 2.0)
+        with pytest.raises(TeacherUnavailable, match="cannot be reached: ClientConnectorError"):
+            await HttpTeacher(session, endpoints={"big": endpoint}, prices=Prices(PRICE)).complete(
+                REQUEST, teacher="big"
+            )
+
+
+async def test_without_a_price_nothing_is_asked():
+    async with teacher(saying(ANSWER), price=None) as asked:
+        assert not asked.priced("big")
+        with pytest.raises(TeacherUnavailable, match="price"):
+            await asked.complete(REQUEST, teacher="big")
+
+
+def events(*chunks, done=True):
+    lines = [b"data: " + (chunk if isinstance(chunk, bytes) else orjson.dumps(chunk)) + b"\n\n" for chunk in chunks]
+    return b": a comment\n\n" + b"".join(lines) + (b"data: [DONE]\n\n" if done else b"")
+
+
+async def test_a_stream_asks_for_usage_and_yields_each_chunk():
+    seen = []
+
+    async def answer(request):
+        seen.append(await request.json())
+        return web.Response(body=events({"n": 1}, {"n": 2}), content_type="text/event-stream")
+
+    async with teacher(answer) as asked:
+        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, {"n": 2}]
+    assert seen[0]["stream"] and seen[0]["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (events({"n": 1}, done=False), "broke off its stream"),
+        (events({"n": 1}, b"{"), "not JSON"),
+        (events({"n": 1}, b"3"), "no object"),
+        (events({"n": 1}, {"error": {"message": "overloaded"}}), "broke off: overloaded"),
+    ],
+)
+async def test_a_stream_never_ends_in_silence(body, words):
+    async with teacher(saying(body)) as asked:
+        chunks = asked.stream(STREAMED, teacher="big")
+        assert await anext(chunks) == {"n": 1}
+        with pytest.raises(TeacherUnavailable, match=words):
+            await anext(chunks)

@@ -1,0 +1,87 @@
+"""LiteLLM's own mock answers stand in for a provider: the library is real, the network is not asked."""
+
+import json
+
+import httpx
+import pytest
+import yaml
+
+from ledger.database import connect
+from ledger.prices import Price, current_prices
+from router.settings import ConfigError, load
+from router.teacher_server import Upstream, _prepare, create_app, main, price_of
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+def post(body):
+    app = create_app({"big": Upstream("openai/gpt-4o-mini", None, None, 5.0, 0)})
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t").post(
+        "/v1/chat/completions", json=body
+    )
+
+
+async def test_an_answer_is_a_completion_with_usage():
+    response = await post({"model": "big", "messages": HI, "mock_response": "refund"})
+    body = response.json()
+    assert body["choices"][0]["message"]["content"] == "refund" and body["usage"]["completion_tokens"] > 0
+
+
+async def test_a_stream_ends_with_done():
+    body = {"model": "big", "messages": HI, "stream": True, "mock_response": "a refund, please"}
+    events = (await post(body)).text.strip().split("\n\n")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
+    assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "a refund, please"
+    assert events[-1] == "data: [DONE]"
+
+
+async def test_an_unknown_teacher_is_a_404():
+    response = await post({"model": "other", "messages": HI})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(("mock", "status"), [("litellm.RateLimitError", 429), ("litellm.InternalServerError", 500)])
+async def test_a_providers_error_keeps_its_status(mock, status):
+    response = await post({"model": "big", "messages": HI, "mock_response": mock})
+    assert response.status_code == status and response.json()["error"]["message"]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Settings with one teacher of the given fields."""
+
+    def make(**teacher):
+        values = {
+            "ledger": {"url": "sqlite:///ledger.db", "spool_dir": "spool"},
+            "teachers": {"big": {"model": "openai/gpt-4o-mini", **teacher}},
+            "student": {"base_model": "m", "price": {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}},
+        }
+        (tmp_path / "t.yaml").write_text(yaml.safe_dump(values))
+        return load(tmp_path / "t.yaml")
+
+    return make
+
+
+def test_a_price_comes_from_the_settings_or_from_litellm(settings):
+    price = {"input_usd_per_mtok": 2.5, "output_usd_per_mtok": 10}
+    assert price_of("big", settings(price=price).teachers["big"]) == (Price(2.5e-6, 1e-5), "settings")
+    found, source = price_of("big", settings().teachers["big"])
+    assert found == Price(0.15e-6, 0.6e-6) and source.startswith("litellm 1.")
+
+
+def test_an_unknown_price_is_an_error_that_says_what_to_set(settings):
+    with pytest.raises(ConfigError, match=r"'openai/nobody-knows': set teachers\.big\.price\.input_usd_per_mtok"):
+        price_of("big", settings(model="openai/nobody-knows").teachers["big"])
+
+
+def test_prices_are_in_the_ledger_before_anything_is_served(settings, monkeypatch):
+    monkeypatch.setenv("BIG_KEY", "sk-secret")
+    found = settings(api_key_env="BIG_KEY")
+    assert _prepare(found)["big"].api_key == "sk-secret"
+    assert current_prices(connect(found.ledger.url)) == {"big": Price(0.15e-6, 0.6e-6)}
+
+
+def test_a_missing_key_ends_it_with_status_2(settings, tmp_path, caplog):
+    settings(api_key_env="NOT_SET_ANYWHERE")
+    assert main([str(tmp_path / "t.yaml")]) == 2
+    assert "NOT_SET_ANYWHERE" in caplog.text
