@@ -1,0 +1,93 @@
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ledger import releases
+from ledger.database import connect
+from router.settings import load
+from tutelage import cli
+from tutelage.cli import app
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A configuration as `tutelage init` writes it."""
+    path = tmp_path / "tutelage.yaml"
+    assert ask("init", "--base-model", "org/model", "--task", "desk", "--config", path).exit_code == 0
+    return path
+
+
+def ask(*words):
+    return CliRunner(env={"COLUMNS": "300"}).invoke(app, [str(word) for word in words])
+
+
+def words(result):
+    return " ".join(result.output.split())
+
+
+def promoted(config):
+    engine = connect(load(config).ledger.url)
+    name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
+    certificate = {"threshold": 0.9, "expires_at": 2e9, "coverage": 0.7, "upper_bound": 0.04}
+    values = {"fingerprint": "f", "calibrator": {}, "certificate": certificate, "report": {}}
+    releases.promote(engine, name, values=values, now=2.0)
+    return name
+
+
+def test_init_writes_a_configuration_that_loads_and_forbids_training(config):
+    settings = load(config)
+    assert settings.teachers["gpt-4o-mini"].model == "openai/gpt-4o-mini"
+    assert settings.teachers["gpt-4o-mini"].api_key_env == "OPENAI_API_KEY"
+    assert not settings.teachers["gpt-4o-mini"].may_train
+    assert settings.student.base_model == "org/model"
+
+
+def test_init_overwrites_nothing(config):
+    before = config.read_text()
+    again = ask("init", "--base-model", "other", "--config", config)
+    assert (again.exit_code, config.read_text()) == (2, before)
+    assert "exists; it is not overwritten" in words(again)
+
+
+@pytest.mark.parametrize(
+    "command", [["up"], ["distill", "run", "desk"], ["releases", "list", "desk"], ["serve", "student"]]
+)
+def test_an_unreadable_configuration_ends_a_command_with_its_path(command, tmp_path):
+    missing = ask(*command, "--config", tmp_path / "none.yaml")
+    assert missing.exit_code == 2 and "none.yaml: no such file; `tutelage init` writes one" in words(missing)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("tasks: [")
+    assert "broken.yaml: not a readable YAML mapping" in words(ask(*command, "--config", broken))
+
+
+def test_a_wrong_key_is_named_without_its_value(config):
+    values = yaml.safe_load(config.read_text())
+    values["tasks"]["desk"]["alhpa"] = "sk-secret"
+    config.write_text(yaml.safe_dump(values))
+    said = ask("releases", "list", "desk", "--config", config)
+    assert said.exit_code == 2 and "tasks.desk.alhpa" in words(said) and "sk-secret" not in said.output
+
+
+def test_distilling_without_permission_is_refused_with_what_to_set(config):
+    refused = ask("distill", "run", "desk", "--config", config)
+    assert refused.exit_code == 2 and "set teachers.gpt-4o-mini.may_train: true" in words(refused)
+
+
+def test_an_unknown_task_is_named_beside_the_known_ones(config):
+    assert "no task named 'dsek' under tasks (known: desk)" in words(ask("distill", "run", "dsek", "--config", config))
+
+
+def test_releases_are_listed_and_rolled_back(config):
+    name = promoted(config)
+    listed = words(ask("releases", "list", "desk", "--config", config))
+    assert name in listed and "champion" in listed and "0.7000" in listed
+    rolled = ask("releases", "rollback", "desk", "--config", config)
+    assert (rolled.exit_code, words(rolled)) == (0, "in force: no release, the teacher answers")
+    assert "rolled_back" in words(ask("releases", "list", "desk", "--config", config))
+
+
+def test_a_part_is_started_in_place_of_the_command(config, monkeypatch):
+    started = []
+    monkeypatch.setattr(cli.os, "execvpe", lambda *call: started.append(call))
+    ask("serve", "gateway", "--config", config)
+    assert started[0][1][1:] == ["-m", "router", str(config)]
