@@ -23,7 +23,6 @@ GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 100_000
-MIN_FIT_ACCEPTED = 60  # fit rows from which a risk is told
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class ScoredRow:
 class Plan:
     """What is frozen before the window's labels are seen. Times are seconds since the epoch.
 
-    `grid`: candidate thresholds from strict to loose, from `score_grid` of the fit rows. `attempt` counts the looks
+    `grid`: candidate thresholds from strict to loose, from `frozen_grid`. `attempt` counts the looks
     at labels from 1. Raises ValueError where the test would not hold what it says.
     """
 
@@ -148,7 +147,7 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
             f"{outcomes[start].errors} of the {outcomes[start].accepted} most confident drafts disagree with the "
             f"teacher: too many to show at most {plan.contract.alpha:.1%} at a level of {plan.delta_spent:.1%}"
         )
-        return Refusal(reason, len(rows), rows_needed(rows, grid=plan.grid, contract=plan.contract), True)
+        return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract), True)
     return _issue(passed[-1], n=len(rows), plan=plan)
 
 
@@ -158,23 +157,37 @@ def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(q) for q in quantiles}, reverse=True))
 
 
-def predicted_power(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, n: int) -> float:
-    """Chance that n fresh rows like the fit rows earn some certificate.
+def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int) -> tuple[float, ...]:
+    """The thresholds to test on n fresh rows, from strict to loose, begun where a first step is likeliest to pass.
 
-    A fixed sequence issues one exactly when its first step passes: so this is the beta-binomial chance of few enough
-    errors there (Jeffreys prior over fit rows). Where few fit rows lie above the first threshold, the risk above the
-    first one that accepts `MIN_FIT_ACCEPTED` stands in: it is no smaller where risk falls with the score. To take the
-    best of all looser thresholds instead would open the gate to students that nothing ranks.
+    A fixed sequence that begins at the strictest testable threshold fails there by bad luck: a teacher's own mistakes
+    keep the risk of the surest drafts above 0, and few of them are accepted. Where it begins is chosen by the fit
+    rows alone, so the test stays what it is (docs/decisions/0004, with the powers of both ways).
     """
-    outcomes = _outcomes(fit, grid)
-    scale = n / max(1, len(fit))
+    grid = _grid(fit)
+    steps = _first_steps(fit, grid=grid, contract=contract, n=n)
+    return grid[max(steps, key=lambda j: steps[j]) :] if steps else grid
+
+
+def predicted_power(fit: Sequence[ScoredRow], *, contract: Contract, n: int) -> float:
+    """Chance that n fresh rows like the fit rows earn some certificate when tested down `frozen_grid`.
+
+    That is the chance that its first step passes: beta-binomial, with Jeffreys' prior over the fit rows accepted there.
+    """
+    return max(_first_steps(fit, grid=_grid(fit), contract=contract, n=n).values(), default=0.0)
+
+
+def _grid(fit: Sequence[ScoredRow]) -> tuple[float, ...]:
+    scores = [row.score for row in fit if row.score >= 0]
+    return score_grid(scores) if scores else ()
+
+
+def _first_steps(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, n: int) -> dict[int, float]:
+    """Grid point -> chance to pass there, for the points that n rows like these can test."""
+    outcomes, scale = _outcomes(fit, grid), n / max(1, len(fit))
     start = _first_tested(outcomes, contract, scale=scale)
-    if start is None:
-        return 0.0
-    fresh = int(outcomes[start].accepted * scale)
-    allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
-    telling = next((o for o in outcomes[start:] if o.accepted >= MIN_FIT_ACCEPTED), outcomes[-1])
-    return _chance(allowed, fresh, telling)
+    points = [] if start is None else range(start, len(grid))
+    return {j: _chance(outcomes[j], fresh=int(outcomes[j].accepted * scale), contract=contract) for j in points}
 
 
 def _errors_allowed(n: int, alpha: float, level: float) -> int:
@@ -183,17 +196,18 @@ def _errors_allowed(n: int, alpha: float, level: float) -> int:
     return errors if binomial_p_value(errors, n, alpha) <= level else errors - 1
 
 
-def _chance(allowed: int, fresh: int, seen: "_Outcome") -> float:
+def _chance(seen: "_Outcome", *, fresh: int, contract: Contract) -> float:
+    allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
     if allowed < 0:
         return 0.0
     return float(betabinom.cdf(allowed, fresh, seen.errors + 0.5, seen.accepted - seen.errors + 0.5))
 
 
-def rows_needed(rows: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract) -> int | None:
+def rows_needed(rows: Sequence[ScoredRow], *, contract: Contract) -> int | None:
     """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest."""
     n = max(1, len(rows))
     while rows and n <= MAX_ROWS:
-        if predicted_power(rows, grid=grid, contract=contract, n=n) >= WANTED_POWER:
+        if predicted_power(rows, contract=contract, n=n) >= WANTED_POWER:
             return n
         n = math.ceil(n * 1.5)
     return None
@@ -207,20 +221,35 @@ def cluster_cap(earlier: Sequence[int]) -> int:
     return max([2, *Counter(earlier).values()])
 
 
-def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[int] | None:
-    """Row indices that are independent and still distributed as traffic; None where a cluster is larger than `cap`.
+@dataclass(frozen=True)
+class Kept:
+    """A row that thinning keeps; `weight`: as how many disagreements it counts if it disagrees."""
+
+    index: int
+    weight: int
+
+
+def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[Kept] | None:
+    """Rows that are independent and still distributed as traffic; None where a cluster is larger than twice the cap.
 
     Near-duplicates stand or fall together, so a cluster gives one row; it gives it with probability m/cap, so that a
-    cluster of m rows weighs m. One row from every cluster would certify clusters, not traffic. A cluster above the
-    cap, which was fixed beforehand, cannot be weighed: no certificate.
+    cluster of m rows weighs m. One row from every cluster would certify clusters, not traffic. A cluster somewhat
+    above the cap, which was fixed beforehand, would have to weigh more than one row: agreeing it counts once, and
+    disagreeing m times, which errs against the student. Far above it that does not hold delta: no certificate.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for row, cluster in enumerate(clusters):
         members[cluster].append(row)
-    if max(map(len, members.values()), default=0) > cap:
+    if max(map(len, members.values()), default=0) > 2 * cap:
         return None
     rng = random.Random(seed)
-    return sorted(rng.choice(rows) for rows in members.values() if rng.random() < len(rows) / cap)
+    kept = [(rng.choice(rows), len(rows)) for rows in members.values() if rng.random() < len(rows) / cap]
+    return [Kept(index, size if size > cap else 1) for index, size in sorted(kept)]
+
+
+def weigh(rows: Sequence[ScoredRow], kept: Sequence[Kept]) -> list[ScoredRow]:
+    """The kept rows as `certify` counts them: a disagreement as often as it weighs."""
+    return [row for row, one in zip(rows, kept, strict=True) for _ in range(one.weight if row.disagreement else 1)]
 
 
 @dataclass(frozen=True)

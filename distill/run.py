@@ -20,15 +20,17 @@ from calibration.certify import (
     MIN_POWER,
     Certificate,
     Contract,
+    Kept,
     Plan,
     Refusal,
     ScoredRow,
     certify,
     cluster_cap,
+    frozen_grid,
     predicted_power,
     rows_needed,
-    score_grid,
     thin,
+    weigh,
 )
 from calibration.evidence import FEATURES
 from distill.adapters import AdapterServer, check_compatible, digest
@@ -247,27 +249,28 @@ class _Attempt:
     ) -> Certificate | Refusal:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
-        grid = score_grid([row.score for row in fit_rows if row.score >= 0])
-        window = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
-        if window is None:
+        kept = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
+        if kept is None:
             return Refusal(
-                f"a near-duplicate cluster of the window exceeds {cap} rows, the largest seen before", 0, None, False
+                f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before",
+                *(len(harvested.window), None, False),
             )
-        if refusal := self._too_weak(fit_rows, grid, n=len(window)):
+        if refusal := self._too_weak(fit_rows, n=len(kept)):
             return refusal
-        rows = self._judge_window(window, calibrator)
+        grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
         plan = Plan(self.config.contract, grid, harvested.window_span, self._fingerprint(), issued_at=time.time())
-        return certify(rows, plan=plan)
+        rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
+        return certify(weigh(rows, kept), plan=plan)
 
-    def _too_weak(self, fit: Sequence[ScoredRow], grid: tuple[float, ...], *, n: int) -> Refusal | None:
+    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int) -> Refusal | None:
         contract = self.config.contract
-        power = predicted_power(fit, grid=grid, contract=contract, n=n)
+        power = predicted_power(fit, contract=contract, n=n)
         self.report["predicted_power"] = power
         self.progress.step(f"chance to be certified on {n} independent references: {power:.0%}")
         if power >= MIN_POWER:
             return None
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
-        return Refusal(reason, n, rows_needed(fit, grid=grid, contract=contract), labels_seen=False)
+        return Refusal(reason, n, rows_needed(fit, contract=contract), labels_seen=False)
 
     def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
@@ -305,7 +308,6 @@ class _Attempt:
         return client.drafts(requests, release=self.name, task=self.config.task, progress=self.progress.advance)
 
 
-def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Row] | None:
+def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:
     texts = [TrainingRow(row.exchange_id, tuple(row.messages), "", None).variable_text for row in window]
-    kept = thin(cluster(texts), cap=cap, seed=seed)
-    return None if kept is None else [window[i] for i in kept]
+    return thin(cluster(texts), cap=cap, seed=seed)

@@ -48,7 +48,7 @@ class TrainConfig:
     alpha: int = 32
     learning_rate: float = 1e-3
     epochs: int = 2
-    batch_size: int = 16
+    batch_size: int = 8
     max_tokens: int = 512
     seed: int = 0
 

@@ -151,7 +151,7 @@ class DistillSettings(Section):
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
     rank: Annotated[int, Field(ge=1, le=256)] = 16
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0
 
 

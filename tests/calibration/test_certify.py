@@ -15,10 +15,12 @@ from calibration.certify import (
     ScoredRow,
     certify,
     cluster_cap,
+    frozen_grid,
     predicted_power,
     rows_needed,
     score_grid,
     thin,
+    weigh,
 )
 
 CONTRACT = Contract(alpha=0.1, delta=0.05)
@@ -89,20 +91,36 @@ def test_the_grid_descends_without_repetition():
 
 def test_power_grows_with_rows_and_falls_with_risk():
     fit = good(200)
-    powers = [predicted_power(fit, grid=GRID, contract=CONTRACT, n=n) for n in (20, 100, 150, 1000)]
+    powers = [predicted_power(fit, contract=CONTRACT, n=n) for n in (20, 100, 150, 1000)]
     assert powers[0] == 0.0
     assert powers[1] < 0.1  # 87 of 100 must be accepted to test at all, and a third of them are wrong
     assert min(powers[2:]) > 0.8
-    unranked = [ScoredRow(row.score, float(i % 8 == 0)) for i, row in enumerate(fit)]
-    assert predicted_power(unranked, grid=GRID, contract=CONTRACT, n=1000) < 0.2
+    unranked = [ScoredRow(i / 1000, float(i % 8 == 0)) for i in range(1000)]
+    assert predicted_power(unranked, contract=CONTRACT, n=1000) < 0.2
+
+
+def test_the_sequence_begins_where_it_is_likeliest_to_pass():
+    """The surest drafts are few and not without error; the next ones are no worse: many of them pass more easily."""
+    fit = [ScoredRow(i / 400, float(i < 80 or i % 33 == 0)) for i in range(400)]
+    grid = frozen_grid(fit, contract=CONTRACT, n=300)
+    assert grid == tuple(t for t in score_grid([row.score for row in fit]) if t <= grid[0])
+    assert 0.2 < grid[0] < 0.5
+    steep = [ScoredRow(i / 400, float(i < 240)) for i in range(400)]
+    assert frozen_grid(steep, contract=CONTRACT, n=300)[0] >= 0.6  # nothing looser could pass
+
+
+def test_what_the_gateway_never_accepts_is_no_threshold():
+    fit = [ScoredRow(-1.0, 1.0)] * 100 + good(100)
+    assert frozen_grid(fit, contract=CONTRACT, n=2000)[-1] == 0.0
+    assert frozen_grid([ScoredRow(-1.0, 1.0)] * 100, contract=CONTRACT, n=2000) == ()
 
 
 def test_rows_needed_would_be_enough():
     fit = good(200)
-    needed = rows_needed(fit, grid=GRID, contract=CONTRACT)
+    needed = rows_needed(fit, contract=CONTRACT)
     assert needed is not None
-    assert predicted_power(fit, grid=GRID, contract=CONTRACT, n=needed) >= 0.8
-    assert rows_needed([], grid=GRID, contract=CONTRACT) is None
+    assert predicted_power(fit, contract=CONTRACT, n=needed) >= 0.8
+    assert rows_needed([], contract=CONTRACT) is None
 
 
 def test_thinning_keeps_one_row_a_cluster_in_proportion_to_traffic():
@@ -111,15 +129,22 @@ def test_thinning_keeps_one_row_a_cluster_in_proportion_to_traffic():
     for seed in range(4000):
         kept = thin(clusters, cap=2, seed=seed)
         assert kept is not None
-        of_clusters = [clusters[row] for row in kept]
+        of_clusters = [clusters[one.index] for one in kept]
         assert len(of_clusters) == len(set(of_clusters))
-        counts.update(kept)
+        counts.update(one.index for one in kept)
     assert counts[0] + counts[1] == 4000  # a cluster of two always gives one row
     assert all(abs(counts[row] / 4000 - 0.5) < 0.03 for row in range(5))  # and every row is as likely as any other
 
 
-def test_a_cluster_above_the_cap_is_no_certificate():
-    assert thin([0, 0, 0, 1], cap=2, seed=0) is None
+def test_a_cluster_somewhat_above_the_cap_counts_against_the_student():
+    kept = thin([0, 0, 0, 0], cap=2, seed=0)
+    assert kept is not None and [one.weight for one in kept] == [4]
+    assert weigh([ScoredRow(0.9, 0.0)], kept) == [ScoredRow(0.9, 0.0)]
+    assert weigh([ScoredRow(0.9, 1.0)], kept) == [ScoredRow(0.9, 1.0)] * 4
+
+
+def test_a_cluster_far_above_the_cap_is_no_certificate():
+    assert thin([0, 0, 0, 0, 0, 1], cap=2, seed=0) is None
     assert thin([], cap=2, seed=0) == []
 
 

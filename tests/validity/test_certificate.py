@@ -10,7 +10,7 @@ import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 
 from calibration.bounds import binomial_p_value
-from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, score_grid, thin
+from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, frozen_grid, score_grid, thin
 
 pytestmark = pytest.mark.validity
 RUNS = 300
@@ -31,9 +31,10 @@ def repeat(n: int, alpha: float, a: float, *, choose=None, seed: int = 0) -> tup
     """Certificates issued, false ones, mean coverage of those issued."""
     rng, issued, false, coverage = np.random.default_rng(seed), 0, 0, []
     for _ in range(RUNS):
-        grid = score_grid(rng.random(300).tolist())
+        contract = Contract(alpha, DELTA)
+        grid = frozen_grid(draw_rows(rng, 300, a), contract=contract, n=n)
         rows = draw_rows(rng, n, a)
-        plan = Plan(Contract(alpha, DELTA), grid, (0.0, 1.0), "f", 0.0)
+        plan = Plan(contract, grid, (0.0, 1.0), "f", 0.0)
         threshold = choose(rows, plan) if choose else _threshold(certify(rows, plan=plan))
         if threshold is not None:
             issued += 1
@@ -106,7 +107,7 @@ def test_hot_clusters_fool_the_naive_count_and_not_the_thinned_one():
         naive += isinstance(certify(rows, plan=plan), Certificate)
         kept = thin(clusters, cap=cap, seed=int(rng.integers(1 << 30)))
         assert kept is not None
-        ours += isinstance(certify([rows[i] for i in kept], plan=plan), Certificate)
+        ours += isinstance(certify([rows[one.index] for one in kept], plan=plan), Certificate)
     assert naive > allowed()
     assert ours <= allowed()
 

@@ -85,9 +85,10 @@ class _Demo:
             return outcome.failures(alpha=settings.tasks[TASK].alpha)
 
     async def _write_corpus(self) -> Path:
-        """In a process of its own: labels never enter this one."""
+        """In a process of its own: labels never enter this one. Before and after the cut no template is shared."""
         path, plan = self._work / "desk.csv", self._plan
-        sizes = ["--train", str(plan.rows), "--serve", str(plan.serve), "--seed", str(plan.seed)]
+        later = plan.rows - plan.older_rows + plan.serve
+        sizes = ["--train", str(plan.older_rows), "--serve", str(later), "--seed", str(plan.seed)]
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tutelage.demo.corpus", str(path), *sizes)
         if await process.wait() != 0:
             raise ProcessDied("the demo's messages could not be written")
@@ -121,7 +122,7 @@ class _Demo:
     async def _distill(self, engine: sa.Engine, client: Client, texts: list[str]) -> tuple[list[Sent], bool]:
         """`tutelage distill run` as a user runs it, with traffic going on until the switch is seen by a client."""
         self._console.print("[bold]2 distill run[/bold], while traffic goes on")
-        async with _trickle(client, texts) as sent:
+        async with _trickle(client, texts[self._plan.older_rows :]) as sent:
             command = [sys.executable, "-m", "tutelage", "distill", "run", TASK, "--config", str(self._config)]
             process = await asyncio.create_subprocess_exec(
                 *command,

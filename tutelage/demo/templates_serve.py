@@ -96,7 +96,8 @@ the {garment} (smells|reeks) and has (stains|holes) (at the back|on the sleeve),
 please do not (pack|ship|send) the {product}, I (picked|ordered) the wrong (model|one) and will order (again|the
  right one).
 nothing has (shipped|been sent) yet, so I (would like|want) to (withdraw from|cancel) the purchase of the {product}.
-I do not wish to (renew|go on with) the (plan|subscription|box), (when does it end|how do I cancel)?
+I do not wish to (renew|go on with) the (plan|subscription|box) I (took|started) {when}, (when does it end|how do I
+ cancel)?
 the button to (withdraw|cancel) is greyed out {where}. (stop {order} for me|can you do it), please.
 you (keep moving|have moved) the date, I am done waiting for the {product}. (cancel|scrap|forget) {order} and
  (return|give back) my {amount}.
@@ -115,13 +116,15 @@ I tried (three|four|two) times to pay for the {product} {where}, (each time|alwa
  declined).
 my {card} statement lists your shop two times (with|at) {amount}, (I only bought one {product}|there was one order
  {when}). (why was I charged twice|which one is real)?
-(do you accept|can I pay with) (PayPal|gift cards|a foreign card|Apple Pay), or (only|just) credit cards?
-(after|when) I click "pay" the checkout (spins|loads) forever. (was I charged|did the payment go through) or not?
+(do you accept|can I pay with) (PayPal|gift cards|a foreign card|Apple Pay) {where}, or (only|just) with a {card}?
+(after|when) I click "pay" {where} the checkout (spins|loads) forever. (was I charged|did the {amount} go through) or
+ not?
 what is this charge of {amount} on my {card} from {since}? I (ordered|bought) nothing (then|that day).
 you (remind me|sent a reminder) to pay {order} although I paid the {amount} {when}.
 is paying the {amount} (in instalments|in parts|monthly) an option for the {product}, and (what does it cost|is
  there a fee)?
-the (code|confirmation) from my bank (never comes|fails), so I (cannot pay|am stuck at the checkout).
+the (code|confirmation) from my bank (never comes|fails) {where}, so I (cannot pay for the {product}|am stuck at the
+ checkout).
 (a wrong|the wrong) sum was (withdrawn|taken): {amount} more than (the confirmation says|the {product} costs).
  (explain that|give it back), please.
 my {card} expires (soon|next month), where do I (add|enter) the new (one|number) for (paying|my next payment)?
@@ -162,7 +165,8 @@ where do I (type in|put) my (discount|coupon|voucher) code {where}? I (see|find)
 I hold a (student|teacher|press) card, (is there a discount|do I get a lower price) on the {product}?
 we are a (school|club|small firm) and want (twenty|thirty|fifty) of the {product}, is there a quantity
  (discount|price)?
-my gift card (has expired|shows zero), though (nothing was bought with it|I never used it). it was {amount}.
+my gift card from {since} (has expired|shows zero), though (nothing was bought with it|I never used it). it was
+ {amount}.
 you (advertise|announce) {percent} on everything and then (exclude|leave out) the {product}. is that (serious|fair|a
  mistake)?
 (the {percent} off|the voucher) was not (deducted|applied) on {order}, (please credit the difference|I paid the full
@@ -187,16 +191,18 @@ the postcode and (town|city) (do not match|got mixed up) (on|in) {order}, the ri
     "password": """
 typed it (ten|five|six) times {where}, (sure|certain) it was right, and now (your site|the page) (shuts me out|has
  locked me out|will not let me try again).
-no reset mail arrives when I (click|press) "forgot password", (my spam folder is empty|I checked the spam folder).
+no reset mail arrives when I (click|press) "forgot password" {where}, (my spam folder is empty|I tried it {when} too).
 I am (stuck|trapped) at the (login|sign-in) (screen|page) of {place}, my password is (refused|not accepted).
-the (security|login) code (comes|arrives) (too late|an hour later), (by then|then) I cannot (log|sign) in with it.
+the (security|login) code for {place} (comes|arrives) (too late|an hour later), (by then|then) I cannot (log|sign) in
+ with it.
 (I got|there was) a mail about a login from {city}. that (was not|is not) me. should I (change my password|set a new
  password)?
 (I lost my phone|my phone was stolen|my phone broke) {when} and (the login codes go there|it had the app for the
  codes). how do I (get back in|sign in now)?
-(which|what) (characters|signs) are allowed? every new password I (pick|try) is (turned down|rejected).
+(which|what) (characters|signs) are allowed {where}? every new password I (pick|try) (since {since} |)is (turned
+ down|rejected).
 the link in your mail for (choosing|setting) a new password (opens|shows) (an error|a blank page) {where}.
-I (would like|want) to (stop using|drop) the password and (log|sign) in with my (fingerprint|phone). is that
+I (would like|want) to (stop using|drop) the password and (log|sign) in with my (fingerprint|phone) {where}. is that
  possible?
 {place} (does not let me in|does not log me in) since (the update|{since}), even after I (reinstalled it|changed the
  password).
@@ -220,16 +226,17 @@ my insurance (wants|asks for) proof of what I paid for the {product} {when}. (co
  there a duplicate receipt)?
 """,
     "account": """
-I (no longer want|do not want) to be a customer (with you|here), please (erase|delete) my (data|account|profile).
-(too many|so many) (mails|newsletters) from you. (take me off|remove me from) (the list|every list), (I asked
- before|for good).
+I (no longer want|do not want) to be a customer (with you|here) from {day}, please (erase|delete) my
+ (data|account|profile).
+(too many|so many) (mails|newsletters) from you since {since}. (take me off|remove me from) (the list|every list), (I
+ asked {when}|for good).
 my name in the (profile|account) is (misspelt|my old one), and (I cannot change it|the field is locked) {where}.
 what happened to (the|my) bonus points (of|from) {order}? I (counted|expected) {amount} worth (in|on) my account.
 (under|according to) the privacy law I (ask|want|have a right) to see (what you know about me|a copy of my personal
  data|all data on me), (within {span}|please).
 I ordered as a guest {when}. can (that order|{order}) be (linked to|shown in) the account I (made|opened) since?
 (is there|do you have) (a way|a setting) to let my (wife|team|colleague) (order|shop) with my (account|profile)?
-I (use|have) a different email (address|) now, how do I (change|update) it in my (profile|account)?
+I (use|have) a different email (address|) since {since}, how do I (change|update) it {where}?
 (joining|becoming a member) {where} fails: it (claims|says) my email is (taken|in use) already. (by whom|I am new
  here).
 my (wish list|order history) (is gone|vanished) from my account (since {since}|after the new version). can it be
