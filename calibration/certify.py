@@ -15,6 +15,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import betabinom, binom
 
 from calibration.bounds import binomial_p_value, smallest_sample, upper_bound
@@ -22,7 +23,7 @@ from calibration.bounds import binomial_p_value, smallest_sample, upper_bound
 GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
-MAX_ROWS = 100_000
+MAX_ROWS = 20_000  # beyond it "more rows" is no advice
 
 
 @dataclass(frozen=True)
@@ -186,28 +187,29 @@ def _first_steps(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: C
     """Grid point -> chance to pass there, for the points that n rows like these can test."""
     outcomes, scale = _outcomes(fit, grid), n / max(1, len(fit))
     start = _first_tested(outcomes, contract, scale=scale)
-    points = [] if start is None else range(start, len(grid))
-    return {j: _chance(outcomes[j], fresh=int(outcomes[j].accepted * scale), contract=contract) for j in points}
-
-
-def _errors_allowed(n: int, alpha: float, level: float) -> int:
-    """The most errors with which n rows pass the test; -1 where none would do."""
-    errors = int(binom.ppf(level, n, alpha))
-    return errors if binomial_p_value(errors, n, alpha) <= level else errors - 1
-
-
-def _chance(seen: "_Outcome", *, fresh: int, contract: Contract) -> float:
+    if start is None:
+        return {}
+    accepted = np.array([outcome.accepted for outcome in outcomes[start:]])  # (J,)
+    errors = np.array([outcome.errors for outcome in outcomes[start:]])
+    fresh = (accepted * scale).astype(int)
     allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
-    if allowed < 0:
-        return 0.0
-    return float(betabinom.cdf(allowed, fresh, seen.errors + 0.5, seen.accepted - seen.errors + 0.5))
+    counts = np.arange(allowed.max(initial=0) + 1)[:, None]  # (K, 1)
+    chances = betabinom.pmf(counts, fresh, errors + 0.5, accepted - errors + 0.5)  # (K, J)
+    return dict(enumerate(np.where(counts <= allowed, chances, 0.0).sum(axis=0).tolist(), start))
+
+
+def _errors_allowed(n: NDArray[np.int_], alpha: float, level: float) -> NDArray[np.int_]:
+    """The most errors with which n rows pass the test; -1 where none would do."""
+    errors = binom.ppf(level, n, alpha).astype(int)
+    passing: NDArray[np.int_] = np.where(binom.cdf(errors, n, alpha) <= level, errors, errors - 1)
+    return passing
 
 
 def rows_needed(rows: Sequence[ScoredRow], *, contract: Contract) -> int | None:
     """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest."""
-    n = max(1, len(rows))
+    grid, n = _grid(rows)[::5], max(1, len(rows))  # a fifth of the points will do for an estimate
     while rows and n <= MAX_ROWS:
-        if predicted_power(rows, contract=contract, n=n) >= WANTED_POWER:
+        if max(_first_steps(rows, grid=grid, contract=contract, n=n).values(), default=0.0) >= WANTED_POWER:
             return n
         n = math.ceil(n * 1.5)
     return None
