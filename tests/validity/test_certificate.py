@@ -10,7 +10,7 @@ import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 
 from calibration.bounds import binomial_p_value
-from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, frozen_grid, score_grid, thin
+from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, frozen_grid, score_grid, thin, weigh
 
 pytestmark = pytest.mark.validity
 RUNS = 300
@@ -110,6 +110,19 @@ def test_hot_clusters_fool_the_naive_count_and_not_the_thinned_one():
         ours += isinstance(certify([rows[one.index] for one in kept], plan=plan), Certificate)
     assert naive > allowed()
     assert ours <= allowed()
+
+
+@pytest.mark.parametrize("n", [300, 1000])
+def test_clusters_somewhat_above_the_cap_do_not_fool_it_either(n):
+    """True risk .12 at alpha .10, in clusters of twice the cap that no earlier row has announced."""
+    rng, issued = np.random.default_rng(4), 0
+    plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
+    for _ in range(RUNS):
+        rows, clusters = hot_traffic(rng, n, cap=4)
+        kept = thin(clusters, cap=2, seed=int(rng.integers(1 << 30)))
+        assert kept is not None
+        issued += isinstance(certify(weigh([rows[one.index] for one in kept], kept), plan=plan), Certificate)
+    assert issued <= allowed()
 
 
 def test_p_values_are_never_above_mapies():

@@ -20,12 +20,14 @@ OWN_DATA_PROMPT = "Classify the message. Answer with its label only."
 # A large hosted model's list price, and a small model's on a rented GPU: the ratio is what matters here.
 TEACHER_PRICE = {"input_usd_per_mtok": 2.50, "output_usd_per_mtok": 10.00}
 STUDENT_PRICE = {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}
-CONTRACT = {"alpha": 0.10, "delta": 0.05, "rho": 0.20}
+CONTRACT = {"alpha": 0.10, "delta": 0.05}
 MIN_SHARE = 0.5
 
 OLDER_ROWS = 700  # of the generated desk: what a student of 135M learns from in some four minutes on two cores
-FIT_SHARE = 0.25
+RHO = 0.20
 OWN_DATA_SHARE = 0.6  # of a file of one's own, where labels are many and rows are dear
+OWN_DATA_RHO = 0.5  # so that what is left makes references enough
+FIT_SHARE, FIT_ROWS = 0.25, 300  # of the rows before the cut, and at most
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class DemoPlan:
     def older_rows(self) -> int:
         """Rows of the first phase before the data cut; the rest is kept back to certify."""
         return int(self.rows * OWN_DATA_SHARE if self.data else min(OLDER_ROWS, self.rows * OWN_DATA_SHARE))
+
+    @property
+    def rho(self) -> float:
+        """The share of requests that are references."""
+        return OWN_DATA_RHO if self.data else RHO
+
+    @property
+    def fit_share(self) -> float:
+        """The share of the older rows that the calibrator is fitted on."""
+        return min(FIT_SHARE, FIT_ROWS / self.older_rows)
 
     @property
     def window_share(self) -> float:
@@ -97,10 +109,18 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             "adapters_dir": "adapters",
             "max_context_tokens": 512,
         },
-        "tasks": {TASK: {"teacher": TEACHER, **CONTRACT, "max_tokens": 24, "system_prompt": plan.system_prompt}},
+        "tasks": {
+            TASK: {
+                "teacher": TEACHER,
+                **CONTRACT,
+                "rho": plan.rho,
+                "max_tokens": 24,
+                "system_prompt": plan.system_prompt,
+            }
+        },
         "distill": {
             "window_share": plan.window_share,
-            "fit_share": FIT_SHARE,
+            "fit_share": plan.fit_share,
             "validation_share": 0.05,
             "epochs": plan.epochs,
             "seed": plan.seed,
