@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+
+from calibration.monitor import Alarm, delay, exposure, watch
+
+ALPHA = 0.05
+
+
+def references(rng, risk, n):
+    return (rng.random(n) < risk).astype(float).tolist()
+
+
+def test_an_alarm_starts_silent_and_counts():
+    alarm = Alarm(ALPHA, 5000.0).after(0.0).after(1.0)
+    assert (alarm.references, alarm.errors, alarm.raised) == (2, 1, False)
+    assert 0 < alarm.level < 1
+
+
+def test_no_statistic_is_ever_negative():
+    alarm = Alarm(ALPHA, 5000.0)
+    for disagreement in [0.0] * 200 + [1.0] * 5 + [0.5]:
+        alarm = alarm.after(disagreement)
+        assert min(alarm.sums) >= 0
+
+
+def test_it_stops_where_it_sounds():
+    alarm = watch([1.0] * 1000, alpha=ALPHA, bound=5000.0)
+    assert alarm.raised and alarm.references < 10
+
+
+@pytest.mark.parametrize("bad", [{"alpha": 0.0}, {"alpha": 1.0}, {"bound": 1.0}, {"bound": math.nan}])
+def test_nonsense_is_refused(bad):
+    with pytest.raises(ValueError):
+        Alarm(**{"alpha": ALPHA, "bound": 100.0} | bad)
+    with pytest.raises(ValueError):
+        Alarm(ALPHA, 100.0).after(1.5)
+
+
+def test_false_alarms_within_m_references_are_rarer_than_m_by_bound():
+    """At risk = alpha, the worst of the permitted ones: 300 runs of 500 references at B = 5000."""
+    rng, m, runs = np.random.default_rng(0), 500, 300
+    raised = sum(watch(references(rng, ALPHA, m), alpha=ALPHA, bound=5000.0).raised for _ in range(runs))
+    limit = m / 5000
+    assert raised <= runs * limit + 2 * math.sqrt(runs * limit * (1 - limit))
+
+
+@pytest.mark.parametrize(("risk", "measured"), [(0.10, 190), (0.15, 75), (0.25, 28)])
+def test_the_delay_told_is_the_detectors_own(risk, measured):
+    """Risk 3 % before; `measured` elsewhere with the same bets, in references."""
+    rng, delays = np.random.default_rng(1), []
+    for _ in range(60):
+        alarm = watch(references(rng, 0.03, 500) + references(rng, risk, 4000), alpha=ALPHA, bound=5000.0)
+        delays.append(alarm.references - 500)
+    told = delay(alpha=ALPHA, bound=5000.0, risk=risk)
+    assert told == pytest.approx(float(np.median(delays)), rel=0.35)
+    assert told == pytest.approx(measured, rel=0.35)
+
+
+def test_exposure_counts_answers_beyond_the_contract():
+    assert exposure(alpha=ALPHA, bound=5000.0, risk=0.05, rho=0.05) == math.inf
+    waited = delay(alpha=ALPHA, bound=5000.0, risk=0.15)
+    assert exposure(alpha=ALPHA, bound=5000.0, risk=0.15, rho=0.05) == pytest.approx(waited / 0.05 * 0.10)
