@@ -48,6 +48,12 @@ def test_adapters_load_at_run_time_and_nothing_is_reported(server):
     assert variables["VLLM_NO_USAGE_STATS"] == variables["DO_NOT_TRACK"] == "1"
 
 
+def test_of_few_cores_none_is_set_aside(server, monkeypatch):
+    for cores, reserved in [(2, "0"), (4, "0"), (8, None), (None, "0")]:
+        monkeypatch.setattr(student_server.os, "cpu_count", lambda cores=cores: cores)
+        assert environment(server).get("VLLM_CPU_NUM_OF_RESERVED_CPU") == reserved
+
+
 def test_the_hub_is_asked_only_for_a_model_that_is_not_a_folder(server):
     assert environment(server)["HF_HUB_OFFLINE"] == "1"
     hub = dataclasses.replace(server, model="HuggingFaceTB/SmolLM2-135M-Instruct")
