@@ -18,7 +18,11 @@ signal.signal(signal.SIGTERM, stop)
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(60)
 """
-PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+PARENT = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: None)
+subprocess.run([sys.executable, "-c", *sys.argv[1:]])
+"""
 DEAF = """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
