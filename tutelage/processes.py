@@ -77,13 +77,16 @@ def student(settings: Settings, home: Home) -> Program:
 
 
 class Stack:
-    """Running programs; a context manager that stops what it started."""
+    """Running programs; a context manager, for the main thread, that stops what it started, also on SIGTERM."""
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
         self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> "Stack":
+        # Ended from outside, or started where Ctrl-C is ignored, it must not leave its programs behind.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         self._log_dir.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import time
 
@@ -66,6 +67,22 @@ def test_stopping_is_polite_and_reaches_the_children(tmp_path):
         stack.start(program(PARENT, POLITE, str(tmp_path / "up"), str(tmp_path / "told")))
         wait_for((tmp_path / "up").exists)
     wait_for((tmp_path / "told").exists)
+
+
+def test_ended_by_a_signal_it_stops_what_it_started(tmp_path):
+    code = """
+import pathlib, sys, time
+from tutelage.processes import Program, Stack
+with Stack(pathlib.Path(sys.argv[1])) as stack:
+    stack.start(Program("part", [sys.executable, "-c", *sys.argv[2:]]))
+    time.sleep(60)
+"""
+    arguments = [str(tmp_path), POLITE, str(tmp_path / "up"), str(tmp_path / "told")]
+    outer = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / "up").exists)
+    outer.terminate()
+    outer.wait(timeout=20)
+    assert (tmp_path / "told").exists()
 
 
 def test_one_that_does_not_stop_is_killed(tmp_path, monkeypatch):
