@@ -166,13 +166,18 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
         return Spend(*connection.execute(query).one())
 
 
-def reference_outcomes(engine: sa.Engine, release: str, *, since: float = 0.0) -> list[tuple[str, str | None]]:
-    """(student's answer, teacher's answer or None where it is missing) of a release's live accepted references."""
+def reference_outcomes(
+    engine: sa.Engine, release: str, *, since: float = 0.0, until: float = math.inf
+) -> list[tuple[str, str | None]]:
+    """(student's answer, teacher's answer or None where it is missing) of a release's live accepted references.
+
+    `until` leaves out those whose labels may still be on their way.
+    """
     query = (
         sa.select(exchanges.c.draft_text, teacher_replies.c.text)
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
-        .where(exchanges.c.at >= since)
+        .where(exchanges.c.at >= since, exchanges.c.at < until)
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The life of a release: candidate -> champion -> retired | rolled_back, or candidate -> refused.
+"""The life of a release: candidate -> champion -> retired | rolled_back | voided, or candidate -> refused.
 
 A promotion or a rollback is one transaction: readers see the old champion or the new one, never both or neither.
 """
@@ -90,6 +90,16 @@ def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dic
     values = {"status": "refused", "refusal": refusal, "report": report, "changed_at": now}
     with writing(engine) as connection:
         _take_step(connection, name, from_status="candidate", values=values)
+
+
+def void(engine: sa.Engine, name: str, *, reason: str, now: float) -> None:
+    """End a champion's certificate: its task is the teacher's until another release is promoted. Never undone.
+
+    Raises ReleaseError unless it is champion.
+    """
+    values = {"status": "voided", "changed_at": now, "refusal": {"reason": reason}}
+    with writing(engine) as connection:
+        _take_step(connection, name, from_status="champion", values=values)
 
 
 def rollback(engine: sa.Engine, task: str, *, now: float) -> Release | None:

@@ -40,6 +40,7 @@ exchanges = sa.Table(
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("first_byte_s", sa.Float),
     sa.Index("exchanges_by_task", "task", "at"),
+    sa.Index("exchanges_by_release", "release", "at"),
 )
 
 teacher_replies = sa.Table(
@@ -61,7 +62,7 @@ teacher_replies = sa.Table(
 
 releases = sa.Table(
     # A release is adapter + base + calibrator + certificate, one lifecycle:
-    # candidate -> champion -> retired | rolled_back, or candidate -> refused.
+    # candidate -> champion -> retired | rolled_back | voided, or candidate -> refused.
     "releases",
     metadata,
     sa.Column("name", sa.String(96), primary_key=True),
@@ -128,6 +129,29 @@ spool_offsets = sa.Table(
     metadata,
     sa.Column("segment", sa.String(128), primary_key=True),
     sa.Column("offset", sa.BigInteger, nullable=False),
+)
+
+leases = sa.Table(
+    # Who may act for all, and until when: one distilling worker among many.
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(128), nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)
+
+decisions = sa.Table(
+    # What the worker made of each task, and why: also the decision not to train.
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("task", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),  # train | wait | void
+    sa.Column("trigger", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("release", sa.String(96)),
+    sa.Index("decisions_by_task", "task", "id"),
 )
 
 settings = sa.Table(

@@ -124,7 +124,8 @@ class Task(Section):
     """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
 
     alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
-    passes the test; rho: share of requests that always also get a teacher's answer.
+    passes the test; rho: share of requests that always also get a teacher's answer; alarm_references: B, a false
+    alarm within m references has at most probability m / B.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -134,6 +135,7 @@ class Task(Section):
     delta: Share = 0.05
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
+    alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
     system_prompt: str | None = None
 
 
@@ -141,10 +143,16 @@ class DistillSettings(Section):
     """How a student is trained, and how many references are kept back to certify it.
 
     window_share: the newest share of the recorded traffic becomes the certification window; fit_share: share of the
-    older rows, never trained on, that the calibrator is fitted on.
+    older rows, never trained on, that the calibrator is fitted on. The worker begins a run with min_rows rows before
+    the cut and min_references unused references after it, and another one when new_rows have come since the last and
+    no release is in force, more than max_escalation_rate of the requests escalate, or it is max_age_days old.
     """
 
     min_rows: Annotated[int, Field(ge=50)] = 300
+    min_references: Annotated[int, Field(ge=1)] = 200
+    new_rows: Annotated[int, Field(ge=1)] = 500
+    max_escalation_rate: Share = 0.5
+    max_age_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 21.0
     window_share: Share = 0.4
     fit_share: Share = 0.2
     validation_share: Share = 0.08

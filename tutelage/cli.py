@@ -1,7 +1,10 @@
 """`tutelage`: set up, serve, distill, look at releases, and the demo. Composes packages; no logic of theirs."""
 
+import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.settings import ConfigError, load
-from tutelage.processes import ProcessDied, Stack, ingester, programs, student
+from router.settings import ConfigError, Settings, load
+from tutelage.processes import Stack, StackError, ingester, programs, states, student, worker
 from tutelage.provision import Home, ProvisionError, ensure_demo_model, ensure_vllm
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -64,22 +67,30 @@ def init(  # noqa: PLR0917  typer reads options from the signature
 
 @app.command()
 def up(config: Config = CONFIG) -> None:
-    """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway."""
-    from ledger.database import connect
-    from tutelage.distilling import load_champions
-
+    """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway, worker."""
     with _known_errors():
         settings, home = load(config), Home.from_environment()
         ensure_vllm(home, say=_say)
-        with Stack(config.resolve().parent / "tutelage-data" / "logs") as stack, console.status("starting") as status:
-            for program in programs(settings, config.resolve(), home):
-                stack.start(program)
+        served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
+        with Stack(logs_of(config), served) as stack, console.status("starting") as status:
             stack.wait_ready(tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"))
-            champions = load_champions(settings, connect(settings.ledger.url))
+            _reconcile(settings)
             status.stop()
-            _say(f"serving http://{settings.server.host}:{settings.server.port}/v1")
-            _tell_champions(champions)
-            _watch(stack)
+            _say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
+            _watch(stack, settings)
+
+
+def logs_of(config: Path) -> Path:
+    """Where `up` keeps the logs of all parts, and its supervisor."""
+    return config.resolve().parent / "tutelage-data" / "logs"
+
+
+def _reconcile(settings: Settings) -> None:
+    """vLLM forgets its adapters when it restarts."""
+    from ledger.database import connect
+    from tutelage.distilling import load_champions
+
+    _tell_champions(load_champions(settings, connect(settings.ledger.url)))
 
 
 def _tell_champions(champions: dict[str, str]) -> None:
@@ -89,13 +100,33 @@ def _tell_champions(champions: dict[str, str]) -> None:
         _say("in force: no release, the teacher answers")
 
 
-def _watch(stack: Stack) -> None:
+def _watch(stack: Stack, settings: Settings) -> None:
+    """Until Ctrl-C; says what was restarted, and loads the champions again where it was vLLM."""
     try:
         while True:
-            stack.check()
+            changed = stack.changes()
+            for found in changed:
+                _say(f"{found.name}: {found.words}")
+            if any(found.name == "student" for found in changed):
+                stack.wait_ready(only="student", tick=lambda *_: None, patient=True)
+                _reconcile(settings)
             time.sleep(1.0)
     except KeyboardInterrupt:
         _say("stopping; streams may finish")
+
+
+@app.command()
+def status(config: Config = CONFIG) -> None:
+    """What runs, what is in force, and how far each task is from its next release."""
+    from ledger.database import connect
+    from tutelage.standing import describe
+
+    with _known_errors():
+        settings = load(config)
+        for found in states(logs_of(config)):
+            _say(f"{found.name}: {found.words}")
+        for line in describe(settings, connect(settings.ledger.url), now=time.time()):
+            _say(line)
 
 
 @serve_app.command("gateway")
@@ -154,6 +185,22 @@ def distill_run(task: str, config: Config = CONFIG) -> None:
     if outcome.refusal.rows_needed:
         _say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
     raise typer.Exit(1)
+
+
+@distill_app.command("watch")
+def distill_watch(config: Config = CONFIG) -> None:
+    """Watch every task: void what the alarm closes, make the next release when one is due. Until Ctrl-C."""
+    from distill.worker import run
+    from ledger.database import connect
+    from tutelage.watching import compose
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _known_errors():
+        settings = load(config)
+        run(compose(settings, connect(settings.ledger.url), config.resolve()), stop=stop)
 
 
 @releases_app.command("list")
@@ -234,5 +281,5 @@ def _known_errors() -> Iterator[None]:
 
     try:
         yield
-    except (ConfigError, LedgerError, ReleaseError, ProvisionError, ProcessDied, DistillError) as error:
+    except (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError) as error:
         _fail(str(error))

@@ -1,19 +1,29 @@
-"""The processes of one machine: started together, waited for, stopped together. A log file for each.
+"""The processes of one machine under supervisord: started and stopped together, each restarted when it ends.
 
-A first version of supervision: a child that dies is reported and ends the others; it is not restarted.
+supervisord ends with us, and its programs with it, also by kill -9 (`tutelage.tied`).
 """
 
+import fcntl
+import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from configparser import RawConfigParser
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
+from io import StringIO
 from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ServerProxy
 
 import httpx
+from supervisor.xmlrpc import SupervisorTransport
 
 from router.settings import Settings
 from tutelage.provision import Home
@@ -25,8 +35,20 @@ STOP_S = 15.0
 READY_S = 300.0
 
 
-class ProcessDied(Exception):
+class StackError(Exception):
+    """The stack cannot do what was asked; the message says what to do."""
+
+
+class ProcessDied(StackError):
     """A process ended by itself; the message holds the end of its log."""
+
+
+class NotRunning(StackError):
+    """There is no stack in this folder."""
+
+
+class AlreadyRunning(StackError):
+    """There is one already."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +61,35 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class State:
+    """A supervised program; `state` in supervisord's words, `pid` 0 where it does not run, `why` it ended."""
+
+    name: str
+    state: str
+    pid: int
+    up_s: float
+    why: str
+
+    @property
+    def words(self) -> str:
+        """How it is."""
+        if self.state == "RUNNING":
+            return f"running for {self.up_s:.0f} s, pid {self.pid}"
+        return f"{self.state.lower()}: {self.why}"
+
+
 def programs(settings: Settings, config: Path, home: Home) -> list[Program]:
-    """The parts of a running Tutelage, the slowest to start first."""
-    return [student(settings, home), teacher(settings, config), ingester(settings), gateway(settings, config)]
+    """The parts that serve, in the order in which they start; they stop in the opposite one.
+
+    So the gateway finishes its streams while teacher and student still answer, and the ingester stores what it wrote.
+    """
+    return [ingester(settings), student(settings, home), teacher(settings, config), gateway(settings, config)]
+
+
+def worker(config: Path) -> Program:
+    """The process that makes releases by itself."""
+    return Program("worker", [sys.executable, "-m", "tutelage", "distill", "watch", "--config", str(config)])
 
 
 def gateway(settings: Settings, config: Path) -> Program:
@@ -77,74 +125,82 @@ def student(settings: Settings, home: Home) -> Program:
 
 
 class Stack:
-    """Running programs; a context manager, for the main thread, that stops what it started, also on SIGTERM."""
+    """Programs under supervisord: started together, restarted with a growing pause when they end, logs in `folder`.
 
-    def __init__(self, log_dir: Path) -> None:
-        self._log_dir = log_dir
-        self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
+    A context manager, for the main thread, that stops what it started, also on SIGTERM.
+    """
+
+    def __init__(self, folder: Path, programs: Sequence[Program]) -> None:
+        self._folder = folder
+        self._programs = programs
+        self._stack = ExitStack()
+        self._seen: dict[str, State] = {}
 
     def __enter__(self) -> "Stack":
         # Ended from outside, or started where Ctrl-C is ignored, it must not leave its programs behind.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.default_int_handler)
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(_alone(self._folder))
+            stack.enter_context(self._supervisor())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._stack.close()
 
-    def start(self, program: Program) -> None:
-        """Start in a process group of its own, so that Ctrl-C reaches us first and streams may finish."""
-        with self._log(program).open("ab") as log:
-            process = subprocess.Popen(
-                list(program.command),
-                env={**os.environ, **program.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._running.append((program, process))
-
-    def wait_ready(self, *, tick: Callable[[str, float], None], only: str | None = None) -> None:
+    def wait_ready(self, *, tick: Callable[[str, float], None], only: str | None = None, patient: bool = False) -> None:
         """Until every program (or `only` one) answers; `tick(name, seconds waited)` several times a second.
 
-        Raises ProcessDied where one ends before it is up, or takes longer than five minutes.
+        Raises ProcessDied where one takes longer than five minutes, or (unless `patient`) ends before it is up.
         """
-        for program, _ in self._running:
+        for program in self._programs:
             started = time.monotonic()
             while program.ready_url and only in (None, program.name) and not _answers(program.ready_url):
-                self.check()
+                if not patient:
+                    self.check()
                 waited = time.monotonic() - started
                 if waited > READY_S:
-                    raise ProcessDied(f"{program.name} is not up after {waited:.0f} s:\n{self._tail(program)}")
+                    raise ProcessDied(f"{program.name} is not up after {waited:.0f} s:\n{self._tail(program.name)}")
                 tick(program.name, waited)
                 time.sleep(0.3)
 
     def check(self) -> None:
-        """Raises ProcessDied if a program has ended."""
-        for program, process in self._running:
-            if process.poll() is not None:
-                raise ProcessDied(f"{program.name} ended with status {process.returncode}:\n{self._tail(program)}")
+        """Raises ProcessDied if a program has ended since it was first seen, whether or not it runs again."""
+        for found in self.changes():
+            raise ProcessDied(f"{found.name} ended: {found.words}\n{self._tail(found.name)}")
 
-    def stop(self) -> None:
-        """Ask politely in reverse order, all at once; what is left after a while is killed."""
-        for _, process in reversed(self._running):
-            _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
-        for _, process in self._running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
-            _signal_group(process, signal.SIGKILL)  # also what the process itself left behind
+    def changes(self) -> list[State]:
+        """The programs that have ended or were started again since the last call."""
+        now = {found.name: found for found in states(self._folder)}
+        before, self._seen = self._seen, now
+        return [found for name, found in now.items() if _ended(before.get(name), found)]
+
+    @contextmanager
+    def _supervisor(self) -> Iterator[None]:
+        config = self._folder / "supervisord.conf"
+        config.write_text(_configuration(self._folder, self._programs))
+        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)]
+        with (self._folder / "supervisord.out").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tutelage.tied", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,  # Ctrl-C reaches us first, and streams may finish
+            )
+        try:
+            _wait_for_supervisor(self._folder, process)
+            yield
+        finally:
+            process.terminate()
             process.wait()
-        self._running.clear()
 
-    def _log(self, program: Program) -> Path:
-        return self._log_dir / f"{program.name}.log"
-
-    def _tail(self, program: Program) -> str:
-        lines = self._log(program).read_text(errors="replace").splitlines()[-8:]
-        return "\n".join([*(f"  {line}" for line in lines), f"  (whole log: {self._log(program)})"])
+    def _tail(self, name: str) -> str:
+        log = self._folder / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+        return "\n".join([*(f"  {line}" for line in lines), f"  (whole log: {log})"])
 
 
 def _answers(url: str) -> bool:
@@ -154,6 +210,96 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # gone already
-        os.killpg(process.pid, number)
+def states(folder: Path) -> list[State]:
+    """The programs of the stack that runs in `folder`. Raises NotRunning where none does."""
+    transport = SupervisorTransport(None, None, f"unix://{_socket(folder)}")
+    try:
+        found = ServerProxy("http://localhost", transport=transport).supervisor.getAllProcessInfo()
+    except (OSError, HTTPException, Fault) as error:
+        raise NotRunning(f"nothing runs in {folder}: start it with `tutelage up`") from error
+    finally:
+        transport.close()
+    return [
+        State(
+            name=each["name"],
+            state=each["statename"],
+            pid=each["pid"],
+            up_s=max(0, each["now"] - each["start"]),
+            why=each["spawnerr"] or f"exit status {each['exitstatus']}",
+        )
+        for each in cast("list[dict[str, Any]]", found)
+    ]
+
+
+def _ended(before: State | None, now: State) -> bool:
+    if now.state in ("BACKOFF", "EXITED", "FATAL"):
+        return before is None or before.state != now.state
+    return before is not None and bool(before.pid and now.pid) and before.pid != now.pid
+
+
+def _configuration(folder: Path, programs: Sequence[Program]) -> str:
+    """supervisord's file. What is stopped gets its children's time too; what is killed takes them along."""
+    config = RawConfigParser()
+    config["unix_http_server"] = {"file": str(_socket(folder)), "chmod": "0700"}
+    config["supervisord"] = {
+        "logfile": str(folder / "supervisord.log"),
+        "pidfile": str(folder / "supervisord.pid"),
+        "childlogdir": str(folder),
+    }
+    config["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    for priority, program in enumerate(programs, 1):
+        variables = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
+        config[f"program:{program.name}"] = {
+            "command": _escaped(shlex.join([sys.executable, "-m", "tutelage.tied", *program.command])),
+            "environment": _escaped(variables),
+            "priority": str(priority),
+            "autorestart": "true",
+            "startsecs": "3",
+            "startretries": "1000000",  # for ever, each pause a second longer
+            "stopwaitsecs": str(int(STOP_S)),
+            "stopasgroup": "false",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": _escaped(str(folder / f"{program.name}.log")),
+            "stdout_logfile_maxbytes": "20MB",
+            "stdout_logfile_backups": "3",
+        }
+    text = StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def _escaped(value: str) -> str:
+    assert "\n" not in value, "supervisord's file holds one line a value"
+    return value.replace("%", "%%")
+
+
+def _socket(folder: Path) -> Path:
+    """Short, since a socket's path may have 107 bytes only; the same for every command that means this folder."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tutelage-{os.getuid()}-{digest}.sock"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One stack a folder. Raises AlreadyRunning."""
+    with (folder / "stack.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(f"a stack runs in {folder} already: `tutelage status` shows it") from error
+        yield
+
+
+def _wait_for_supervisor(folder: Path, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ProcessDied(f"the supervisor ended with status {process.returncode}: {folder / 'supervisord.out'}")
+        with suppress(NotRunning):
+            states(folder)
+            return
+        time.sleep(0.05)
+    raise ProcessDied(f"the supervisor does not answer: {folder / 'supervisord.out'}")

@@ -133,3 +133,15 @@ def test_tasks_have_numbers_and_champions_of_their_own(engine):
         "desk": "desk--v000001",
         "mail": "mail--v000001",
     }
+
+
+def test_a_voided_champion_leaves_its_task_to_the_teacher_for_good(engine):
+    first, second = candidate(engine), candidate(engine)
+    promoted(engine, first, now=3.0)
+    promoted(engine, second, now=4.0)
+    releases.void(engine, second, reason="alarm after 120 references", now=5.0)
+    assert releases.champions(engine) == {} and statuses(engine) == ["retired", "voided"]
+    assert releases.get(engine, second).refusal == {"reason": "alarm after 120 references"}
+    assert releases.rollback(engine, "desk", now=6.0) is None  # nor does the one before come back by itself
+    with pytest.raises(ReleaseError, match="voided, not champion"):
+        releases.void(engine, second, reason="again", now=7.0)

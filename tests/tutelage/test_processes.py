@@ -1,10 +1,12 @@
+import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from tutelage.processes import ProcessDied, Program, Stack
+from tutelage.processes import AlreadyRunning, NotRunning, ProcessDied, Program, Stack, states
 
 SERVE = """
 import http.server, sys
@@ -19,21 +21,23 @@ signal.signal(signal.SIGTERM, stop)
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(60)
 """
-PARENT = """
-import signal, subprocess, sys
-signal.signal(signal.SIGTERM, lambda *_: None)
-subprocess.run([sys.executable, "-c", *sys.argv[1:]])
-"""
-DEAF = """
-import pathlib, signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-pathlib.Path(sys.argv[1]).touch()
-time.sleep(60)
-"""
 
 
-def program(code, *arguments, name="part", ready_url=None, **environment):
-    return Program(name, [sys.executable, "-c", code, *arguments], ready_url, environment)
+@pytest.fixture
+def program(tmp_path):
+    """A program named part that runs some code."""
+
+    def make(code, *arguments, ready_url=None, **environment):
+        (tmp_path / "part.py").write_text(code)
+        return Program("part", [sys.executable, str(tmp_path / "part.py"), *arguments], ready_url, environment)
+
+    return make
+
+
+@pytest.fixture
+def polite(tmp_path, program):
+    """A program that touches `up` when it runs and `told` when it is asked to stop."""
+    return program(POLITE, str(tmp_path / "up"), str(tmp_path / "told"))
 
 
 def wait_for(condition):
@@ -43,52 +47,61 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def test_a_program_is_ready_when_it_answers(tmp_path, free_tcp_port):
+def test_a_program_is_ready_when_it_answers(tmp_path, program, free_tcp_port):
     url = f"http://127.0.0.1:{free_tcp_port}/"
-    with Stack(tmp_path) as stack:
-        stack.start(program(SERVE, str(free_tcp_port), ready_url=url))
-        ticks = []
-        stack.wait_ready(tick=lambda name, waited: ticks.append(name))
+    with Stack(tmp_path, [program(SERVE, str(free_tcp_port), ready_url=url)]) as stack:
+        stack.wait_ready(tick=lambda *_: None)
         stack.check()
-    assert set(ticks) <= {"part"}
+        (found,) = states(tmp_path)
+        assert found.name == "part" and found.pid
 
 
-def test_one_that_dies_is_told_with_the_end_of_its_log(tmp_path):
-    code = "import os; print('port is taken', os.environ['WHO']); exit(3)"
-    with Stack(tmp_path) as stack:
-        stack.start(program(code, WHO="me", ready_url="http://127.0.0.1:1"))
-        said = r"part ended with status 3:\n  port is taken me\n  \(whole log: .*part.log\)"
+def test_one_that_dies_is_told_with_the_end_of_its_log(tmp_path, program):
+    code = "import os; print('port is taken', os.environ['WHO'], '100%'); exit(3)"
+    with Stack(tmp_path, [program(code, WHO="m,e%", ready_url="http://127.0.0.1:1")]) as stack:
+        said = r"part ended: backoff: Exited too quickly .*\n(.*\n)*  port is taken m,e% 100%\n"
         with pytest.raises(ProcessDied, match=said):
             stack.wait_ready(tick=lambda *_: None)
 
 
-def test_stopping_is_polite_and_reaches_the_children(tmp_path):
-    with Stack(tmp_path) as stack:
-        stack.start(program(PARENT, POLITE, str(tmp_path / "up"), str(tmp_path / "told")))
+def test_stopping_is_polite(tmp_path, polite):
+    with Stack(tmp_path, [polite]):
         wait_for((tmp_path / "up").exists)
-    wait_for((tmp_path / "told").exists)
+    assert (tmp_path / "told").exists()
+    with pytest.raises(NotRunning, match="tutelage up"):
+        states(tmp_path)
 
 
-def test_ended_by_a_signal_it_stops_what_it_started(tmp_path):
-    code = """
+def test_one_that_is_killed_runs_again_and_that_is_told(tmp_path, polite):
+    with Stack(tmp_path, [polite]) as stack:
+        wait_for((tmp_path / "up").exists)
+        assert stack.changes() == []
+        (tmp_path / "up").unlink()
+        (found,) = states(tmp_path)
+        os.kill(found.pid, signal.SIGKILL)
+        wait_for((tmp_path / "up").exists)
+        assert [change.name for change in stack.changes()] == ["part"]
+        assert stack.changes() == []
+
+
+def test_two_stacks_in_one_folder_are_one_too_many(tmp_path, polite):
+    with Stack(tmp_path, [polite]), pytest.raises(AlreadyRunning, match="tutelage status"), Stack(tmp_path, [polite]):
+        pass
+
+
+OUTER = """
 import pathlib, sys, time
 from tutelage.processes import Program, Stack
-with Stack(pathlib.Path(sys.argv[1])) as stack:
-    stack.start(Program("part", [sys.executable, "-c", *sys.argv[2:]]))
+with Stack(pathlib.Path(sys.argv[1]), [Program("part", sys.argv[2:])]):
     time.sleep(60)
 """
-    arguments = [str(tmp_path), POLITE, str(tmp_path / "up"), str(tmp_path / "told")]
-    outer = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_nothing_is_left_behind(tmp_path, polite, number):
+    command = [sys.executable, "-c", OUTER, str(tmp_path), *polite.command]
+    outer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "up").exists)
-    outer.terminate()
+    outer.send_signal(number)
     outer.wait(timeout=20)
-    assert (tmp_path / "told").exists()
-
-
-def test_one_that_does_not_stop_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr("tutelage.processes.STOP_S", 0.2)
-    with Stack(tmp_path) as stack:
-        stack.start(program(DEAF, str(tmp_path / "up")))
-        wait_for((tmp_path / "up").exists)
-        process = stack._running[0][1]
-    assert process.returncode == -9
+    wait_for((tmp_path / "told").exists)

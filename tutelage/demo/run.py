@@ -65,8 +65,9 @@ class _Demo:
         write_config(self._config, self._plan, home=self._home, ports=self._ports)
         settings = load(self._config)
         show_plan(self._console, self._plan, settings.tasks[TASK])
-        with Stack(self._work / "logs") as stack:
-            self._start(stack, settings, data)
+        parts = [local_teacher(data, self._plan, self._ports), *programs(settings, self._config, self._home)]
+        with Stack(self._work / "logs", parts) as stack:
+            self._await_teacher(stack)
             engine = connect(settings.ledger.url)
             client = self._client(f"http://127.0.0.1:{self._ports.gateway}/v1")
             alone = await self._send("1 teacher only", client, first)
@@ -94,10 +95,8 @@ class _Demo:
             raise ProcessDied("the demo's messages could not be written")
         return path
 
-    def _start(self, stack: Stack, settings: Settings, data: Path) -> None:
-        """Everything at once; the student takes longest, and nobody needs it before it is trained."""
-        for program in [local_teacher(data, self._plan, self._ports), *programs(settings, self._config, self._home)]:
-            stack.start(program)
+    def _await_teacher(self, stack: Stack) -> None:
+        """The student takes longest to start, and nobody needs it before it is trained."""
         with self._console.status("starting teacher and gateway") as status:
             for name in ("local-teacher", "teacher", "gateway"):
                 stack.wait_ready(

@@ -1,0 +1,87 @@
+"""When to make the next release: facts in, a decision with its reason out. Knows no database and no clock.
+
+In order: what forbids training, what waits for more rows, then what asks for it, the most urgent first.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Trigger = Literal["forbidden", "rows", "first", "alarm", "escalations", "age", "settled"]
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class TriggerConfig:
+    """`min_rows`: rows before the cut, `min_references`: unused references after it, without which nothing begins;
+    `new_rows`: rows since the last attempt that make another one worth it; `escalation_rate`: share of requests that
+    the teacher answers beyond which a champion is retrained; `age_s`: how old a champion may grow."""
+
+    min_rows: int
+    min_references: int
+    new_rows: int
+    escalation_rate: float
+    age_s: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A task as the ledger has it.
+
+    `references` are unused ones after the cut that a run would make now, `references_wanted` is what the last refusal
+    asked for, or 0; `new_rows` came since the last attempt began. The escalation rate is of the champion's recent
+    requests, None while there are too few; `champion_age_s` is None without a champion.
+    """
+
+    may_train: bool
+    rows: int
+    references: int
+    references_wanted: int
+    new_rows: int
+    attempts: int
+    champion_age_s: float | None
+    voided: bool
+    escalation_rate: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Train or wait; `trigger` names the rule, `reason` says it with its numbers."""
+
+    train: bool
+    trigger: Trigger
+    reason: str
+
+
+def weigh(facts: Facts, config: TriggerConfig) -> Verdict:
+    """The decision for one task."""
+    if not facts.may_train:
+        return Verdict(False, "forbidden", "the teacher's terms are not known to allow training (may_train: false)")
+    if lacking := _lacking(facts, config):
+        return Verdict(False, "rows", lacking)
+    return _urgent(facts, config) or Verdict(False, "settled", "nothing asks for another release")
+
+
+def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
+    if facts.rows < config.min_rows:
+        return f"{facts.rows} of {config.min_rows} rows before the cut"
+    wanted = max(config.min_references, facts.references_wanted)
+    if facts.references < wanted:
+        return f"{facts.references} of {wanted} unused references after the cut"
+    needed = 1 if facts.attempts == 0 else config.new_rows
+    if facts.new_rows < needed:
+        return f"{facts.new_rows} of {needed} new rows since the last attempt"
+    return None
+
+
+def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:
+    if facts.attempts == 0:
+        return Verdict(True, "first", f"{facts.rows} rows are enough for a first student")
+    if facts.champion_age_s is None:
+        why = "the alarm has voided the last certificate" if facts.voided else "the last attempt was refused"
+        return Verdict(True, "alarm" if facts.voided else "rows", f"{why}, and there are {facts.new_rows} new rows")
+    rate = facts.escalation_rate
+    if rate is not None and rate > config.escalation_rate:
+        return Verdict(True, "escalations", f"{rate:.0%} of requests escalate, more than {config.escalation_rate:.0%}")
+    if facts.champion_age_s > config.age_s:
+        return Verdict(True, "age", f"the champion is {facts.champion_age_s / DAY_S:.1f} days old")
+    return None

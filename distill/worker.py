@@ -1,0 +1,175 @@
+"""The worker: looks at every task now and then, voids what the alarm closes, makes the next release when one is due.
+
+One leader among many, by a lease. A run is a process of its own: it takes minutes and gigabytes, gives both back, and
+cannot take the worker with it. Killed anywhere, the next leader refuses what was left half done and starts over.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from calibration.agreement import disagreement
+from calibration.monitor import watch
+from distill.triggers import Facts, TriggerConfig, weigh
+from ledger import decisions, leases, releases
+from ledger.decisions import Decision
+from ledger.queries import reference_outcomes
+from ledger.standing import Standing, standing
+
+LEASE = "distill"
+TERM_S = 30.0
+TICK_S = 5.0
+log = logging.getLogger(__name__)
+
+
+class Run(Protocol):
+    """A run under way."""
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+        ...
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One task's rules. `alarm_bound` is B in references; a label later than `label_due_s` counts as lost."""
+
+    may_train: bool
+    alpha: float
+    alarm_bound: float
+    label_due_s: float
+    window_share: float
+    triggers: TriggerConfig
+
+
+class Worker:
+    """Call `step` every few seconds, `close` at the end. `start(task)` begins a run."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        tasks: Mapping[str, Watched],
+        *,
+        start: Callable[[str], Run],
+        holder: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._tasks = tasks
+        self._start = start
+        self._holder = holder
+        self._clock = clock
+        self._leading = False
+        self._run: tuple[str, Run] | None = None
+
+    def step(self) -> None:
+        """One look at everything; a worker that does not lead does nothing."""
+        if not leases.take(self._engine, LEASE, holder=self._holder, now=self._clock(), term_s=TERM_S):
+            self._follow()
+            return
+        if not self._leading:
+            self._lead()
+        self._reap()
+        for task, watched in self._tasks.items():
+            self._watch_alarm(task, watched)
+            if self._run is None:
+                self._weigh(task, watched)
+
+    def close(self) -> None:
+        """Stop the run and give the lease back."""
+        self._follow()
+        leases.give_back(self._engine, LEASE, holder=self._holder)
+
+    def _lead(self) -> None:
+        """What an earlier leader left half done is refused, so that nobody promotes it behind our back."""
+        log.info("%s leads", self._holder)
+        self._leading = True
+        for task in self._tasks:
+            for release in releases.history(self._engine, task):
+                if release.status == "candidate":
+                    self._abandon(release.name)
+
+    def _follow(self) -> None:
+        if self._run is not None:
+            task, run = self._run
+            log.warning("the run of %s is stopped: another worker leads, or this one ends", task)
+            run.stop()
+        self._run, self._leading = None, False
+
+    def _abandon(self, name: str) -> None:
+        refusal = {"reason": "abandoned: its worker ended before it was done", "n": 0, "rows_needed": None}
+        now = self._clock()
+        releases.refuse(self._engine, name, refusal={**refusal, "labels_seen": False}, report={}, now=now)
+        log.warning("%s was left half done and is refused", name)
+
+    def _reap(self) -> None:
+        if self._run is None or (status := self._run[1].poll()) is None:
+            return
+        task, self._run = self._run[0], None
+        log.info("the run of %s ended with status %d", task, status)
+        for release in releases.history(self._engine, task):
+            if release.status == "candidate":
+                self._abandon(release.name)
+
+    def _watch_alarm(self, task: str, watched: Watched) -> None:
+        champion = releases.champions(self._engine).get(task)
+        if champion is None:
+            return
+        now = self._clock()
+        pairs = reference_outcomes(self._engine, champion.name, until=now - watched.label_due_s)
+        alarm = watch((disagreement(*pair) for pair in pairs), alpha=watched.alpha, bound=watched.alarm_bound)
+        if not alarm.raised:
+            return
+        reason = (
+            f"alarm: {alarm.errors} of the first {alarm.references} references disagree, "
+            f"the contract allows {watched.alpha:.0%}"
+        )
+        releases.void(self._engine, champion.name, reason=reason, now=now)
+        self._record(Decision(now, task, "void", "alarm", reason, champion.name))
+
+    def _weigh(self, task: str, watched: Watched) -> None:
+        now = self._clock()
+        found = standing(self._engine, task, window_share=watched.window_share)
+        verdict = weigh(_facts(found, watched, now=now), watched.triggers)
+        action: decisions.Action = "train" if verdict.train else "wait"
+        self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
+        if verdict.train:
+            self._run = (task, self._start(task))
+
+    def _record(self, decision: Decision) -> None:
+        if decisions.record(self._engine, decision):
+            log.info("%s: %s (%s): %s", decision.task, decision.action, decision.trigger, decision.reason)
+
+
+def run(worker: Worker, *, stop: threading.Event) -> None:
+    """Step until told to stop; the ledger's failures are logged and outlived."""
+    while not stop.is_set():
+        try:
+            worker.step()
+        except (sa.exc.SQLAlchemyError, releases.ReleaseError) as error:
+            log.warning("the ledger does not answer, or was changed meanwhile: %s", type(error).__name__)
+        stop.wait(TICK_S)
+    worker.close()
+
+
+def _facts(found: Standing, watched: Watched, *, now: float) -> Facts:
+    return Facts(
+        may_train=watched.may_train,
+        rows=found.rows,
+        references=found.references,
+        references_wanted=found.rows_needed or 0,
+        new_rows=found.new_rows,
+        attempts=found.attempts,
+        champion_age_s=None if found.champion_since is None else now - found.champion_since,
+        voided=found.voided,
+        escalation_rate=found.escalation_rate,
+    )

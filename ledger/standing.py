@@ -1,0 +1,90 @@
+"""How a task stands: what the worker's triggers and `tutelage status` ask, counted by the database."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger.schema import exchanges, releases, row_uses, teacher_replies
+
+RECENT = 500  # requests that an escalation rate is told from
+TELLING = 100  # fewer tell none
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Counts of a task's eligible client requests. `rows` could teach, before the cut that a run would make now;
+    `references` after it are unused; `new_rows` came after the last attempt began. `escalation_rate`: of the
+    champion's recent requests, None where there are few. `rows_needed`: what the last refusal asked for."""
+
+    total: int
+    rows: int
+    references: int
+    new_rows: int
+    attempts: int
+    champion: str | None
+    champion_since: float | None
+    voided: bool
+    escalation_rate: float | None
+    rows_needed: int | None
+    first_at: float | None
+
+
+def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
+    """One reading; times are seconds since the epoch."""
+    with engine.connect() as connection:
+        total, first_at = connection.execute(
+            sa.select(sa.func.count(), sa.func.min(exchanges.c.at)).where(_eligible(task))
+        ).one()
+        cut_at = _cut(connection, task, position=int(total * (1.0 - window_share)))
+        history = connection.execute(_history(task)).all()
+        champion = next((row for row in history if row.status == "champion"), None)
+        return Standing(
+            total=total,
+            rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
+            references=_count(
+                connection, sa.and_(_eligible(task), exchanges.c.at >= cut_at, exchanges.c.reference, ~_used())
+            ),
+            new_rows=_count(
+                connection, sa.and_(_eligible(task), exchanges.c.at > (history[0].created_at if history else 0.0))
+            ),
+            attempts=len(history),
+            champion=champion.name if champion else None,
+            champion_since=champion.changed_at if champion else None,
+            voided=champion is None and any(row.status == "voided" for row in history),
+            escalation_rate=_escalation_rate(connection, task, champion.name) if champion else None,
+            rows_needed=(history[0].refusal or {}).get("rows_needed") if history else None,
+            first_at=first_at,
+        )
+
+
+def _eligible(task: str) -> sa.ColumnElement[bool]:
+    return sa.and_(exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.eligible)
+
+
+def _labelled() -> sa.ColumnElement[bool]:
+    return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.text.is_not(None))
+
+
+def _used() -> sa.ColumnElement[bool]:
+    return sa.exists().where(row_uses.c.exchange_id == exchanges.c.id)
+
+
+def _history(task: str) -> sa.Select[tuple[object, ...]]:
+    columns = [releases.c[name] for name in ("name", "status", "created_at", "changed_at", "refusal")]
+    return sa.select(*columns).where(releases.c.task == task).order_by(releases.c.number.desc())
+
+
+def _cut(connection: sa.Connection, task: str, *, position: int) -> float:
+    query = sa.select(exchanges.c.at).where(_eligible(task)).order_by(exchanges.c.at, exchanges.c.id)
+    return float(connection.execute(query.limit(1).offset(position)).scalar() or 0.0)
+
+
+def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(exchanges).where(condition)).scalar_one())
+
+
+def _escalation_rate(connection: sa.Connection, task: str, champion: str) -> float | None:
+    of_champion = sa.and_(_eligible(task), exchanges.c.release == champion)
+    query = sa.select(exchanges.c.route).where(of_champion).order_by(exchanges.c.at.desc()).limit(RECENT)
+    routes = connection.execute(query).scalars().all()
+    return sum(route != "student" for route in routes) / len(routes) if len(routes) >= TELLING else None

@@ -1,0 +1,176 @@
+"""The worker over a real ledger; runs are scripted, and time is set by hand."""
+
+import threading
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from distill.triggers import DAY_S, TriggerConfig
+from distill.worker import LEASE, TERM_S, Watched, Worker, run
+from ledger import decisions, leases, releases
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.records import TeacherReply, Usage
+from ledger.spool import SpoolWriter
+from tests.ledger.make import exchange, student_exchange
+
+TRIGGERS = TriggerConfig(min_rows=20, min_references=10, new_rows=30, escalation_rate=0.5, age_s=DAY_S)
+WATCHED = Watched(may_train=True, alpha=0.1, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
+
+
+@dataclass
+class ScriptedRun:
+    status: int | None = None
+    stopped: bool = False
+
+    def poll(self):
+        return self.status
+
+    def stop(self):
+        self.stopped = True
+
+
+@dataclass
+class World:
+    """A ledger, a clock, and the runs that were begun."""
+
+    engine: object
+    spool_dir: object
+    now: float = 1000.0
+    runs: list[ScriptedRun] = field(default_factory=list)
+    count: int = 0
+
+    def worker(self, holder="a", **watched):
+        tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
+        return Worker(self.engine, tasks, start=self.start, holder=holder, clock=lambda: self.now)
+
+    def start(self, task):
+        self.runs.append(ScriptedRun())
+        return self.runs[-1]
+
+    def record(self, made, count, **fields):
+        spool = SpoolWriter(self.spool_dir)
+        for _ in range(count):
+            self.count += 1
+            spool.append(made(self.count, **{"at": self.now + self.count / 1000, **fields}))
+        spool.close()
+        ingest_once(self.engine, self.spool_dir)
+
+    def candidate(self):
+        return releases.add_candidate(self.engine, task="desk", cut_at=0.0, base_model="b", now=self.now).name
+
+    def promote(self):
+        name = self.candidate()
+        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
+        releases.promote(self.engine, name, values=values, now=self.now)
+        return name
+
+    def told(self):
+        return [(d.action, d.trigger) for d in decisions.latest(self.engine, "desk")]
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(connect(f"sqlite:///{tmp_path}/ledger.db"), tmp_path / "spool")
+
+
+def reference(answer):
+    """References that the student answered, each with the teacher's answer."""
+
+    def made(number, **fields):
+        reply = TeacherReply("big", answer, "stop", Usage(5, 1), 0.01, 0.1)
+        return msgspec.structs.replace(student_exchange(number), reference=True, teacher_reply=reply, **fields)
+
+    return made
+
+
+def test_it_waits_for_rows_and_then_begins_the_first_run(world):
+    worker = world.worker()
+    worker.step()
+    worker.step()
+    assert world.told() == [("wait", "rows")] and world.runs == []
+    world.record(exchange, 60)
+    worker.step()
+    assert world.told()[0] == ("train", "first") and len(world.runs) == 1
+    worker.step()
+    assert len(world.runs) == 1  # one at a time
+
+
+def test_without_permission_it_never_trains_and_says_so(world):
+    world.record(exchange, 60)
+    world.worker(may_train=False).step()
+    assert world.told() == [("wait", "forbidden")] and world.runs == []
+
+
+def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(world):
+    world.record(exchange, 60)
+    first, second = world.worker("a"), world.worker("b")
+    first.step()
+    second.step()
+    assert len(world.runs) == 1 and leases.holder(world.engine, LEASE, now=world.now) == "a"
+    left = world.candidate()  # and then "a" is killed
+    world.now += TERM_S
+    second.step()
+    assert releases.get(world.engine, left).status == "refused"
+    assert "abandoned" in releases.get(world.engine, left).refusal["reason"]
+    first.step()
+    assert world.runs[0].stopped  # it was not dead after all: its run ends, and what it made is refused already
+
+
+def test_a_run_that_dies_leaves_no_candidate(world):
+    world.record(exchange, 60)
+    worker = world.worker()
+    worker.step()
+    left = world.candidate()
+    world.runs[0].status = -9
+    worker.step()
+    assert releases.get(world.engine, left).status == "refused"
+
+
+def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new_rows(world):
+    name = world.promote()
+    world.record(exchange, 60)
+    world.record(reference("invoice"), 40, release=name)
+    worker = world.worker()
+    worker.step()
+    assert releases.get(world.engine, name).status == "champion"  # their labels are not due yet
+    world.now += 100.0
+    worker.step()
+    assert releases.get(world.engine, name).status == "voided"
+    assert world.told()[:2] == [("train", "alarm"), ("void", "alarm")]
+
+
+def test_references_that_agree_raise_nothing(world):
+    name = world.promote()
+    world.record(reference("refund"), 300, release=name)
+    world.now += 100.0
+    world.worker().step()
+    assert releases.get(world.engine, name).status == "champion" and world.told()[0][0] == "wait"
+
+
+def test_what_it_closes_is_free_for_another(world):
+    world.record(exchange, 60)
+    worker = world.worker()
+    worker.step()
+    worker.close()
+    assert world.runs[0].stopped and leases.holder(world.engine, LEASE, now=world.now) is None
+
+
+def test_a_ledger_that_does_not_answer_is_outlived(monkeypatch):
+    monkeypatch.setattr("distill.worker.TICK_S", 0.01)
+    stop, calls = threading.Event(), []
+
+    class Failing:
+        def step(self):
+            calls.append("step")
+            if len(calls) == 3:
+                stop.set()
+            raise sa.exc.OperationalError("select", {}, Exception("locked"))
+
+        def close(self):
+            calls.append("close")
+
+    run(Failing(), stop=stop)
+    assert calls == ["step", "step", "step", "close"]

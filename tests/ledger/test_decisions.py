@@ -1,0 +1,28 @@
+import pytest
+
+from ledger.database import connect
+from ledger.decisions import Decision, latest, record
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return connect(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def test_decisions_come_newest_first_and_by_task(engine):
+    record(engine, Decision(1.0, "desk", "wait", "rows", "10 of 300"))
+    record(engine, Decision(2.0, "other", "train", "first", "300 rows"))
+    record(engine, Decision(3.0, "desk", "train", "first", "300 rows", "desk--v000001"))
+    assert [d.action for d in latest(engine, "desk")] == ["train", "wait"]
+    assert latest(engine, "desk", limit=1)[0].release == "desk--v000001"
+
+
+def test_waiting_for_the_same_reason_is_written_once(engine):
+    for at in (1.0, 2.0, 3.0):
+        record(engine, Decision(at, "desk", "wait", "rows", f"{at} rows"))
+    record(engine, Decision(4.0, "desk", "wait", "settled", "nothing asks"))
+    record(engine, Decision(5.0, "desk", "wait", "rows", "few new rows"))
+    assert [(d.at, d.trigger) for d in latest(engine, "desk")] == [(5.0, "rows"), (4.0, "settled"), (1.0, "rows")]
+    for at in (6.0, 7.0):
+        record(engine, Decision(at, "desk", "train", "rows", "again"))
+    assert len(latest(engine, "desk")) == 5

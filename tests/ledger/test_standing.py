@@ -1,0 +1,61 @@
+import msgspec
+import pytest
+
+from ledger import releases
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.queries import Use, record_uses
+from ledger.spool import SpoolWriter
+from ledger.standing import standing
+from tests.ledger.make import exchange, student_exchange
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger, and a way to put exchanges into it."""
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+
+    def add(*exchanges):
+        spool = SpoolWriter(tmp_path / "spool")
+        for each in exchanges:
+            spool.append(each)
+        spool.close()
+        ingest_once(engine, tmp_path / "spool")
+        return engine
+
+    return add
+
+
+def ask(engine):
+    return standing(engine, "desk", window_share=0.5)
+
+
+def test_an_empty_ledger_stands_at_nothing(ledger):
+    found = ask(ledger())
+    assert (found.total, found.rows, found.references, found.attempts, found.first_at) == (0, 0, 0, 0, None)
+
+
+def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
+    engine = ledger(*map(exchange, range(10)), exchange(10, eligible=False), exchange(11, task="other"))
+    found = ask(engine)
+    assert (found.total, found.rows, found.references, found.first_at) == (10, 5, 2, 0.0)  # references: 6 and 8
+    name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
+    record_uses(engine, release=name, uses=[Use("id-000006", "certify")])
+    refusal = {"reason": "few", "rows_needed": 123}
+    releases.refuse(engine, name, refusal=refusal, report={}, now=8.0)
+    found = ask(engine)
+    assert (found.references, found.new_rows, found.attempts, found.rows_needed) == (1, 2, 1, 123)
+
+
+def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
+    engine = ledger()
+    name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
+    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
+    releases.promote(engine, name, values=values, now=8.0)
+    ledger(*(exchange(n, release=name) for n in range(30)))
+    assert ask(engine).escalation_rate is None
+    ledger(*(msgspec.structs.replace(student_exchange(n), release=name) for n in range(30, 120)))
+    found = ask(engine)
+    assert (found.champion, found.champion_since, found.escalation_rate) == (name, 8.0, 0.25)
+    releases.void(engine, name, reason="alarm", now=9.0)
+    assert ask(engine).voided and ask(engine).champion is None

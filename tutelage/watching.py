@@ -1,0 +1,64 @@
+"""Settings turned into a worker, and its runs into processes: the composition root of `tutelage distill watch`."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from distill.triggers import DAY_S, TriggerConfig
+from distill.worker import Watched, Worker
+from router.settings import Settings
+
+STOP_S = 10.0
+SLACK_S = 10.0  # from the teacher's answer to the ledger
+
+
+class ProcessRun:
+    """`distill.worker.Run` as `tutelage distill run`; it ends with the worker, even by kill -9."""
+
+    def __init__(self, task: str, config: Path) -> None:
+        tied = [sys.executable, "-m", "tutelage.tied"]
+        command = [sys.executable, "-m", "tutelage", "distill", "run", task, "--config", str(config)]
+        self._process = subprocess.Popen([*tied, *command], stdin=subprocess.DEVNULL)
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Ask, then kill."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
+    """A worker over all tasks of the settings."""
+    tasks = {name: _watched(settings, name) for name in settings.tasks}
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    return Worker(engine, tasks, start=lambda task: ProcessRun(task, config), holder=holder)
+
+
+def _watched(settings: Settings, name: str) -> Watched:
+    task, chosen = settings.tasks[name], settings.distill
+    teacher = settings.teachers[task.teacher]
+    return Watched(
+        may_train=teacher.may_train,
+        alpha=task.alpha,
+        alarm_bound=task.alarm_references,
+        label_due_s=teacher.timeout_s * (1 + teacher.retries) + SLACK_S,
+        window_share=chosen.window_share,
+        triggers=TriggerConfig(
+            min_rows=chosen.min_rows,
+            min_references=chosen.min_references,
+            new_rows=chosen.new_rows,
+            escalation_rate=chosen.max_escalation_rate,
+            age_s=chosen.max_age_days * DAY_S,
+        ),
+    )
