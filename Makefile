@@ -13,6 +13,8 @@ export TUTELAGE_HOME ?= $(CURDIR)/.tutelage
 export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
 
 BIN := .venv/bin
+# One thread a process: torch's threads spin, and two processes of them are slower than one.
+UNIT := OMP_NUM_THREADS=1 $(BIN)/pytest -m "not e2e" -n auto
 PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
@@ -29,12 +31,12 @@ demo: setup ## Watch one turn of the loop: teacher only -> distilled -> certifie
 
 .PHONY: test
 test: setup ## Run all tests, quick ones first; the last ones run real vLLM (minutes)
-	$(BIN)/pytest -m "not e2e"
+	$(UNIT)
 	$(BIN)/pytest -m e2e
 
 .PHONY: unit
 unit: .venv/.stamp ## Run the tests that need no vLLM
-	$(BIN)/pytest -m "not e2e"
+	$(UNIT)
 
 .PHONY: check
 check: .venv/.stamp ## Lint, types, import contracts, file and function lengths
