@@ -1,7 +1,7 @@
 """The worker: looks at every task now and then, voids what the alarm closes, makes the next release when one is due.
 
 One leader among many, by a lease. A run is a process of its own: it takes minutes and gigabytes, gives both back, and
-cannot take the worker with it. Killed anywhere, the next leader refuses what was left half done and starts over.
+cannot take the worker with it. Killed anywhere, the next leader starts over.
 """
 
 import logging
@@ -68,7 +68,6 @@ class Worker:
         self._start = start
         self._holder = holder
         self._clock = clock
-        self._leading = False
         self._run: tuple[str, Run] | None = None
 
     def step(self) -> None:
@@ -76,8 +75,6 @@ class Worker:
         if not leases.take(self._engine, LEASE, holder=self._holder, now=self._clock(), term_s=TERM_S):
             self._follow()
             return
-        if not self._leading:
-            self._lead()
         self._reap()
         for task, watched in self._tasks.items():
             self._watch_alarm(task, watched)
@@ -89,36 +86,17 @@ class Worker:
         self._follow()
         leases.give_back(self._engine, LEASE, holder=self._holder)
 
-    def _lead(self) -> None:
-        """What an earlier leader left half done is refused, so that nobody promotes it behind our back."""
-        log.info("%s leads", self._holder)
-        self._leading = True
-        for task in self._tasks:
-            for release in releases.history(self._engine, task):
-                if release.status == "candidate":
-                    self._abandon(release.name)
-
     def _follow(self) -> None:
         if self._run is not None:
             task, run = self._run
             log.warning("the run of %s is stopped: another worker leads, or this one ends", task)
             run.stop()
-        self._run, self._leading = None, False
-
-    def _abandon(self, name: str) -> None:
-        refusal = {"reason": "abandoned: its worker ended before it was done", "n": 0, "rows_needed": None}
-        now = self._clock()
-        releases.refuse(self._engine, name, refusal={**refusal, "labels_seen": False}, report={}, now=now)
-        log.warning("%s was left half done and is refused", name)
+        self._run = None
 
     def _reap(self) -> None:
-        if self._run is None or (status := self._run[1].poll()) is None:
-            return
-        task, self._run = self._run[0], None
-        log.info("the run of %s ended with status %d", task, status)
-        for release in releases.history(self._engine, task):
-            if release.status == "candidate":
-                self._abandon(release.name)
+        if self._run is not None and (status := self._run[1].poll()) is not None:
+            log.info("the run of %s ended with status %d", self._run[0], status)
+            self._run = None
 
     def _watch_alarm(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)

@@ -4,10 +4,22 @@ A lease ends by itself, so a holder that was killed blocks nobody for longer tha
 well before it ends, and stops acting when a renewal fails.
 """
 
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 
-from ledger.database import writing
+from ledger.database import LedgerError, writing
 from ledger.schema import leases
+
+log = logging.getLogger(__name__)
+
+
+class LeaseTaken(LedgerError):
+    """Another holder has the lease; the message names it."""
 
 
 def take(engine: sa.Engine, name: str, *, holder: str, now: float, term_s: float) -> bool:
@@ -26,13 +38,38 @@ def take(engine: sa.Engine, name: str, *, holder: str, now: float, term_s: float
         return True
 
 
+@contextmanager
+def held(engine: sa.Engine, name: str, *, holder: str, term_s: float = 30.0) -> Iterator[None]:
+    """Hold a lease while the block runs, renewed three times a term. Raises LeaseTaken at its start."""
+    if not take(engine, name, holder=holder, now=time.time(), term_s=term_s):
+        raise LeaseTaken(f"{name} is under way already, by {who(engine, name, now=time.time())}")
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(engine, name, holder, term_s, done), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+        give_back(engine, name, holder=holder)
+
+
+def _renew(engine: sa.Engine, name: str, holder: str, term_s: float, done: threading.Event) -> None:  # noqa: PLR0917
+    while not done.wait(term_s / 3):
+        try:
+            if not take(engine, name, holder=holder, now=time.time(), term_s=term_s):
+                log.error("the lease of %s was lost", name)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("the lease of %s cannot be renewed: %s", name, type(error).__name__)
+
+
 def give_back(engine: sa.Engine, name: str, *, holder: str) -> None:
     """End one's own lease; nothing happens where another has it."""
     with writing(engine) as connection:
         connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
 
 
-def holder(engine: sa.Engine, name: str, *, now: float) -> str | None:
+def who(engine: sa.Engine, name: str, *, now: float) -> str | None:
     """Who has the lease now."""
     query = sa.select(leases.c.holder).where(leases.c.name == name, leases.c.until > now)
     with engine.connect() as connection:

@@ -102,6 +102,16 @@ def void(engine: sa.Engine, name: str, *, reason: str, now: float) -> None:
         _take_step(connection, name, from_status="champion", values=values)
 
 
+def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
+    """Refuse every candidate of a task, when none can be under way; returns their names."""
+    left = [release.name for release in history(engine, task) if release.status == "candidate"]
+    reason = "abandoned: the run that made it ended before it was done"
+    refusal = {"reason": reason, "n": 0, "rows_needed": None, "labels_seen": False}
+    for name in left:
+        refuse(engine, name, refusal=refusal, report={}, now=now)
+    return left
+
+
 def rollback(engine: sa.Engine, task: str, *, now: float) -> Release | None:
     """Put the champion before the present one back in force; None, and no champion, where there is none."""
     with writing(engine) as connection:

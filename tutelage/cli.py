@@ -162,7 +162,7 @@ def serve_student(config: Config = CONFIG) -> None:
 def distill_run(task: str, config: Config = CONFIG) -> None:
     """Train, certify and promote a release of TASK. Status 0: promoted; 1: refused, with the reason."""
     from ledger.database import connect
-    from tutelage.distilling import run_config
+    from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
 
     with _known_errors():
@@ -172,7 +172,8 @@ def distill_run(task: str, config: Config = CONFIG) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
 
-        outcome = run(connect(settings.ledger.url), plan, progress=RunProgress(console))
+        with exclusive(connect(settings.ledger.url), task) as engine:
+            outcome = run(engine, plan, progress=RunProgress(console))
     if isinstance(outcome, Released):
         found = outcome.certificate
         _say(

@@ -1,11 +1,22 @@
 """Settings turned into a distillation run: the composition root of `distill`."""
 
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 
 from calibration.certify import Contract
 from distill.run import RunConfig
 from distill.train import TrainConfig
+from ledger.leases import held
+from ledger.releases import abandon
 from router.settings import ConfigError, Settings
+
+log = logging.getLogger(__name__)
 
 
 def run_config(settings: Settings, task_name: str) -> RunConfig:
@@ -39,6 +50,18 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
     )
+
+
+@contextmanager
+def exclusive(engine: sa.Engine, task: str) -> Iterator[sa.Engine]:
+    """One run of a task at a time, whoever starts it; what an earlier one left half done is refused.
+
+    Raises LeaseTaken.
+    """
+    with held(engine, f"distill run {task}", holder=f"{socket.gethostname()}:{os.getpid()}"):
+        for name in abandon(engine, task, now=time.time()):
+            log.warning("%s was left half done and is refused", name)
+        yield engine
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:

@@ -109,24 +109,21 @@ def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(wor
     first, second = world.worker("a"), world.worker("b")
     first.step()
     second.step()
-    assert len(world.runs) == 1 and leases.holder(world.engine, LEASE, now=world.now) == "a"
-    left = world.candidate()  # and then "a" is killed
-    world.now += TERM_S
+    assert len(world.runs) == 1 and leases.who(world.engine, LEASE, now=world.now) == "a"
+    world.now += TERM_S  # in which "a" does not renew
     second.step()
-    assert releases.get(world.engine, left).status == "refused"
-    assert "abandoned" in releases.get(world.engine, left).refusal["reason"]
+    assert len(world.runs) == 2
     first.step()
-    assert world.runs[0].stopped  # it was not dead after all: its run ends, and what it made is refused already
+    assert [run.stopped for run in world.runs] == [True, False]  # it was not dead after all
 
 
-def test_a_run_that_dies_leaves_no_candidate(world):
+def test_after_a_run_it_weighs_again(world):
     world.record(exchange, 60)
     worker = world.worker()
     worker.step()
-    left = world.candidate()
     world.runs[0].status = -9
     worker.step()
-    assert releases.get(world.engine, left).status == "refused"
+    assert len(world.runs) == 2
 
 
 def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new_rows(world):
@@ -155,7 +152,7 @@ def test_what_it_closes_is_free_for_another(world):
     worker = world.worker()
     worker.step()
     worker.close()
-    assert world.runs[0].stopped and leases.holder(world.engine, LEASE, now=world.now) is None
+    assert world.runs[0].stopped and leases.who(world.engine, LEASE, now=world.now) is None
 
 
 def test_a_ledger_that_does_not_answer_is_outlived(monkeypatch):

@@ -145,3 +145,12 @@ def test_a_voided_champion_leaves_its_task_to_the_teacher_for_good(engine):
     assert releases.rollback(engine, "desk", now=6.0) is None  # nor does the one before come back by itself
     with pytest.raises(ReleaseError, match="voided, not champion"):
         releases.void(engine, second, reason="again", now=7.0)
+
+
+def test_what_was_left_half_done_is_refused_and_can_no_longer_be_promoted(engine):
+    left, other = candidate(engine), promoted(engine, candidate(engine), now=3.0)
+    assert releases.abandon(engine, "desk", now=4.0) == [left]
+    assert "abandoned" in releases.get(engine, left).refusal["reason"]
+    with pytest.raises(ReleaseError, match="refused, not candidate"):
+        releases.promote(engine, left, values=VALUES, now=5.0)
+    assert releases.champions(engine)["desk"].name == other
