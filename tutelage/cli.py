@@ -47,36 +47,54 @@ def setup() -> None:
         _say(f"ready: {home.vllm_env} and {home.demo_model}")
 
 
+Teacher = Annotated[str, typer.Option(help="A LiteLLM model string.")]
+TaskName = Annotated[str, typer.Option(help="A name for your narrow job.")]
+BaseModel = Annotated[str, typer.Option(help="Hugging Face id or folder of the student's base model.")]
+
+
 @app.command()
 def init(  # noqa: PLR0917  typer reads options from the signature
-    teacher: Annotated[str, typer.Option(help="A LiteLLM model string.")] = "openai/gpt-4o-mini",
-    task: Annotated[str, typer.Option(help="A name for your narrow job.")] = "my-task",
-    base_model: Annotated[str, typer.Option(help="Hugging Face id or folder of the student's base model.")] = "",
+    teacher: Teacher = "openai/gpt-4o-mini",
+    task: TaskName = "my-task",
+    base_model: BaseModel = "",
     config: Config = CONFIG,
 ) -> None:
     """Write a configuration to start from."""
-    from tutelage.starter import starter
-
     if config.exists():
         _fail(f"{config} exists; it is not overwritten")
-    with _known_errors():
-        base = base_model or str(ensure_demo_model(Home.from_environment(), say=_say))
-    config.write_text(starter(teacher=teacher, task=task, base_model=base))
+    _write_starter(config, teacher=teacher, task=task, base_model=base_model)
     _say(f"wrote {config}: read it, set the teacher's key in the environment, then `tutelage up`")
 
 
+def _write_starter(config: Path, *, teacher: str, task: str, base_model: str) -> None:
+    from tutelage.starter import starter
+
+    with _known_errors():
+        base = base_model or str(ensure_demo_model(Home.from_environment(), say=_say))
+    config.write_text(starter(teacher=teacher, task=task, base_model=base))
+
+
 @app.command()
-def up(config: Config = CONFIG) -> None:
+def up(
+    teacher: Annotated[str, typer.Option(help="A LiteLLM model string, where there is no configuration yet.")] = "",
+    task: TaskName = "my-task",
+    config: Config = CONFIG,
+) -> None:
     """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway, worker."""
+    if teacher and not config.exists():
+        _write_starter(config, teacher=teacher, task=task, base_model="")
+        _say(f"wrote {config}: clients send model {task!r} to have their requests recorded for that task")
+    elif teacher:
+        _fail(f"{config} exists and names its teachers: leave --teacher out, or name another --config")
     with _known_errors():
         settings, home = load(config), Home.from_environment()
         ensure_vllm(home, say=_say)
         served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
         with Stack(logs_of(config), served) as stack, console.status("starting") as status:
             stack.wait_ready(tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"))
-            _reconcile(settings)
             status.stop()
             _say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
+            _reconcile(settings)
             _watch(stack, settings)
 
 

@@ -49,6 +49,16 @@ def test_init_overwrites_nothing(config):
     assert "exists; it is not overwritten" in words(again)
 
 
+def test_up_with_a_teacher_beside_a_configuration_is_told_what_to_do(config):
+    said = ask("up", "--teacher", "openai/gpt-4o", "--config", config)
+    assert said.exit_code == 2 and "leave --teacher out" in words(said)
+
+
+def test_status_of_nothing_says_how_to_start(config):
+    said = ask("status", "--config", config)
+    assert said.exit_code == 2 and "start it with `tutelage up`" in words(said)
+
+
 @pytest.mark.parametrize(
     "command", [["up"], ["distill", "run", "desk"], ["releases", "list", "desk"], ["serve", "student"]]
 )
