@@ -24,6 +24,8 @@ from ledger.standing import Standing, standing
 LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
+PAUSE_S = 600.0  # after a run that came to no verdict: what failed it is likely to last
+VERDICTS = (0, 1)  # exit statuses of a run: promoted, refused
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,6 @@ class Watched:
     """One task's rules. `alarm_bound` is B in references; a label later than `label_due_s` counts as lost."""
 
     may_train: bool
-    alpha: float
     alarm_bound: float
     label_due_s: float
     window_share: float
@@ -69,6 +70,7 @@ class Worker:
         self._holder = holder
         self._clock = clock
         self._run: tuple[str, Run] | None = None
+        self._paused_until: dict[str, float] = {}
 
     def step(self) -> None:
         """One look at everything; a worker that does not lead does nothing."""
@@ -78,7 +80,7 @@ class Worker:
         self._reap()
         for task, watched in self._tasks.items():
             self._watch_alarm(task, watched)
-            if self._run is None:
+            if self._run is None and self._clock() >= self._paused_until.get(task, 0.0):
                 self._weigh(task, watched)
 
     def close(self) -> None:
@@ -94,22 +96,28 @@ class Worker:
         self._run = None
 
     def _reap(self) -> None:
-        if self._run is not None and (status := self._run[1].poll()) is not None:
-            log.info("the run of %s ended with status %d", self._run[0], status)
-            self._run = None
+        if self._run is None or (status := self._run[1].poll()) is None:
+            return
+        task, self._run = self._run[0], None
+        if status in VERDICTS:
+            log.info("the run of %s ended with status %d", task, status)
+        else:
+            log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, PAUSE_S)
+            self._paused_until[task] = self._clock() + PAUSE_S
 
     def _watch_alarm(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)
         if champion is None:
             return
         now = self._clock()
+        alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
         pairs = reference_outcomes(self._engine, champion.name, until=now - watched.label_due_s)
-        alarm = watch((disagreement(*pair) for pair in pairs), alpha=watched.alpha, bound=watched.alarm_bound)
+        alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:
             return
         reason = (
             f"alarm: {alarm.errors} of the first {alarm.references} references disagree, "
-            f"the contract allows {watched.alpha:.0%}"
+            f"the contract allows {alpha:.0%}"
         )
         releases.void(self._engine, champion.name, reason=reason, now=now)
         self._record(Decision(now, task, "void", "alarm", reason, champion.name))

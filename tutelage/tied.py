@@ -11,11 +11,6 @@ import sys
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def tie(number: int = signal.SIGTERM) -> None:
-    """From now on this process gets the signal when its parent dies; the setting survives exec."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
-
-
 if __name__ == "__main__":
-    tie()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # survives exec
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -50,7 +50,6 @@ def _watched(settings: Settings, name: str) -> Watched:
     teacher = settings.teachers[task.teacher]
     return Watched(
         may_train=teacher.may_train,
-        alpha=task.alpha,
         alarm_bound=task.alarm_references,
         label_due_s=teacher.timeout_s * (1 + teacher.retries) + SLACK_S,
         window_share=chosen.window_share,

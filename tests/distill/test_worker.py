@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import LEASE, TERM_S, Watched, Worker, run
+from distill.worker import LEASE, PAUSE_S, TERM_S, Watched, Worker, run
 from ledger import decisions, leases, releases
 from ledger.database import connect
 from ledger.ingest import ingest_once
@@ -17,7 +17,7 @@ from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange, student_exchange
 
 TRIGGERS = TriggerConfig(min_rows=20, min_references=10, new_rows=30, escalation_rate=0.5, age_s=DAY_S)
-WATCHED = Watched(may_train=True, alpha=0.1, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
+WATCHED = Watched(may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
 
 
 @dataclass
@@ -63,7 +63,7 @@ class World:
 
     def promote(self):
         name = self.candidate()
-        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
+        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"alpha": 0.1}, "report": {}}
         releases.promote(self.engine, name, values=values, now=self.now)
         return name
 
@@ -117,11 +117,25 @@ def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(wor
     assert [run.stopped for run in world.runs] == [True, False]  # it was not dead after all
 
 
-def test_after_a_run_it_weighs_again(world):
+def test_after_a_verdict_it_weighs_again(world):
     world.record(exchange, 60)
     worker = world.worker()
     worker.step()
-    world.runs[0].status = -9
+    world.runs[0].status = 1
+    worker.step()
+    assert len(world.runs) == 2
+
+
+def test_a_run_that_fails_is_not_tried_again_at_once(world):
+    world.record(exchange, 60)
+    worker = world.worker()
+    worker.step()
+    world.runs[0].status = 2
+    for _ in range(3):
+        world.now += 10.0
+        worker.step()
+    assert len(world.runs) == 1
+    world.now += PAUSE_S
     worker.step()
     assert len(world.runs) == 2
 
