@@ -278,11 +278,11 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
 
 
 def _say(words: str) -> None:
-    console.print(words, markup=False)
+    console.print(words, markup=False, soft_wrap=True)  # a path stays whole, to be copied
 
 
 def _fail(words: str) -> NoReturn:
-    console.print(f"tutelage: {words}", style="red", markup=False)
+    console.print(f"tutelage: {words}", style="red", markup=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
