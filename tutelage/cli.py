@@ -257,7 +257,7 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
     rows: Annotated[int, typer.Option(help="Requests before the student exists.")] = 4500,
-    serve: Annotated[int, typer.Option(help="Requests of the last phase.")] = 400,
+    serve: Annotated[int, typer.Option(help="Requests of the last phase.")] = 300,
     epochs: Annotated[int, typer.Option(help="Epochs of training.")] = 2,
     seed: int = 0,
     out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
