@@ -2,6 +2,8 @@
 
 import hashlib
 
+REFERENCE_DOMAIN = "reference"
+
 
 def draw(key: bytes, exchange_id: str, *, domain: str) -> float:
     """A keyed pseudo-random number in [0, 1), the same for ever; draws of different domains are independent.

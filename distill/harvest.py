@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow
-from ledger.queries import Row, rows_used, task_rows
+from ledger.queries import Row, reference_key, rows_used, task_rows
 
 
 class HarvestError(DistillError):
@@ -42,13 +43,26 @@ def harvest(engine: sa.Engine, *, task: str, teacher: str, may_train: bool, wind
     if not rows:
         raise HarvestError(f"no eligible request is recorded for the task {task!r} yet")
     cut_at = rows[int(len(rows) * (1.0 - window_share))].at
-    window = _unused([row for row in rows if row.at >= cut_at and row.reference], rows_used(engine, task))
+    references = _uniform([row for row in rows if row.at >= cut_at], reference_key(engine))
+    window = _unused(references, rows_used(engine, task))
     return Harvest(
         cut_at=cut_at,
         older=tuple(_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None),
         window=tuple(window),
         window_span=(cut_at, rows[-1].at),
     )
+
+
+def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
+    """The references of rows that were drawn at several rates, as if all had been drawn at the lowest.
+
+    An imported row is a reference for certain, a live one with probability rho, and rho is a setting: together they
+    would stand for the traffic of the higher rate. The draw is permanent, so the lower rate's references are among
+    the higher one's.
+    """
+    lowest = min((row.rho for row in rows if row.rho is not None), default=1.0)
+    drawn = [row for row in rows if row.reference and row.rho is not None]
+    return [row for row in drawn if row.rho == lowest or draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < lowest]
 
 
 def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:

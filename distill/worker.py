@@ -24,6 +24,7 @@ from ledger.standing import Standing, standing
 LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
+DUTY = 0.05  # of the time is spent looking, however large the ledger has grown
 PAUSE_S = 600.0  # after a run that came to no verdict: what failed it is likely to last
 VERDICTS = (0, 1)  # exit statuses of a run: promoted, refused
 log = logging.getLogger(__name__)
@@ -139,12 +140,18 @@ class Worker:
 def run(worker: Worker, *, stop: threading.Event) -> None:
     """Step until told to stop; the ledger's failures are logged and outlived."""
     while not stop.is_set():
+        began = time.monotonic()
         try:
             worker.step()
         except (sa.exc.SQLAlchemyError, releases.ReleaseError) as error:
             log.warning("the ledger does not answer, or was changed meanwhile: %s", type(error).__name__)
-        stop.wait(TICK_S)
+        stop.wait(pause_s(time.monotonic() - began))
     worker.close()
+
+
+def pause_s(took_s: float) -> float:
+    """From one look to the next: longer where looks are long, and well within the lease's term."""
+    return min(max(TICK_S, took_s * (1 / DUTY - 1)), TERM_S / 3)
 
 
 def _facts(found: Standing, watched: Watched, *, now: float) -> Facts:
@@ -152,7 +159,7 @@ def _facts(found: Standing, watched: Watched, *, now: float) -> Facts:
         may_train=watched.may_train,
         rows=found.rows,
         references=found.references,
-        references_wanted=found.rows_needed or 0,
+        references_wanted=found.references_needed or 0,
         new_rows=found.new_rows,
         attempts=found.attempts,
         champion_age_s=None if found.champion_since is None else now - found.champion_since,

@@ -61,6 +61,12 @@ def ingest_once(engine: sa.Engine, directory: Path, *, batch: int = BATCH) -> in
         return _ingest(engine, directory, batch)
 
 
+def store(engine: sa.Engine, records: Sequence[Record]) -> int:
+    """Put records into the ledger past the spool, all in one transaction; returns how many of them are new."""
+    with writing(engine) as connection:
+        return _insert(connection, records)
+
+
 def lag_bytes(engine: sa.Engine, directory: Path) -> int:
     """Bytes in the spool that are not in the ledger yet."""
     with engine.connect() as connection:

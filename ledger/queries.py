@@ -9,6 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ledger.database import writing
+from ledger.records import TRAFFIC, Origin
 from ledger.schema import exchanges, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
@@ -22,7 +23,7 @@ class RowReused(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """A client's exchange with the teacher's answer to it; `teacher_text` is None where the label is lost."""
+    """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost."""
 
     exchange_id: str
     at: float
@@ -30,6 +31,7 @@ class Row:
     params: dict[str, Any]
     eligible: bool
     reference: bool
+    rho: float | None
     route: str
     release: str | None
     draft_text: str | None
@@ -68,11 +70,12 @@ class Spend:
 
 
 def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> list[Row]:
-    """A task's client exchanges in [since, until), in order of arrival."""
+    """A task's exchanges in [since, until), imported ones among them, in order of arrival."""
     query = (
         sa.select(
             exchanges.c.id.label("exchange_id"),
             *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "route", "release")),
+            exchanges.c.rho,
             exchanges.c.draft_text,
             teacher_replies.c.teacher,
             teacher_replies.c.text.label("teacher_text"),
@@ -81,7 +84,7 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
             exchanges.c.score,
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(_of_clients(task, since, until))
+        .where(_of(task, since, until, origins=TRAFFIC))
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
@@ -198,7 +201,11 @@ def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]
 
 
 def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]:
-    conditions = [exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since]
+    return _of(task, since, until, origins=("client",))
+
+
+def _of(task: str, since: float, until: float, *, origins: Sequence[Origin]) -> sa.ColumnElement[bool]:
+    conditions = [exchanges.c.task == task, exchanges.c.origin.in_(origins), exchanges.c.at >= since]
     if until < math.inf:
         conditions.append(exchanges.c.at < until)
     return sa.and_(*conditions)

@@ -1,9 +1,12 @@
 """How a task stands: what the worker's triggers and `tutelage status` ask, counted by the database."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
+from ledger.records import TRAFFIC
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
 RECENT = 500  # requests that an escalation rate is told from
@@ -14,7 +17,7 @@ TELLING = 100  # fewer tell none
 class Standing:
     """Counts of a task's eligible client requests. `rows` could teach, before the cut that a run would make now;
     `references` after it are unused; `new_rows` came after the last attempt began. `escalation_rate`: of the
-    champion's recent requests, None where there are few. `rows_needed`: what the last refusal asked for."""
+    champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for."""
 
     total: int
     rows: int
@@ -25,7 +28,7 @@ class Standing:
     champion_since: float | None
     voided: bool
     escalation_rate: float | None
-    rows_needed: int | None
+    references_needed: int | None
     first_at: float | None
 
 
@@ -41,9 +44,7 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
         return Standing(
             total=total,
             rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
-            references=_count(
-                connection, sa.and_(_eligible(task), exchanges.c.at >= cut_at, exchanges.c.reference, ~_used())
-            ),
+            references=_references(connection, task, since=cut_at),
             new_rows=_count(
                 connection, sa.and_(_eligible(task), exchanges.c.at > (history[0].created_at if history else 0.0))
             ),
@@ -52,13 +53,13 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
             champion_since=champion.changed_at if champion else None,
             voided=champion is None and any(row.status == "voided" for row in history),
             escalation_rate=_escalation_rate(connection, task, champion.name) if champion else None,
-            rows_needed=(history[0].refusal or {}).get("rows_needed") if history else None,
+            references_needed=_references_needed(history[0]) if history else None,
             first_at=first_at,
         )
 
 
 def _eligible(task: str) -> sa.ColumnElement[bool]:
-    return sa.and_(exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.eligible)
+    return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
 
 
 def _labelled() -> sa.ColumnElement[bool]:
@@ -70,8 +71,17 @@ def _used() -> sa.ColumnElement[bool]:
 
 
 def _history(task: str) -> sa.Select[tuple[object, ...]]:
-    columns = [releases.c[name] for name in ("name", "status", "created_at", "changed_at", "refusal")]
+    columns = [releases.c[name] for name in ("name", "status", "created_at", "changed_at", "refusal", "report")]
     return sa.select(*columns).where(releases.c.task == task).order_by(releases.c.number.desc())
+
+
+def _references_needed(last: sa.Row[Any]) -> int | None:
+    """A refusal asks for independent references; of a window only a part are that, near-duplicates being thinned."""
+    refusal, report = last.refusal or {}, last.report or {}
+    if not refusal.get("rows_needed"):
+        return None
+    kept = refusal["n"] / report["window_references"] if refusal.get("n") and report.get("window_references") else 1.0
+    return math.ceil(int(refusal["rows_needed"]) / kept)
 
 
 def _cut(connection: sa.Connection, task: str, *, position: int) -> float:
@@ -81,6 +91,14 @@ def _cut(connection: sa.Connection, task: str, *, position: int) -> float:
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(exchanges).where(condition)).scalar_one())
+
+
+def _references(connection: sa.Connection, task: str, *, since: float) -> int:
+    """Unused references, those drawn at a higher rate than the lowest counted in proportion, as a run takes them."""
+    window = sa.and_(_eligible(task), exchanges.c.at >= since)
+    lowest = sa.select(sa.func.min(exchanges.c.rho)).where(window).scalar_subquery()
+    query = sa.select(sa.func.sum(lowest / exchanges.c.rho)).where(window, exchanges.c.reference, ~_used())
+    return int(connection.execute(query).scalar() or 0.0)
 
 
 def _escalation_rate(connection: sa.Connection, task: str, champion: str) -> float | None:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from calibration.references import draw
+from calibration.references import REFERENCE_DOMAIN, draw
 from ledger.records import Exchange, Label, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
@@ -19,7 +19,6 @@ from router.metrics import Metrics
 from router.ports import Releases, Spool, Student, TaskPlan, Teacher
 from router.wire import ChatRequest, Head
 
-REFERENCE_DOMAIN = "reference"
 CLIENT_LEFT = 499
 log = logging.getLogger(__name__)
 

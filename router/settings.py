@@ -204,6 +204,12 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
+    def task(self, name: str) -> Task:
+        """Raises ConfigError where the task is not configured."""
+        if name not in self.tasks:
+            raise ConfigError(f"no task named {name!r} under tasks (known: {', '.join(sorted(self.tasks)) or 'none'})")
+        return self.tasks[name]
+
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""
         teacher = self.teachers[name]

@@ -147,6 +147,28 @@ def status(config: Config = CONFIG) -> None:
             _say(line)
 
 
+@app.command("import")
+def import_(  # noqa: PLR0917  typer reads options from the signature
+    file: Annotated[Path, typer.Argument(help="JSONL: OpenAI chat logs or stored completions, LiteLLM spend logs.")],
+    task: Annotated[str, typer.Option(help="The task whose requests the file holds.")],
+    by_teacher: Annotated[bool, typer.Option("--by-teacher", help="All its answers are the task's teacher's.")] = False,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that cannot be read.")] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Start from history: a log of prompts and the teacher's answers becomes rows that teach and certify."""
+    from ledger.database import connect
+    from tutelage.importing import carry, source
+    from tutelage.progress import RunProgress
+
+    with _known_errors():
+        settings = load(config)
+        found = source(settings, file, task=task, by_teacher=by_teacher, now=time.time())
+        engine, progress = connect(settings.ledger.url), RunProgress(console)
+        tally = carry(found, engine, skip_broken=skip_broken, progress=progress.advance)
+    for line in tally.words():
+        _say(line)
+
+
 @serve_app.command("gateway")
 def serve_gateway(config: Config = CONFIG) -> None:
     """The OpenAI-compatible endpoint."""
@@ -297,8 +319,10 @@ def _known_errors() -> Iterator[None]:
     from distill.errors import DistillError
     from ledger.database import LedgerError
     from ledger.releases import ReleaseError
+    from tutelage.importing import ImportRefused
 
+    known = (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError, ImportRefused)
     try:
         yield
-    except (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError) as error:
+    except known as error:
         _fail(str(error))

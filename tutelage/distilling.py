@@ -14,17 +14,14 @@ from distill.run import RunConfig
 from distill.train import TrainConfig
 from ledger.leases import held
 from ledger.releases import abandon
-from router.settings import ConfigError, Settings
+from router.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 def run_config(settings: Settings, task_name: str) -> RunConfig:
     """Plain values for one run. Raises ConfigError where the task is not configured."""
-    if task_name not in settings.tasks:
-        known = ", ".join(sorted(settings.tasks)) or "none"
-        raise ConfigError(f"no task named {task_name!r} under tasks (known: {known})")
-    task, chosen, key = settings.tasks[task_name], settings.distill, settings.server.api_key
+    task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
     return RunConfig(
         task=task_name,
         teacher=task.teacher,

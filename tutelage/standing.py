@@ -25,7 +25,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
 
 def progress(found: Standing, settings: DistillSettings, *, now: float) -> str:
     """Rows gathered, rows needed, and when they will be there at the pace so far."""
-    references = max(settings.min_references, found.rows_needed or 0)
+    references = max(settings.min_references, found.references_needed or 0)
     have = f"{found.rows} of {settings.min_rows} rows, {found.references} of {references} references"
     shares = (found.rows / settings.min_rows, found.references / references)
     if min(shares) >= 1:

@@ -77,3 +77,16 @@ def test_terms_are_asked_for_before_anything_is_read(ledger):
 def test_nothing_recorded_is_said(ledger):
     with pytest.raises(HarvestError, match="no eligible request is recorded for the task 'desk'"):
         take(ledger())
+
+
+def test_references_drawn_at_several_rates_count_as_drawn_at_the_lowest(ledger):
+    imported = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(400)]
+    live = [exchange(n, rho=0.5) for n in range(400, 500)]
+    window = take(ledger(*imported, *live), window_share=0.9).window
+    assert [row.at for row in window if row.rho == 0.5] == [float(n) for n in range(400, 500, 2)]
+    assert 130 < sum(row.rho == 1.0 for row in window) < 220  # 350 at one half
+
+
+def test_an_imported_log_alone_certifies_with_all_its_rows(ledger):
+    rows = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(10)]
+    assert [row.at for row in take(ledger(*rows)).window] == [6.0, 7.0, 8.0, 9.0]

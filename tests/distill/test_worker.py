@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import LEASE, PAUSE_S, TERM_S, Watched, Worker, run
+from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Watched, Worker, pause_s, run
 from ledger import decisions, leases, releases
 from ledger.database import connect
 from ledger.ingest import ingest_once
@@ -185,3 +185,9 @@ def test_a_ledger_that_does_not_answer_is_outlived(monkeypatch):
 
     run(Failing(), stop=stop)
     assert calls == ["step", "step", "step", "close"]
+
+
+def test_long_looks_are_rarer_and_the_lease_outlives_every_pause():
+    assert pause_s(0.01) == TICK_S
+    assert pause_s(0.4) == pytest.approx(0.4 * 19)
+    assert pause_s(60.0) < TERM_S / 2

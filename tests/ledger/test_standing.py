@@ -41,10 +41,10 @@ def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
     assert (found.total, found.rows, found.references, found.first_at) == (10, 5, 2, 0.0)  # references: 6 and 8
     name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
     record_uses(engine, release=name, uses=[Use("id-000006", "certify")])
-    refusal = {"reason": "few", "rows_needed": 123}
-    releases.refuse(engine, name, refusal=refusal, report={}, now=8.0)
+    refusal = {"reason": "few", "n": 50, "rows_needed": 123}
+    releases.refuse(engine, name, refusal=refusal, report={"window_references": 100}, now=8.0)
     found = ask(engine)
-    assert (found.references, found.new_rows, found.attempts, found.rows_needed) == (1, 2, 1, 123)
+    assert (found.references, found.new_rows, found.attempts, found.references_needed) == (1, 2, 1, 246)
 
 
 def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
@@ -59,3 +59,10 @@ def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
     assert (found.champion, found.champion_since, found.escalation_rate) == (name, 8.0, 0.25)
     releases.void(engine, name, reason="alarm", now=9.0)
     assert ask(engine).voided and ask(engine).champion is None
+
+
+def test_references_of_a_higher_rate_count_in_proportion(ledger):
+    imported = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(40)]
+    assert ask(ledger(*imported)).references == 20
+    found = ask(ledger(*(exchange(n, rho=0.5) for n in range(40, 60))))
+    assert (found.total, found.references) == (60, 10 // 2 + 10)  # imported rows 30..39, and half of twenty live ones

@@ -14,7 +14,7 @@ EMPTY = Standing(
     champion_since=None,
     voided=False,
     escalation_rate=None,
-    rows_needed=None,
+    references_needed=None,
     first_at=None,
 )
 CHOSEN = DistillSettings(min_rows=1000, min_references=200)
@@ -33,6 +33,6 @@ def test_the_scarcer_kind_sets_the_date():
 
 
 def test_a_refusals_needs_are_heeded():
-    found = replace(EMPTY, rows=1000, references=300, rows_needed=600, first_at=0.0)
+    found = replace(EMPTY, rows=1000, references=300, references_needed=600, first_at=0.0)
     assert progress(found, CHOSEN, now=DAY).startswith("1000 of 1000 rows, 300 of 600 references; at this rate")
     assert progress(replace(found, references=600), CHOSEN, now=DAY).endswith("enough for a run")

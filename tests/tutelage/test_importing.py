@@ -1,0 +1,109 @@
+import json
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from typer.testing import CliRunner
+
+from ledger.database import LedgerError, connect
+from ledger.queries import spend, task_rows
+from router.settings import load
+from tutelage.cli import app
+from tutelage.importing import ImportRefused, carry, source
+
+NOW = 2_000_000_000.0
+CONFIG = {
+    "teachers": {"gpt-4o": {"model": "openai/gpt-4o"}},
+    "student": {"base_model": "b", "price": {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}},
+    "tasks": {"desk": {"teacher": "gpt-4o"}},
+}
+
+
+def line(number, **fields):
+    messages = [{"role": "user", "content": f"message {number}"}, {"role": "assistant", "content": "refund"}]
+    return json.dumps({"messages": messages, "model": "gpt-4o", **fields})
+
+
+@pytest.fixture
+def bring(tmp_path):
+    """Import these lines; returns the tally and the ledger."""
+    (tmp_path / "tutelage.yaml").write_text(yaml.safe_dump(CONFIG))
+    settings = load(tmp_path / "tutelage.yaml")
+    engine = connect(settings.ledger.url.replace("tutelage-data/", ""))
+
+    def bring(lines, *, by_teacher=False, skip_broken=False):
+        path = tmp_path / "log.jsonl"
+        path.write_text("\n".join(lines))
+        found = source(settings, path, task="desk", by_teacher=by_teacher, now=NOW)
+        return carry(found, engine, skip_broken=skip_broken, progress=lambda *_: None), engine
+
+    return bring
+
+
+def test_a_log_becomes_rows_in_its_order_and_costs_nothing_of_ours(bring):
+    tally, engine = bring([line(n) for n in range(1200)])
+    rows = task_rows(engine, "desk")
+    assert (tally.lines, tally.stored, len(rows)) == (1200, 1200, 1200)
+    assert [row.messages[0]["content"] for row in rows] == [f"message {n}" for n in range(1200)]
+    assert rows[-1].at <= NOW and all(row.reference and row.rho == 1.0 for row in rows)
+    assert spend(engine, "desk").requests == 0
+
+
+def test_imported_twice_it_is_there_once(bring):
+    lines = [line(n, id=f"r-{n}") for n in range(5)] + [line(7), line(7)]  # without ids, equal lines are two requests
+    assert bring(lines)[0].stored == 7
+    tally, engine = bring(lines)
+    assert (tally.stored, tally.sound, len(task_rows(engine, "desk"))) == (0, 7, 7)
+
+
+def test_a_repeated_id_is_one_row_and_a_contradiction_is_broken(bring):
+    tally, _ = bring([line(1, id="r"), line(1, id="r"), line(2, id="s")])
+    assert (tally.stored, tally.repeated) == (2, 1)
+    with pytest.raises(ImportRefused, match="line 2: the id 't' is line 1's"):
+        bring([line(1, id="t"), line(2, id="t")])
+
+
+def test_a_broken_line_changes_nothing_unless_it_may_be_skipped(bring):
+    lines = [line(1), "{", line(2, startTime=1, request_id=2)]
+    with pytest.raises(ImportRefused, match=r"2 of 3 lines cannot be used:\n  line 2: no JSON"):
+        bring([line(1), "{", line(2, created=NOW + 3600)])
+    tally, engine = bring([*lines[:2], line(3)], skip_broken=True)
+    assert (tally.stored, [number for number, _ in tally.broken]) == (2, [2])
+    assert len(task_rows(engine, "desk")) == 2
+
+
+def test_another_models_answers_are_passed_over_unless_they_count_as_the_teachers(bring):
+    lines = [line(1), line(2, model="gpt-3.5-turbo"), line(3, model=None)]
+    tally, _ = bring(lines)
+    assert (tally.stored, sum(tally.passed_over.values())) == (1, 2)
+    assert any("answered by gpt-3.5-turbo, the task's teacher is gpt-4o" in reason for reason in tally.passed_over)
+    assert bring(lines, by_teacher=True)[0].stored == 2
+
+
+@pytest.mark.parametrize(("lines", "words"), [([], "no line at all"), ([line(1, model="m")], "1 x answered by m")])
+def test_a_file_without_a_row_is_refused(bring, lines, words):
+    with pytest.raises(ImportRefused, match=words):
+        bring(lines)
+
+
+def test_a_ledger_that_stops_taking_rows_says_how_far_it_came(bring, monkeypatch):
+    def full(*_):
+        raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr("tutelage.importing.store", full)
+    with pytest.raises(LedgerError, match=r"0 rows are stored.*disk is full.*no row is doubled"):
+        bring([line(1)])
+
+
+def test_the_command_says_what_it_did_and_ends_with_2_for_what_it_refuses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tutelage.yaml").write_text(yaml.safe_dump(CONFIG))
+    (tmp_path / "log.jsonl").write_text(line(1))
+    done = CliRunner().invoke(app, ["import", "log.jsonl", "--task", "desk"])
+    assert done.exit_code == 0 and "1 lines: 1 rows are new" in done.output
+    for arguments, words in (
+        (["none.jsonl", "--task", "desk"], "no such file"),
+        (["log.jsonl", "--task", "x"], "no task"),
+    ):
+        refused = CliRunner().invoke(app, ["import", *arguments])
+        assert refused.exit_code == 2 and words in refused.output

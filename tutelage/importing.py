@@ -1,0 +1,170 @@
+"""`tutelage import`: a log file read twice, first to know that it is sound and then into the ledger."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ledger.database import LedgerError
+from ledger.ingest import store
+from ledger.records import Exchange
+from router.history import BrokenLine, Logged, PassedOver, as_exchange, exchange_id, read_line
+from router.settings import Settings
+
+BATCH = 500
+SHOWN = 5  # broken lines that an error quotes
+UNDATED_S = 1e-3  # between lines that name no time: their order is all that is known
+CLOCK_SLACK_S = 60.0  # a log written a moment ago on a machine whose clock is ahead
+
+
+class ImportRefused(Exception):
+    """The file is not imported; the message says why and what to do. The ledger is as it was."""
+
+
+@dataclass
+class Tally:
+    """What became of a file's lines. `stored` are new in the ledger, `ineligible` among them only passed through."""
+
+    lines: int = 0
+    sound: int = 0
+    ineligible: int = 0
+    stored: int = 0
+    repeated: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def words(self) -> Iterator[str]:
+        """What to tell whoever imported."""
+        yield f"{self.lines} lines: {self.stored} rows are new, {self.sound - self.stored} were there before"
+        if self.ineligible:
+            yield f"  {self.ineligible} the student may not answer (sampling, tools, images): they teach nothing"
+        if self.repeated:
+            yield f"  {self.repeated} repeat an earlier line"
+        if self.broken:
+            yield f"  {len(self.broken)} cannot be used and are left out, the first is line {self.broken[0][0]}"
+        for reason, count in self.passed_over.most_common():
+            yield f"  {count} passed over: {reason}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A log and whose answers it holds. `models` None: whatever model the log names, the task's teacher answered."""
+
+    path: Path
+    task: str
+    teacher: str
+    models: frozenset[str] | None
+    now: float
+
+
+def source(settings: Settings, path: Path, *, task: str, by_teacher: bool, now: float) -> Source:
+    """Raises ConfigError where the task is not configured, ImportRefused where there is no such file."""
+    teacher = settings.task(task).teacher
+    if not path.is_file():
+        raise ImportRefused(f"{path}: no such file")
+    models = None if by_teacher else frozenset({teacher, settings.teachers[teacher].model})
+    return Source(path, task, teacher, models, now)
+
+
+def carry(found: Source, engine: sa.Engine, *, skip_broken: bool, progress: Callable[[int, int], None]) -> Tally:
+    """Check the whole file, then store it; `progress` gets the lines done and the lines in all.
+
+    Raises ImportRefused before anything is stored, LedgerError where the ledger stops taking rows.
+    """
+    checked = _Reading(found)
+    for _ in checked.exchanges():
+        if checked.tally.lines % BATCH == 0:
+            progress(checked.tally.lines, 2 * checked.tally.lines)  # how many there are is not known yet
+    _refuse(found, checked.tally, skip_broken=skip_broken)
+    reading, lines = _Reading(found, lines=checked.tally.lines), checked.tally.lines
+    rows = reading.exchanges()
+    while batch := list(islice(rows, BATCH)):
+        try:
+            reading.tally.stored += store(engine, batch)
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"{reading.tally.stored} rows are stored, then the ledger failed: {getattr(error, 'orig', error)}; "
+                "run the same command again, no row is doubled"
+            ) from error
+        progress(lines + reading.tally.lines, 2 * lines)
+    return reading.tally
+
+
+def _refuse(found: Source, checked: Tally, *, skip_broken: bool) -> None:
+    if checked.broken and not skip_broken:
+        quoted = "\n".join(f"  line {number}: {why}" for number, why in checked.broken[:SHOWN])
+        raise ImportRefused(
+            f"{found.path}: {len(checked.broken)} of {checked.lines} lines cannot be used:\n{quoted}\n"
+            "nothing is imported; mend them, or leave them out with --skip-broken"
+        )
+    if not checked.sound:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in checked.passed_over.most_common())
+        raise ImportRefused(f"{found.path}: no line to import ({reasons or 'no line at all'})")
+
+
+class _Reading:
+    """One pass over the file. `lines`: how many there are, where it is known; it dates lines that name no time."""
+
+    def __init__(self, found: Source, *, lines: int = 0) -> None:
+        self.tally = Tally()
+        self._found = found
+        self._lines = lines
+        self._seen: dict[str, tuple[int, str]] = {}
+        self._same: Counter[str] = Counter()
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """The file's exchanges, each once; every line is counted."""
+        with self._found.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                self.tally.lines = number
+                if not line.strip():
+                    continue
+                try:
+                    taken = self._take(line, number)
+                except BrokenLine as error:
+                    self.tally.broken.append((number, str(error)))
+                except PassedOver as error:
+                    self.tally.passed_over[str(error)] += 1
+                else:
+                    if taken is not None:
+                        yield taken
+
+    def _take(self, line: bytes, number: int) -> Exchange | None:
+        logged, found = read_line(line), self._found
+        if found.models is not None and not logged.by(found.models):
+            raise PassedOver(_another(logged.model, found.teacher))
+        if logged.at is not None and logged.at > found.now + CLOCK_SLACK_S:
+            raise BrokenLine(f"its time lies in the future, {logged.at - found.now:.0f} s from now")
+        key = self._key(logged, hashlib.sha256(line.strip()).hexdigest(), number)
+        if key is None:
+            self.tally.repeated += 1
+            return None
+        at = logged.at if logged.at is not None else found.now - (self._lines - number) * UNDATED_S
+        exchange = as_exchange(
+            logged, task=found.task, teacher=found.teacher, exchange_id=exchange_id(found.task, key=key), at=at
+        )
+        self.tally.sound += 1
+        self.tally.ineligible += not exchange.eligible
+        return exchange
+
+    def _key(self, logged: Logged, digest: str, number: int) -> str | None:
+        """What identifies the line in any reading of this log; None where it repeats an earlier one.
+
+        Without an id of its own, equal lines are equal requests made several times: traffic, not repetition.
+        """
+        if logged.source_id is None:
+            self._same[digest] += 1
+            return f"{digest}#{self._same[digest]}"
+        first, before = self._seen.setdefault(logged.source_id, (number, digest))
+        if before != digest:
+            raise BrokenLine(f"the id {logged.source_id!r} is line {first}'s, which says something else")
+        return logged.source_id if first == number else None
+
+
+def _another(model: str | None, teacher: str) -> str:
+    who = f"answered by {model}" if model else "the log names no model"
+    return f"{who}, the task's teacher is {teacher}: --by-teacher takes all lines as the teacher's"
