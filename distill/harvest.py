@@ -4,6 +4,7 @@ The data cut divides them: rows before it teach, references after it certify. A 
 after that release's cut, and may teach the next.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow
-from ledger.queries import Row, reference_key, rows_used, task_rows
+from ledger.queries import Row, fresh_since, reference_key, rows_used, task_rows
 
 
 class HarvestError(DistillError):
@@ -29,8 +30,12 @@ class Harvest:
     window_span: tuple[float, float]
 
 
-def harvest(engine: sa.Engine, *, task: str, teacher: str, may_train: bool, window_share: float) -> Harvest:
-    """Divide a task's recorded traffic at the start of its newest `window_share`.
+def harvest(
+    engine: sa.Engine, *, task: str, teacher: str, may_train: bool, window_share: float, max_rows: int
+) -> Harvest:
+    """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
+
+    What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only.
 
     Raises HarvestError where the teacher's terms do not allow training (denied by default), or nothing is recorded.
     """
@@ -40,14 +45,19 @@ def harvest(engine: sa.Engine, *, task: str, teacher: str, may_train: bool, wind
             f"permit it set teachers.{teacher}.may_train: true and teachers.{teacher}.terms to where they say so"
         )
     rows = [row for row in task_rows(engine, task) if row.eligible]
-    if not rows:
-        raise HarvestError(f"no eligible request is recorded for the task {task!r} yet")
-    cut_at = rows[int(len(rows) * (1.0 - window_share))].at
-    references = _uniform([row for row in rows if row.at >= cut_at], reference_key(engine))
+    with engine.connect() as connection:
+        since = fresh_since(connection, task)
+    fresh = [row for row in rows if row.at > since]
+    if not fresh:
+        when = "yet" if since == -math.inf else "since its last certification or alarm"
+        raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
+    cut_at = fresh[int(len(fresh) * (1.0 - window_share))].at
+    lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
+    references = _uniform([row for row in fresh if row.at >= cut_at], reference_key(engine))
     window = _unused(references, rows_used(engine, task))
     return Harvest(
         cut_at=cut_at,
-        older=tuple(_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None),
+        older=tuple(lessons[-max_rows:]),
         window=tuple(window),
         window_span=(cut_at, rows[-1].at),
     )

@@ -81,6 +81,7 @@ class RunConfig:
     student_url: str
     max_tokens: int
     min_rows: int
+    max_rows: int
     window_share: float
     fit_share: float
     validation_share: float
@@ -143,7 +144,12 @@ class Lessons:
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, curate and split. Fit rows are not curated: they stand for traffic, as the window does."""
     found = harvest(
-        engine, task=config.task, teacher=config.teacher, may_train=config.may_train, window_share=config.window_share
+        engine,
+        task=config.task,
+        teacher=config.teacher,
+        may_train=config.may_train,
+        window_share=config.window_share,
+        max_rows=config.max_rows,
     )
     if len(found.older) < config.min_rows:
         raise TooFewRows(

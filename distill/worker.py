@@ -112,7 +112,7 @@ class Worker:
             return
         now = self._clock()
         alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
-        pairs = reference_outcomes(self._engine, champion.name, until=now - watched.label_due_s)
+        pairs = reference_outcomes(self._engine, champion.name, due=now - watched.label_due_s)
         alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:
             return

@@ -4,13 +4,14 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from ledger.database import writing
 from ledger.records import TRAFFIC, Origin
-from ledger.schema import exchanges, row_uses, settings, teacher_replies
+from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
 REFERENCE_KEY = "reference_key"
@@ -89,6 +90,22 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
     )
     with engine.connect() as connection:
         return [Row(**row) for row in connection.execute(query).mappings()]
+
+
+def fresh_since(connection: sa.Connection, task: str) -> float:
+    """Where the traffic begins that the next release is certified on, in seconds since the epoch; -inf for all of it.
+
+    Behind the last row that has certified, whatever came of it, and behind the last alarm: traffic before an alarm
+    says nothing of the traffic that a release made after it will meet.
+    """
+    certified = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
+    voided = sa.select(sa.func.max(releases.c.changed_at)).where(releases.c.task == task, releases.c.status == "voided")
+    found = [connection.execute(query).scalar() for query in (certified, voided)]
+    return max((float(at) for at in found if at is not None), default=-math.inf)
+
+
+def _used_to_certify() -> sa.ColumnElement[bool]:
+    return exchanges.c.id.in_(sa.select(row_uses.c.exchange_id).where(row_uses.c.use == "certify"))
 
 
 def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
@@ -170,21 +187,23 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
 
 
 def reference_outcomes(
-    engine: sa.Engine, release: str, *, since: float = 0.0, until: float = math.inf
+    engine: sa.Engine, release: str, *, since: float = 0.0, due: float = math.inf
 ) -> list[tuple[str, str | None]]:
-    """(student's answer, teacher's answer or None where it is missing) of a release's live accepted references.
+    """(student's answer, teacher's answer or None where it is lost) of a release's live accepted references, in order.
 
-    `until` leaves out those whose labels may still be on their way.
+    A label that is missing of a request before `due` is lost. At the first one that may still be on its way the list
+    ends: to take those behind it first would prefer what the teacher answers quickly.
     """
     query = (
-        sa.select(exchanges.c.draft_text, teacher_replies.c.text)
+        sa.select(exchanges.c.at, exchanges.c.draft_text, teacher_replies.c.exchange_id, teacher_replies.c.text)
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
-        .where(exchanges.c.at >= since, exchanges.c.at < until)
+        .where(exchanges.c.at >= since)
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
-        return [(row[0], row[1]) for row in connection.execute(query)]
+        known = takewhile(lambda row: row.exchange_id is not None or row.at < due, connection.execute(query))
+        return [(row.draft_text, row.text) for row in known]
 
 
 def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:

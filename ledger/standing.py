@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ledger.queries import fresh_since
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
@@ -15,9 +16,9 @@ TELLING = 100  # fewer tell none
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts of a task's eligible client requests. `rows` could teach, before the cut that a run would make now;
-    `references` after it are unused; `new_rows` came after the last attempt began. `escalation_rate`: of the
-    champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for."""
+    """Counts of a task's eligible requests. `rows` could teach, before the cut that a run would make now; `references`
+    after it are unused; `new_rows` came after the last attempt began and after the last alarm. `escalation_rate`: of
+    the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for."""
 
     total: int
     rows: int
@@ -38,7 +39,8 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
         total, first_at = connection.execute(
             sa.select(sa.func.count(), sa.func.min(exchanges.c.at)).where(_eligible(task))
         ).one()
-        cut_at = _cut(connection, task, position=int(total * (1.0 - window_share)))
+        fresh = fresh_since(connection, task)
+        cut_at = _cut(connection, task, since=fresh, window_share=window_share)
         history = connection.execute(_history(task)).all()
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
@@ -46,7 +48,8 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
             rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
             references=_references(connection, task, since=cut_at),
             new_rows=_count(
-                connection, sa.and_(_eligible(task), exchanges.c.at > (history[0].created_at if history else 0.0))
+                connection,
+                sa.and_(_eligible(task), exchanges.c.at > max(fresh, history[0].created_at if history else 0.0)),
             ),
             attempts=len(history),
             champion=champion.name if champion else None,
@@ -56,6 +59,34 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
             references_needed=_references_needed(history[0]) if history else None,
             first_at=first_at,
         )
+
+
+@dataclass(frozen=True)
+class Load:
+    """A task's client requests, how many of them its teacher answered (labels in the background too), and the tokens
+    of all, as whoever answered counted them."""
+
+    requests: int
+    answered: int
+    tokens: int
+
+
+def load(engine: sa.Engine, task: str, *, since: float) -> Load:
+    """What clients have asked of a task since then, in seconds since the epoch."""
+    teacher_tokens = teacher_replies.c.prompt_tokens + teacher_replies.c.completion_tokens
+    draft_tokens = exchanges.c.draft_prompt_tokens + exchanges.c.draft_completion_tokens
+    answered = teacher_replies.c.text.is_not(None)
+    query = (
+        sa.select(
+            sa.func.count(),
+            sa.func.count().filter(answered),
+            sa.func.coalesce(sa.func.sum(sa.case((answered, teacher_tokens), else_=draft_tokens)), 0),
+        )
+        .join_from(exchanges, teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id, isouter=True)
+        .where(exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since)
+    )
+    with engine.connect() as connection:
+        return Load(*connection.execute(query).one())
 
 
 def _eligible(task: str) -> sa.ColumnElement[bool]:
@@ -84,9 +115,13 @@ def _references_needed(last: sa.Row[Any]) -> int | None:
     return math.ceil(int(refusal["rows_needed"]) / kept)
 
 
-def _cut(connection: sa.Connection, task: str, *, position: int) -> float:
-    query = sa.select(exchanges.c.at).where(_eligible(task)).order_by(exchanges.c.at, exchanges.c.id)
-    return float(connection.execute(query.limit(1).offset(position)).scalar() or 0.0)
+def _cut(connection: sa.Connection, task: str, *, since: float, window_share: float) -> float:
+    """Where the newest `window_share` of the fresh traffic begins; at its beginning where there is none yet."""
+    fresh = sa.and_(_eligible(task), exchanges.c.at > since)
+    position = int(_count(connection, fresh) * (1.0 - window_share))
+    query = sa.select(exchanges.c.at).where(fresh).order_by(exchanges.c.at, exchanges.c.id)
+    found = connection.execute(query.limit(1).offset(position)).scalar()
+    return math.nextafter(since, math.inf) if found is None else float(found)
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

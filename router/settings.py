@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from yaml import YAMLError
 
+LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -29,16 +30,29 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Price = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+PerMinute = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
 class Server(Section):
-    """Where the gateway listens. Any address but loopback needs an API key."""
+    """Where the gateway listens. Any address but loopback needs an API key.
+
+    `limits_url` is where the teachers' capacity is counted: in memory, of each gateway process by itself, or in a Redis
+    (`async+redis://HOST:PORT`) that they share.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     api_key: SecretStr | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    limits_url: SecretStr = SecretStr("async+memory://")
+
+    @field_validator("limits_url")
+    @classmethod
+    def _counts_somewhere(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(LIMIT_STORES):
+            raise ValueError(f"must begin with one of {', '.join(LIMIT_STORES)}")
+        return url
 
     @model_validator(mode="after")
     def _needs_a_key_in_public(self) -> Self:
@@ -68,6 +82,9 @@ class TeacherSettings(Section):
 
     `may_train` says that the provider's terms allow training a model on its outputs; `terms` says where that is
     written. Denied by default.
+    `capacity_rpm` and `capacity_tpm` are the requests and tokens that its provider allows a minute (None: not limited
+    here). What is beyond them is refused by priority before the teacher is asked. Tokens are an estimate then: a
+    quarter of the messages' characters, at least 1, and the request's max_tokens, or the task's, or 256.
     """
 
     model: str
@@ -76,6 +93,8 @@ class TeacherSettings(Section):
     direct: bool = False
     timeout_s: Seconds = 60.0
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    capacity_rpm: PerMinute | None = None
+    capacity_tpm: PerMinute | None = None
     price: TokenPrice | None = None
     may_train: bool = False
     terms: str = ""
@@ -142,13 +161,15 @@ class Task(Section):
 class DistillSettings(Section):
     """How a student is trained, and how many references are kept back to certify it.
 
-    window_share: the newest share of the recorded traffic becomes the certification window; fit_share: share of the
-    older rows, never trained on, that the calibrator is fitted on. The worker begins a run with min_rows rows before
+    window_share: the newest share of the traffic since the last certification or alarm becomes the certification
+    window; max_rows: of the older rows the newest so many teach; fit_share: the share of them, never trained on, that
+    the calibrator is fitted on. The worker begins a run with min_rows rows before
     the cut and min_references unused references after it, and another one when new_rows have come since the last and
     no release is in force, more than max_escalation_rate of the requests escalate, or it is max_age_days old.
     """
 
     min_rows: Annotated[int, Field(ge=50)] = 300
+    max_rows: Annotated[int, Field(ge=50)] = 20_000
     min_references: Annotated[int, Field(ge=1)] = 200
     new_rows: Annotated[int, Field(ge=1)] = 500
     max_escalation_rate: Share = 0.5

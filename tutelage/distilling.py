@@ -43,6 +43,7 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         student_url=settings.student.url,
         max_tokens=task.max_tokens,
         min_rows=chosen.min_rows,
+        max_rows=chosen.max_rows,
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,

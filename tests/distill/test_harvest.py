@@ -7,7 +7,7 @@ from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply
-from ledger.releases import add_candidate
+from ledger.releases import add_candidate, promote, void
 from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange
 
@@ -31,7 +31,8 @@ def ledger(tmp_path):
 
 
 def take(engine, **fields):
-    return harvest(engine, **{"task": "desk", "teacher": "big", "may_train": True, "window_share": 0.4, **fields})
+    asked = {"task": "desk", "teacher": "big", "may_train": True, "window_share": 0.4, "max_rows": 1000}
+    return harvest(engine, **{**asked, **fields})
 
 
 def ids(numbers):
@@ -62,11 +63,36 @@ def test_a_lost_label_teaches_nothing_but_stays_in_the_window(ledger):
     ]
 
 
-def test_a_row_that_was_used_does_not_certify(ledger):
+def test_the_next_window_is_fresh_and_what_certified_before_teaches(ledger):
+    engine = ledger(*map(exchange, range(20)))
+    release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time())
+    record_uses(engine, release=release.name, uses=[Use(ids([8])[0], "certify"), Use(ids([16])[0], "fit")])
+    found = take(engine)
+    assert [row.exchange_id for row in found.older] == ids(range(15))  # of 9..19 the newest 40 % are kept back
+    assert [row.exchange_id for row in found.window] == ids([18])  # 16 has been used
+
+
+def test_traffic_before_an_alarm_certifies_nothing_after_it(ledger):
+    engine = ledger(*map(exchange, range(20)))
+    release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=5.0)
+    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"alpha": 0.1}, "report": {}}
+    promote(engine, release.name, values=values, now=6.0)
+    void(engine, release.name, reason="alarm", now=13.5)
+    found = take(engine, window_share=0.999)
+    assert [row.at for row in found.window] == [14.0, 16.0, 18.0]
+    assert len(found.older) == 14
+
+
+def test_nothing_fresh_is_said(ledger):
     engine = ledger(*map(exchange, range(10)))
     release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time())
-    record_uses(engine, release=release.name, uses=[Use(ids([6])[0], "certify")])
-    assert [row.exchange_id for row in take(engine).window] == ids([8])
+    record_uses(engine, release=release.name, uses=[Use(ids([9])[0], "certify")])
+    with pytest.raises(HarvestError, match="since its last certification or alarm"):
+        take(engine)
+
+
+def test_the_newest_rows_teach(ledger):
+    assert [row.exchange_id for row in take(ledger(*map(exchange, range(10))), max_rows=2).older] == ids([4, 5])
 
 
 def test_terms_are_asked_for_before_anything_is_read(ledger):

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,11 +15,10 @@ from distill.probe import Probe
 from distill.run import Refused, Released, RunConfig, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger.database import connect
-from ledger.ingest import ingest_once
+from ledger.ingest import store
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import champions, history
-from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
@@ -97,10 +97,13 @@ def world(monkeypatch):
     return world
 
 
-@pytest.fixture(scope="module")
+ROWS = 900  # recorded before the first run, and again where a test records more
+
+
+@cache
 def traffic():
     rng = random.Random(0)
-    texts = [" ".join(rng.sample(WORDS, 8)) for _ in range(900)]
+    texts = [" ".join(rng.sample(WORDS, 8)) for _ in range(2 * ROWS)]
     return [
         exchange(
             n,
@@ -114,13 +117,9 @@ def traffic():
 
 
 @pytest.fixture
-def engine(traffic, tmp_path):
-    spool = SpoolWriter(tmp_path / "spool")
-    for each in traffic:
-        spool.append(each)
-    spool.close()
+def engine(tmp_path):
     engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
-    ingest_once(engine, tmp_path / "spool")
+    store(engine, traffic()[:ROWS])
     return engine
 
 
@@ -128,6 +127,7 @@ def engine(traffic, tmp_path):
 def config(tmp_path):
     values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
+    values["max_rows"] = 10_000
     values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
     return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1)
 
@@ -159,6 +159,7 @@ def certifying(engine):
 def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, config, world):
     run(engine, config, progress=world)
     before = certifying(engine)
+    store(engine, traffic()[ROWS:])
     outcome = run(engine, config, progress=world)
     assert isinstance(outcome, Released)
     assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
@@ -167,6 +168,7 @@ def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, conf
 
 def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
     run(engine, config, progress=world)
+    store(engine, traffic()[ROWS:])
     for stage in ("broken", "drafts_fail"):
         setattr(world, stage, GatewayUnavailable("the engine is down"))
         with pytest.raises(GatewayUnavailable):

@@ -77,10 +77,10 @@ def world(tmp_path):
 
 
 def reference(answer):
-    """References that the student answered, each with the teacher's answer."""
+    """References that the student answered, each with the teacher's answer; None where it has not come."""
 
     def made(number, **fields):
-        reply = TeacherReply("big", answer, "stop", Usage(5, 1), 0.01, 0.1)
+        reply = TeacherReply("big", answer, "stop", Usage(5, 1), 0.01, 0.1) if answer else None
         return msgspec.structs.replace(student_exchange(number), reference=True, teacher_reply=reply, **fields)
 
     return made
@@ -145,12 +145,24 @@ def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new
     world.record(exchange, 60)
     world.record(reference("invoice"), 40, release=name)
     worker = world.worker()
-    worker.step()
-    assert releases.get(world.engine, name).status == "champion"  # their labels are not due yet
-    world.now += 100.0
+    world.now += 1.0
     worker.step()
     assert releases.get(world.engine, name).status == "voided"
-    assert world.told()[:2] == [("train", "alarm"), ("void", "alarm")]
+    assert world.told()[:2] == [("wait", "rows"), ("void", "alarm")]  # what came before the alarm certifies nothing
+    world.record(exchange, 60)
+    worker.step()
+    assert world.told()[0] == ("train", "alarm")
+
+
+def test_labels_that_never_come_count_as_disagreements_once_they_are_due(world):
+    name = world.promote()
+    world.record(reference(None), 40, release=name)
+    worker = world.worker()
+    worker.step()
+    assert releases.get(world.engine, name).status == "champion"
+    world.now += WATCHED.label_due_s + 1.0
+    worker.step()
+    assert releases.get(world.engine, name).status == "voided"
 
 
 def test_references_that_agree_raise_nothing(world):

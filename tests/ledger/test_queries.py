@@ -67,6 +67,12 @@ def test_counts_and_reference_outcomes(engine):
     assert reference_outcomes(engine, "desk--v000001") == [("refund", "invoice"), ("refund", None)]
 
 
+def test_outcomes_end_where_a_label_may_still_be_on_its_way(engine):
+    known = [("refund", "invoice")]  # of the third, labelled; the fourth has no label
+    assert reference_outcomes(engine, "desk--v000001", due=4.0) == known
+    assert reference_outcomes(engine, "desk--v000001", due=4.5) == [*known, ("refund", None)]
+
+
 def test_a_row_certifies_once_and_never_what_it_taught(engine):
     record_uses(
         engine, release="desk--v000001", uses=[Use("id-000001", "train"), Use("id-000002", "certify", "d", 0.5, 0.0)]

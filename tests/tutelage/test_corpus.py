@@ -9,11 +9,13 @@ import pytest
 from datasketch import MinHash, MinHashLSH
 
 from tutelage.demo import corpus
-from tutelage.demo.corpus import MAX_LENGTH, generate, length, main, templates, write_csv
+from tutelage.demo.corpus import GOES_ON, MAX_LENGTH, OLD_WORDING, SPLITS, generate, length, main, templates, write_csv
 from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, OPENINGS, SLOTS
 
-SPLITS = ("train", "serve")
-FEWEST = {"train": 14, "serve": 10}
+FEWEST = {"train": 14, "serve": 10, "drift-train": 6, "drift-serve": 6}  # of drifted traffic: per older intent
+FEWEST_NEW = 16  # per intent that comes with the drift
+TAUGHT, JUDGED = ("train", "drift-train"), ("serve", "drift-serve")
+PAIRS = list(itertools.combinations(SPLITS, 2))
 
 
 @pytest.fixture(scope="module", params=SPLITS)
@@ -22,40 +24,52 @@ def messages(request) -> list[tuple[str, str]]:
 
 
 def test_the_same_arguments_give_the_same_messages() -> None:
-    first, again, other = (list(generate(rows=50, seed=seed, split="train")) for seed in (1, 1, 2))
-    assert first == again
-    assert not set(first) & set(other)
+    for split in ("train", "drift-train"):
+        first, again, other = (list(generate(rows=50, seed=seed, split=split)) for seed in (1, 1, 2))
+        assert first == again
+        assert not set(first) & set(other)
 
 
-def test_more_rows_begin_with_the_fewer() -> None:
-    assert list(generate(rows=80, seed=1, split="serve"))[:50] == list(generate(rows=50, seed=1, split="serve"))
+@pytest.mark.parametrize("split", JUDGED)
+def test_more_rows_begin_with_the_fewer(split) -> None:
+    assert list(generate(rows=80, seed=1, split=split))[:50] == list(generate(rows=50, seed=1, split=split))
 
 
-def test_splits_share_no_sentence_of_any_intent() -> None:
-    for intent in INTENTS:
-        train, serve = (set(map(clauses, templates(split)[intent])) for split in SPLITS)
-        assert len(train) == len(templates("train")[intent])
-        assert not train & serve, intent
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_sentence_of_an_intent_stands_twice(split) -> None:
+    for intent, sentences in templates(split).items():
+        assert len(set(map(clauses, sentences))) == len(sentences), intent
 
 
-def test_splits_share_no_opening_detail_or_closing() -> None:
-    train, serve = (
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_splits_share_no_sentence_of_any_intent(one, other) -> None:
+    for intent in templates(one).keys() & templates(other).keys():
+        ours, theirs = (set(map(clauses, templates(split)[intent])) for split in (one, other))
+        assert not ours & theirs, intent
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_splits_share_no_opening_detail_or_closing(one, other) -> None:
+    ours, theirs = (
         [*OPENINGS[split].values(), DETAILS[split], *CLOSINGS[split].values()]  # each a set of choices in one string
-        for split in SPLITS
+        for split in (one, other)
     )
-    assert not choices(train) & choices(serve)
+    assert not choices(ours) & choices(theirs)
 
 
-def test_no_message_of_one_split_is_in_the_other() -> None:
-    train, serve = ({digits_folded(text) for text, _ in generate(rows=1_500, seed=1, split=s)} for s in SPLITS)
-    assert not train & serve
+def test_no_message_that_teaches_is_among_those_that_judge() -> None:
+    taught, judged = (
+        {digits_folded(text) for split in splits for text, _ in generate(rows=1_500, seed=1, split=split)}
+        for splits in (TAUGHT, JUDGED)
+    )
+    assert not taught & judged
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_intent_has_templates_that_vary(split) -> None:
-    assert templates(split).keys() == INTENTS.keys()
+    assert templates(split).keys() == INTENTS[split].keys()
     for intent, sentences in templates(split).items():
-        assert len(sentences) >= FEWEST[split], intent
+        assert len(sentences) >= (FEWEST[split] if intent in INTENTS["train"] else FEWEST_NEW), intent
         for sentence in sentences:
             assert len(re.findall(r"[({]", sentence)) >= 2, sentence
             assert sentence.count("(") == sentence.count(")")
@@ -78,12 +92,29 @@ def test_texts_are_whole_and_within_bounds(messages) -> None:
     assert all(6 <= len(text.split()) <= 40 and length(text) <= MAX_LENGTH for text in texts)
 
 
-def test_intents_come_in_their_shares(messages) -> None:
-    assert sum(INTENTS.values()) == 100
-    counts = Counter(intent for _, intent in messages)
-    for intent, percent in INTENTS.items():
-        spread = (1_500 * percent / 100 * (1 - percent / 100)) ** 0.5
-        assert abs(counts[intent] - 1_500 * percent / 100) <= 4 * spread, intent
+@pytest.mark.parametrize("split", SPLITS)
+def test_intents_come_in_their_shares(split) -> None:
+    assert sum(INTENTS[split].values()) == 100
+    counts = Counter(intent for _, intent in generate(rows=1_500, seed=1, split=split))
+    assert counts.keys() == INTENTS[split].keys()
+    for intent, percent in INTENTS[split].items():
+        assert abs(counts[intent] - 1_500 * percent / 100) <= 4 * spread(1_500, percent / 100), intent
+
+
+@pytest.mark.parametrize("split", OLD_WORDING)
+def test_drifted_traffic_is_much_about_what_is_new(split) -> None:
+    new = INTENTS[split].keys() - INTENTS[OLD_WORDING[split]].keys()
+    assert len(new) == 4
+    assert 40 <= sum(INTENTS[split][intent] for intent in new) <= 45
+
+
+@pytest.mark.parametrize("split", OLD_WORDING)
+def test_old_wording_goes_on_in_its_share_of_the_older_intents(split) -> None:
+    rng = random.Random(1)
+    older = Counter(corpus._wording(rng, "refund", split=split) for _ in range(400))
+    assert older.keys() == {split, OLD_WORDING[split]}
+    assert abs(older[split] - 400 * (1 - GOES_ON)) <= 4 * spread(400, GOES_ON)
+    assert {corpus._wording(rng, "rental", split=split) for _ in range(50)} == {split}
 
 
 def test_near_duplicates_are_rare(messages) -> None:
@@ -92,13 +123,20 @@ def test_near_duplicates_are_rare(messages) -> None:
     assert near_duplicates([shingles[0], shingles[0], shingles[1]]) == 2  # the measure sees what it should
 
 
-def test_splits_differ_in_wording_and_share_the_language() -> None:
-    train, serve = (
+@pytest.mark.parametrize(
+    ("taught", "judged", "shared"),
+    [
+        ("train", "serve", {"refund", "parcel", "password", "invoice", "warranty"}),
+        ("drift-train", "drift-serve", {"refund", "password", "deposit", "initials", "scrap", "till"}),
+    ],
+)
+def test_splits_differ_in_wording_and_share_the_language(taught, judged, shared) -> None:
+    ours, theirs = (
         {word for text, _ in generate(rows=1_500, seed=1, split=split) for word in re.findall(r"[a-z]+", text.lower())}
-        for split in SPLITS
+        for split in (taught, judged)
     )
-    assert {"refund", "parcel", "password", "invoice", "warranty"} <= train & serve
-    assert len(serve - train) > 100
+    assert shared <= ours & theirs
+    assert len(theirs - ours) > 100
 
 
 def test_slips_change_few_letters() -> None:
@@ -123,13 +161,23 @@ def test_contractions_leave_the_end_of_a_clause_alone(clean, contracted) -> None
 def test_csv_holds_train_rows_first(tmp_path: Path) -> None:
     path = tmp_path / "desk.csv"
     main([str(path), "--train", "30", "--serve", "20", "--seed", "3"])
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(path)
     assert [row["part"] for row in rows] == ["train"] * 30 + ["serve"] * 20
     assert [(row["text"], row["label"]) for row in rows[30:]] == list(generate(rows=20, seed=3, split="serve"))
     again = tmp_path / "again.csv"
-    write_csv(again, train_rows=30, serve_rows=20, seed=3)
+    write_csv(again, rows={"train": 30, "serve": 20}, seed=3)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_csv_holds_drifted_rows_last_and_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    steady, drifted = tmp_path / "steady.csv", tmp_path / "drifted.csv"
+    sizes = ["--train", "30", "--serve", "20", "--seed", "3"]
+    main([str(steady), *sizes])
+    main([str(drifted), *sizes, "--drift-train", "12", "--drift-serve", "9"])
+    rows = read(drifted)
+    assert rows[:50] == read(steady)
+    assert [row["part"] for row in rows[50:]] == ["drift-train"] * 12 + ["drift-serve"] * 9
+    assert [(row["text"], row["label"]) for row in rows[62:]] == list(generate(rows=9, seed=3, split="drift-serve"))
 
 
 def test_a_folder_that_is_missing_is_told(tmp_path: Path, capsys) -> None:
@@ -137,6 +185,16 @@ def test_a_folder_that_is_missing_is_told(tmp_path: Path, capsys) -> None:
         main([str(tmp_path / "none" / "desk.csv"), "--train", "1", "--serve", "1", "--seed", "3"])
     assert stopped.value.code == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def spread(draws: int, share: float) -> float:
+    """The standard deviation of how many of so many draws fall into a share."""
+    return (draws * share * (1 - share)) ** 0.5
 
 
 def expansions(rng: random.Random, template: str) -> list[str]:

@@ -1,23 +1,37 @@
 """Messages to the help desk of an online shop, with the topic each is about: the traffic of the demonstration.
 
-Two splits, 'train' and 'serve', share the world (products, days, sums) and the meaning of the topics, but no sentence
-template, opening, detail or closing. Text only: nothing here knows of students, teachers or the gateway.
+The splits share the world (products, days, sums) and the meaning of the topics, but no sentence template, opening,
+detail or closing. 'train' and 'serve' are steady traffic; in 'drift-train' and 'drift-serve' it has drifted: to topics
+that are new, and to new wording, beside which the older wording of 'train' and of 'serve' goes on. Text only: nothing
+here knows of students, teachers or the gateway.
 
-    python -m tutelage.demo.corpus OUT.csv --train 1200 --serve 800 --seed 7
+    python -m tutelage.demo.corpus OUT.csv --train 1200 --serve 800 --drift-train 500 --drift-serve 900 --seed 7
 """
 
 import argparse
 import csv
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from tutelage.demo import templates_serve, templates_train
+from tutelage.demo import templates_drift_serve, templates_drift_train, templates_serve, templates_train
 from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, OPENINGS, SLOTS, TONES
 
-Split = Literal["train", "serve"]
+Split = Literal["train", "serve", "drift-train", "drift-serve"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+# Drifted traffic -> the split whose wording goes on in it, for the topics that it knows.
+OLD_WORDING: Mapping[Split, Split] = {"drift-train": "train", "drift-serve": "serve"}
+GOES_ON = 0.5  # share of those messages that are in the old wording
+
+_TEMPLATES: Mapping[Split, Mapping[str, str]] = {
+    "train": templates_train.TEMPLATES,
+    "serve": templates_serve.TEMPLATES,
+    "drift-train": templates_drift_train.TEMPLATES,
+    "drift-serve": templates_drift_serve.TEMPLATES,
+}
 
 SYSTEM_PROMPT = "Name the topic of this message to an online shop in one word."
 
@@ -33,36 +47,45 @@ CARELESS = 0.2  # share without capitals, and again without the last full stop
 def generate(*, rows: int, seed: int, split: Split) -> Iterator[tuple[str, str]]:
     """Yield `rows` pairs of (text, intent), no text twice; the same arguments always give the same pairs."""
     rng = random.Random(f"{seed}/{split}")
-    sentences = templates(split)
+    sentences = {wording: templates(wording) for wording in (split, OLD_WORDING.get(split, split))}
+    shares = INTENTS[split]
     seen: set[str] = set()
     while len(seen) < rows:
-        intent = rng.choices(list(INTENTS), weights=list(INTENTS.values()))[0]
-        text = _message(rng, rng.choice(sentences[intent]), split=split)
+        intent = rng.choices(list(shares), weights=list(shares.values()))[0]
+        wording = _wording(rng, intent, split=split)
+        text = _message(rng, rng.choice(sentences[wording][intent]), split=wording)
         if text not in seen:
             seen.add(text)
             yield text, intent
 
 
-def write_csv(path: Path, *, train_rows: int, serve_rows: int, seed: int) -> None:
-    """Write the columns text, label, part to `path`: the rows of the 'train' split, then those of 'serve'."""
-    parts: dict[Split, int] = {"train": train_rows, "serve": serve_rows}
+def write_csv(path: Path, *, rows: Mapping[Split, int], seed: int) -> None:
+    """Write the columns text, label, part to `path`: the rows of each split, in the order of `rows`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "part"])
-        for split, rows in parts.items():
-            writer.writerows([text, intent, split] for text, intent in generate(rows=rows, seed=seed, split=split))
+        for split, number in rows.items():
+            writer.writerows([text, intent, split] for text, intent in generate(rows=number, seed=seed, split=split))
 
 
 def templates(split: Split) -> dict[str, list[str]]:
-    """The sentence templates of a split, by intent."""
-    texts = {"train": templates_train, "serve": templates_serve}[split].TEMPLATES
-    return {intent: re.sub(r"\n (?=\S)", " ", text).strip().split("\n") for intent, text in texts.items()}
+    """The sentence templates of a split's own wording, by intent."""
+    texts = _TEMPLATES[split].items()
+    return {intent: re.sub(r"\n (?=\S)", " ", text).strip().split("\n") for intent, text in texts}
 
 
 def length(text: str) -> int:
     """A cheap stand-in for the number of tokens: words, digits and punctuation marks; a word over 9 letters is two."""
     pieces = re.findall(r"[^\W\d]+|\d|[^\w\s]", text)
     return len(pieces) + sum(len(piece) > 9 for piece in pieces)
+
+
+def _wording(rng: random.Random, intent: str, *, split: Split) -> Split:
+    """The split whose sentences and frame a message takes: `split` itself, or the one whose wording goes on in it."""
+    older = OLD_WORDING.get(split)
+    if older is None or intent not in INTENTS[older] or rng.random() >= GOES_ON:
+        return split
+    return older
 
 
 def _message(rng: random.Random, template: str, *, split: Split) -> str:
@@ -75,8 +98,9 @@ def _message(rng: random.Random, template: str, *, split: Split) -> str:
 
 def _compose(rng: random.Random, template: str, *, split: Split) -> str:
     """Opening, the matter itself, a detail, a closing, as the drawn tone has them, in clean spelling."""
-    tone = rng.choices(list(TONES), weights=[weight for weight, *_ in TONES.values()])[0]
-    _, opens, adds, closes = TONES[tone]
+    tones = TONES[split]
+    tone = rng.choices(list(tones), weights=[weight for weight, *_ in tones.values()])[0]
+    _, opens, adds, closes = tones[tone]
     parts = [
         _pick(rng, OPENINGS[split][tone]) if rng.random() < opens else "",
         template,
@@ -149,12 +173,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write a corpus to a CSV file; exit code 2 where it cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m tutelage.demo.corpus", description=write_csv.__doc__)
     parser.add_argument("out", type=Path, metavar="OUT.csv")
-    parser.add_argument("--train", type=int, required=True, metavar="N", help="rows of the 'train' split")
-    parser.add_argument("--serve", type=int, required=True, metavar="M", help="rows of the 'serve' split")
+    for split in SPLITS:
+        late, told = split in OLD_WORDING, f"rows of the '{split}' split"
+        parser.add_argument(f"--{split}", dest=split, type=int, default=0, required=not late, metavar="N", help=told)
     parser.add_argument("--seed", type=int, required=True, metavar="S")
     options = parser.parse_args(arguments)
     try:
-        write_csv(options.out, train_rows=options.train, serve_rows=options.serve, seed=options.seed)
+        write_csv(options.out, rows={split: vars(options)[split] for split in SPLITS}, seed=options.seed)
     except OSError as error:
         parser.error(f"cannot write {options.out}: {error.strerror}")
 
