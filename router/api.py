@@ -14,8 +14,9 @@ from starlette.responses import Response
 from router import wire
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
-from router.errors import BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
+from router.errors import BadRequest, BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
 from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
+from router.ports import PRIORITIES, Priority
 from router.relay import EventStream, StreamTally
 
 
@@ -23,19 +24,20 @@ async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
     gateway = _gateway(http)
     request = wire.parse_chat(await _body(http, gateway.max_body_bytes))
-    ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"))
+    ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"), priority=_priority(http))
     release = gateway.releases.champion(ticket.task.name) if ticket.task else None
     verdict = await decide(request, ticket.task, release=release, student=gateway.student, now=time.time())
     if verdict.accepted:
         return _student_reply(gateway, ticket, verdict)
     try:
+        await gateway.reserve(ticket)
         if request.stream:
             return await _teacher_stream(gateway, ticket, verdict)
         return await _teacher_reply(gateway, ticket, verdict)
     except SpoolFull:
         raise
     except GatewayError as error:
-        gateway.record_failure(ticket, verdict, failed(ticket, status=error.status, why=type(error).__name__))
+        gateway.record_error(ticket, verdict, error)
         error.headers |= _headers(ticket, verdict)
         raise
 
@@ -94,7 +96,7 @@ async def _relay(
     except GatewayError as error:
         if not recorded:
             recorded = True
-            gateway.record_failure(ticket, verdict, failed(ticket, status=error.status, why=type(error).__name__))
+            gateway.record_error(ticket, verdict, error)
         yield wire.event(error.body())
     finally:
         if not recorded:
@@ -144,6 +146,15 @@ def _gateway(http: Request) -> Gateway:
         if not hmac.compare_digest(sent.encode(), gateway.api_key.encode()):
             raise NotAuthenticated("Incorrect API key provided.")
     return gateway
+
+
+def _priority(http: Request) -> Priority:
+    """How early the request gives way where the teacher's capacity runs short. Raises BadRequest."""
+    sent = http.headers.get("x-tutelage-priority", "normal")
+    for priority in PRIORITIES:
+        if sent == priority:
+            return priority
+    raise BadRequest(f"Unknown priority {sent[:32]!r}: {', '.join(PRIORITIES)}", param="x-tutelage-priority")
 
 
 async def _body(http: Request, limit: int) -> bytes:

@@ -19,8 +19,10 @@ from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
 from router import api
+from router.capacity import Allowance, SlidingCapacity
 from router.errors import GatewayError, InternalError, NotFound
 from router.gateway import Gateway
+from router.metrics import Metrics
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
 from router.settings import Settings, TokenPrice
@@ -94,7 +96,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     spool = SpoolWriter(settings.ledger.spool_dir)
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
-    student = settings.student
+    student, metrics = settings.student, Metrics()
     served = partial(VllmStudent, session, url=student.url, price=token_price(student.price))
     return Gateway(
         tasks={name: _plan(settings, name) for name in settings.tasks},
@@ -102,11 +104,13 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         student=served(timeout_s=student.timeout_s, breaker=Breaker()),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
         teacher=HttpTeacher(session, endpoints=endpoints, prices=watch),
+        capacity=_capacity(settings, metrics),
         spool=spool,
         releases=watch,
         reference_key=reference_key(engine),
         api_key=settings.server.api_key.get_secret_value() if settings.server.api_key else None,
         max_body_bytes=settings.server.max_body_bytes,
+        metrics=metrics,
     )
 
 
@@ -118,6 +122,15 @@ async def _watch(engine: sa.Engine, stack: AsyncExitStack) -> LedgerWatch:
     group.start_soon(watch.run)
     stack.callback(group.cancel_scope.cancel)
     return watch
+
+
+def _capacity(settings: Settings, metrics: Metrics) -> SlidingCapacity:
+    teachers = settings.teachers
+    for name, teacher in teachers.items():
+        if teacher.capacity_rpm is not None:
+            metrics.show_capacity(name, teacher.capacity_rpm)
+    allowances = {name: Allowance(teacher.capacity_rpm, teacher.capacity_tpm) for name, teacher in teachers.items()}
+    return SlidingCapacity(settings.server.limits_url.get_secret_value(), allowances=allowances, metrics=metrics)
 
 
 def _plan(settings: Settings, name: str) -> TaskPlan:

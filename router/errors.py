@@ -6,6 +6,7 @@
     |-- NotAuthenticated      401 invalid_api_key
     |-- UnknownModel          404 model_not_found
     |-- NotFound              404
+    |-- CapacityExceeded      429 rate_limit_exceeded: by our settings the teacher has no room now
     |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
     |-- TeacherUnavailable    502 / 503 / 504
     |-- SpoolFull             503: an answer that cannot be recorded is not given
@@ -74,6 +75,14 @@ class NotFound(GatewayError):
     def __init__(self, message: str, *, status: int = 404) -> None:
         super().__init__(message)
         self.status = status
+
+
+class CapacityExceeded(GatewayError):
+    """The teacher may not be asked for more this minute; it was not asked."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
 
 
 class UpstreamRefused(GatewayError):

@@ -9,17 +9,20 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from calibration.references import REFERENCE_DOMAIN, draw
 from ledger.records import Exchange, Label, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
-from router.errors import GatewayError, SpoolFull, UnknownModel
+from router.errors import CapacityExceeded, GatewayError, SpoolFull, UnknownModel
 from router.metrics import Metrics
-from router.ports import Releases, Spool, Student, TaskPlan, Teacher
+from router.ports import Capacity, Priority, Releases, Spool, Student, TaskPlan, Teacher
 from router.wire import ChatRequest, Head
 
 CLIENT_LEFT = 499
+ANSWER_TOKENS = 256  # expected of a teacher where neither client nor task says how long an answer may be
+LABEL_WAIT_S = 150.0  # for room at the teacher: a window that is all used up is empty after 120 s
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +37,7 @@ class Ticket:
     task: TaskPlan | None
     teacher: str
     reference_draw: float
+    priority: Priority
 
     def is_reference(self, verdict: Verdict) -> bool:
         """Whether the teacher answers this request whatever its route."""
@@ -43,6 +47,11 @@ class Ticket:
     def elapsed_s(self) -> float:
         """Seconds since arrival."""
         return time.perf_counter() - self.started
+
+    @property
+    def tokens(self) -> int:
+        """What the teacher is expected to count for this request."""
+        return self.request.estimate_tokens(answer=self.task.max_tokens if self.task else ANSWER_TOKENS)
 
     def head(self) -> Head:
         """What identifies the reply to the client."""
@@ -73,6 +82,7 @@ class Gateway:
     student: Student
     examinee: Student  # the same student drafting for a certificate: patiently, and without live traffic's breaker
     teacher: Teacher
+    capacity: Capacity
     spool: Spool
     releases: Releases
     reference_key: bytes
@@ -81,7 +91,7 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     _labelling: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def admit(self, request: ChatRequest, *, task_header: str | None) -> Ticket:
+    def admit(self, request: ChatRequest, *, task_header: str | None, priority: Priority) -> Ticket:
         """Resolve task and teacher and draw the reference. Raises UnknownModel, or SpoolFull before money is spent."""
         if not self.spool.available:
             raise SpoolFull("Exchanges cannot be recorded at the moment, so none is answered. Try again later.")
@@ -95,6 +105,7 @@ class Gateway:
             task=task,
             teacher=task.teacher if task else request.model,
             reference_draw=draw(self.reference_key, exchange_id, domain=REFERENCE_DOMAIN),
+            priority=priority,
         )
 
     def _resolve(self, request: ChatRequest, task_header: str | None) -> TaskPlan | None:
@@ -104,6 +115,17 @@ class Gateway:
         if task_header is not None or request.model not in self.teachers:
             raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", param="model")
         return next((task for task in self.tasks.values() if _adopts(task, request)), None)
+
+    async def reserve(self, ticket: Ticket) -> None:
+        """Count the request in at its teacher before it is asked. Raises CapacityExceeded."""
+        shortage = await self.capacity.take(ticket.teacher, tokens=ticket.tokens, priority=ticket.priority)
+        if shortage is not None:
+            self.metrics.count_refused(ticket.teacher, priority=ticket.priority)
+            raise CapacityExceeded(
+                f"Rate limit reached: {shortage.setting} leaves no room for a request of priority {ticket.priority}. "
+                f"Please try again in {shortage.retry_after_s} s.",
+                headers={"retry-after": str(shortage.retry_after_s)},
+            )
 
     def record(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:
         """Append the exchange to the spool, then count it. Raises SpoolFull."""
@@ -118,6 +140,15 @@ class Gateway:
         except SpoolFull:
             log.error("exchange %s failed and could not be recorded", ticket.id)
 
+    def record_error(self, ticket: Ticket, verdict: Verdict, error: GatewayError) -> None:
+        """Record why the client is not answered. A reference for which there was only no room keeps its label, later:
+        one lost to load would count as a disagreement."""
+        label_later = isinstance(error, CapacityExceeded) and ticket.is_reference(verdict)
+        outcome = failed(ticket, status=error.status, why=type(error).__name__)
+        self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
+        if label_later:
+            self.label_in_background(ticket)
+
     def _append(self, record: Record) -> None:
         try:
             self.spool.append(record)
@@ -129,7 +160,7 @@ class Gateway:
             ) from error
 
     def label_in_background(self, ticket: Ticket) -> None:
-        """Ask the teacher about a request the student has answered; the client does not wait for it."""
+        """Ask the teacher about a request that it has not answered; the client does not wait for it."""
         task = asyncio.create_task(self._label(ticket), name=f"label {ticket.id}")
         self._labelling.add(task)
         task.add_done_callback(self._labelling.discard)
@@ -137,6 +168,7 @@ class Gateway:
     async def _label(self, ticket: Ticket) -> None:
         """A label that cannot be had is recorded as lost: it counts as a disagreement."""
         try:
+            await self._await_room(ticket)
             reply = (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
@@ -146,6 +178,16 @@ class Gateway:
             log.error("the label of reference %s is lost", ticket.id)
         if ticket.task:
             self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
+
+    async def _await_room(self, ticket: Ticket) -> None:
+        """Wait, before any client, for room at the teacher. Raises CapacityExceeded after LABEL_WAIT_S."""
+        take = partial(self.capacity.take, ticket.teacher, tokens=ticket.tokens, priority="high")
+        try:
+            async with asyncio.timeout(LABEL_WAIT_S):
+                while shortage := await take():  # noqa: ASYNC110  time makes room: there is no event to wait for
+                    await asyncio.sleep(shortage.retry_after_s)
+        except TimeoutError as error:
+            raise CapacityExceeded(f"No room at the teacher {ticket.teacher!r} for {LABEL_WAIT_S:g} s") from error
 
     async def drain(self, *, timeout_s: float) -> None:
         """Let the labels under way finish; what remains after the time-out counts as lost."""

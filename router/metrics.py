@@ -54,6 +54,26 @@ class Metrics:
         self.spool_errors = Counter(
             "tutelage_spool_errors", "Records that could not be appended.", registry=self.registry
         )
+        self._add_capacity()
+
+    def _add_capacity(self) -> None:
+        self._capacity = Gauge(
+            "tutelage_teacher_capacity_rpm",
+            "Requests a minute that a teacher may be asked, where that is limited.",
+            ["teacher"],
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "tutelage_refused",
+            "Client requests for which a teacher had no room.",
+            ["teacher", "priority"],
+            registry=self.registry,
+        )
+        self.capacity_errors = Counter(
+            "tutelage_capacity_errors",
+            "Failures of the store that counts capacity; for a few seconds after one the teachers are not limited.",
+            registry=self.registry,
+        )
 
     def count(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
@@ -71,6 +91,14 @@ class Metrics:
         """Count a label of the reference stream."""
         self._references.labels(task, "lost" if lost else "labelled").inc()
         self._cost.labels(task, "reference").inc(cost_usd)
+
+    def count_refused(self, teacher: str, *, priority: str) -> None:
+        """Count a request that was refused for the teacher's capacity."""
+        self._refused.labels(teacher, priority).inc()
+
+    def show_capacity(self, teacher: str, rpm: int) -> None:
+        """Set how many requests a minute a teacher may be asked."""
+        self._capacity.labels(teacher).set(rpm)
 
     def show_releases(self, names: dict[str, str]) -> None:
         """Set the releases in force, {task: release}."""

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
 from ledger.records import Draft, Record, TeacherReply
 from router.wire import ChatRequest
+
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,14 @@ class TeacherCompletion:
     reply: TeacherReply
 
 
+@dataclass(frozen=True)
+class Shortage:
+    """A teacher has no room: by which setting, and the whole seconds, at least 1, after which to try again."""
+
+    setting: str
+    retry_after_s: int
+
+
 class Student(Protocol):
     """Drafts greedily, with evidence."""
 
@@ -66,6 +77,14 @@ class Teacher(Protocol):
 
     def priced(self, teacher: str) -> bool:
         """Whether the price of this teacher is known: without it nothing is asked of it."""
+        ...
+
+
+class Capacity(Protocol):
+    """What a teacher may be asked a minute, by all gateways together."""
+
+    async def take(self, teacher: str, *, tokens: int, priority: Priority) -> Shortage | None:
+        """Count a request of an estimated number of tokens in; where there is no room, nothing may be asked."""
         ...
 
 

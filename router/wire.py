@@ -81,6 +81,12 @@ class ChatRequest:
         constant = [self.system_prompt, self.raw.get("tools"), self.raw.get("response_format")]
         return hashlib.sha256(orjson.dumps(constant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
+    def estimate_tokens(self, *, answer: int) -> int:
+        """Roughly what a teacher will count, before it is asked: a quarter of the characters of the messages' text, at
+        least 1, and max_tokens, or `answer` where the client sets none. Images, tools and n > 1 are not counted."""
+        characters = sum(len(text) for message in self.messages for text in _texts(message))
+        return max(1, characters // 4) + (self.max_tokens or answer)
+
     def beyond_student(self) -> str | None:
         """Why the student may not be asked at all ('sampling' or 'unsupported'), or None. Never by difficulty."""
         if self.raw.get("temperature") or self.raw.get("top_p") not in (None, 1) or any(map(self.raw.get, SAMPLING)):
@@ -91,6 +97,12 @@ class ChatRequest:
             return "unsupported"
         plain = all(m["role"] in ("system", "user", "assistant") and _plain_text(m) for m in self.messages)
         return None if plain else "unsupported"
+
+
+def _texts(message: dict[str, Any]) -> Iterator[str]:
+    content = message.get("content")
+    parts = [{"text": content}] if isinstance(content, str) else content or []
+    return (part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
 def _plain_text(message: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.spool import SpoolUnavailable
 from router.errors import GatewayError, StudentUnavailable
 from router.gateway import Gateway
-from router.ports import ServedRelease, TaskPlan, TeacherCompletion
+from router.ports import Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
 from router.wire import ChatRequest, Head, Reply, completion, completion_chunks
 
 TASK = TaskPlan(name="desk", teacher="big", rho=0.0, max_tokens=16, system_prompt="Name the topic.")
@@ -80,6 +80,18 @@ class FakeTeacher:
 
 
 @dataclass
+class FakeCapacity:
+    """Short of room as scripted, one entry a request; then there is room for all."""
+
+    shortages: list[Shortage | None] = field(default_factory=list)
+    asked: list[tuple[str, int, Priority]] = field(default_factory=list)
+
+    async def take(self, teacher: str, *, tokens: int, priority: Priority) -> Shortage | None:
+        self.asked.append((teacher, tokens, priority))
+        return self.shortages.pop(0) if self.shortages else None
+
+
+@dataclass
 class MemorySpool:
     """Keeps records in a list; `full` makes it refuse."""
 
@@ -111,6 +123,7 @@ def gateway(**parts: Any) -> Gateway:
         "student": FakeStudent(),
         "examinee": FakeStudent(),
         "teacher": FakeTeacher(),
+        "capacity": FakeCapacity(),
         "spool": MemorySpool(),
         "releases": FakeReleases(),
         "reference_key": b"k" * 32,

@@ -1,22 +1,37 @@
 """A task's standing in words: for `tutelage status` and the console line of `up`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from ledger.decisions import latest
 from ledger.releases import champions
-from ledger.standing import Standing, standing
+from ledger.standing import Standing, load, standing
 from router.settings import DistillSettings, Settings
+
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A task's client traffic a minute: requests, those its teacher answered, tokens of all."""
+
+    requests: float
+    answered: float
+    tokens: float
 
 
 def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:
     """A few lines a task: what is in force, how far the next release is, the last decision."""
     in_force = champions(engine)
-    for task in settings.tasks:
-        found = standing(engine, task, window_share=settings.distill.window_share)
+    standings = {task: standing(engine, task, window_share=settings.distill.window_share) for task in settings.tasks}
+    paces = {task: _pace(engine, task, first_at=found.first_at, now=now) for task, found in standings.items()}
+    for task, found in standings.items():
         yield f"{task}: {_in_force(found)}"
+        if words := headroom(settings, paces, task=task):
+            yield f"  {words}"
         if task not in in_force:
             yield f"  {progress(found, settings.distill, now=now)}"
         for decision in latest(engine, task, limit=1):
@@ -34,6 +49,38 @@ def progress(found: Standing, settings: DistillSettings, *, now: float) -> str:
         return have
     waited = now - found.first_at
     return f"{have}; at this rate on {_date(found.first_at + waited / min(shares))}"
+
+
+def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str | None:
+    """What a teacher of limited capacity would get if the student closed, of every task of it; None: no limit is set.
+
+    A certificate is a task's own, but vLLM is everybody's.
+    """
+    name = settings.tasks[task].teacher
+    teacher, pace = settings.teachers[name], paces[task]
+    of_teacher = [paces[other] for other, plan in settings.tasks.items() if plan.teacher == name]
+    closed = (
+        ("capacity_rpm", teacher.capacity_rpm, sum(each.requests for each in of_teacher)),
+        ("capacity_tpm", teacher.capacity_tpm, sum(each.tokens for each in of_teacher)),
+    )
+    shares = {f"{setting} {limit}": asked / limit for setting, limit, asked in closed if limit is not None}
+    if not shares:
+        return None
+    warning = "WARNING: " if max(shares.values()) > 1.0 else ""
+    others = "with its other tasks " if len(of_teacher) > 1 else ""
+    return (
+        f"{warning}{name} answers {pace.answered:.1f} of {pace.requests:.1f} requests a minute (last hour); if the "
+        f"student closed, all {pace.requests:.1f}: {others}"
+        + " and ".join(f"{share:.0%} of {limit}" for limit, share in shares.items())
+    )
+
+
+def _pace(engine: sa.Engine, task: str, *, first_at: float | None, now: float) -> Pace:
+    """Over the last hour, or since the first request where that is shorter ago."""
+    span_s = min(HOUR_S, max(60.0, now - (first_at or 0.0)))
+    found = load(engine, task, since=now - span_s)
+    minutes = span_s / 60.0
+    return Pace(found.requests / minutes, found.answered / minutes, found.tokens / minutes)
 
 
 def _in_force(found: Standing) -> str:

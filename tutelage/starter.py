@@ -14,6 +14,9 @@ teachers:
   {teacher}:                 # the model name your clients already use
     model: {litellm_model}
     api_key_env: {key_env}
+    # What its provider allows a minute. Beyond it requests are refused by priority, before the teacher is asked:
+    # capacity_rpm: 500
+    # capacity_tpm: 200000
     # Training a model on a teacher's outputs needs its provider's permission. Denied until you have read the terms:
     may_train: false
     terms: ""                # where they allow it, once they do

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Watched, Worker
+from router.gateway import LABEL_WAIT_S
 from router.settings import Settings
 
 STOP_S = 10.0
@@ -51,7 +52,7 @@ def _watched(settings: Settings, name: str) -> Watched:
     return Watched(
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,
-        label_due_s=teacher.timeout_s * (1 + teacher.retries) + SLACK_S,
+        label_due_s=LABEL_WAIT_S + teacher.timeout_s * (1 + teacher.retries) + SLACK_S,
         window_share=chosen.window_share,
         triggers=TriggerConfig(
             min_rows=chosen.min_rows,

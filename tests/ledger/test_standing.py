@@ -5,8 +5,9 @@ from ledger import releases
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
+from ledger.records import TeacherReply
 from ledger.spool import SpoolWriter
-from ledger.standing import standing
+from ledger.standing import Load, load, standing
 from tests.ledger.make import exchange, student_exchange
 
 
@@ -66,3 +67,12 @@ def test_references_of_a_higher_rate_count_in_proportion(ledger):
     assert ask(ledger(*imported)).references == 20
     found = ask(ledger(*(exchange(n, rho=0.5) for n in range(40, 60))))
     assert (found.total, found.references) == (60, 10 // 2 + 10)  # imported rows 30..39, and half of twenty live ones
+
+
+def test_the_load_counts_clients_and_what_their_teacher_answered(ledger):
+    lost = exchange(3, status=429, route="none", teacher_reply=TeacherReply("big", None, error="CapacityExceeded"))
+    elsewhere = (exchange(4, task="other"), exchange(5, origin="import"))
+    engine = ledger(exchange(0), exchange(1), student_exchange(2), lost, *elsewhere)
+    assert load(engine, "desk", since=0.0) == Load(requests=4, answered=2, tokens=11 + 11 + 12)
+    assert load(engine, "desk", since=2.0) == Load(requests=2, answered=0, tokens=12)
+    assert load(engine, "nobody", since=0.0) == Load(0, 0, 0)

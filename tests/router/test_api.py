@@ -9,10 +9,24 @@ import pytest
 from ledger.records import Exchange, Label
 from router.app import create_app
 from router.errors import TeacherUnavailable, UpstreamRefused
-from tests.fakes import RELEASE, TASK, UNSURE, FakeReleases, FakeStudent, FakeTeacher, MemorySpool, draft, gateway
+from router.ports import Shortage
+from tests.fakes import (
+    RELEASE,
+    TASK,
+    UNSURE,
+    FakeCapacity,
+    FakeReleases,
+    FakeStudent,
+    FakeTeacher,
+    MemorySpool,
+    draft,
+    gateway,
+)
 
 MESSAGES = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "my money back, please"}]
 BODY = {"model": "desk", "messages": MESSAGES}
+SHORT = Shortage("teachers.big.capacity_rpm", 7)
+MESSAGE_TOKENS = sum(len(message["content"]) for message in MESSAGES) // 4
 
 
 def http(parts) -> httpx.AsyncClient:
@@ -201,6 +215,107 @@ async def test_a_failing_teacher_is_a_plain_error_and_is_recorded(error, status,
     assert response.headers.get("retry-after") == error.headers.get("retry-after")
     (exchange,) = parts.spool.records
     assert (exchange.route, exchange.status, exchange.teacher_reply.text) == ("none", status, None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["desk", "big"])
+async def test_past_the_teachers_capacity_is_a_429_that_names_the_setting(model, stream):
+    parts = gateway(releases=FakeReleases(None), capacity=FakeCapacity([SHORT]))
+    body = {"model": model, "messages": MESSAGES if model == "desk" else MESSAGES[1:], "stream": stream}
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=body, headers={"x-tutelage-priority": "low"})
+        counted = (await session.get("/metrics")).text
+    error = response.json()["error"]
+    assert (response.status_code, error["type"], error["code"]) == (429, "rate_limit_error", "rate_limit_exceeded")
+    assert "teachers.big.capacity_rpm" in error["message"] and response.headers["retry-after"] == "7"
+    assert response.headers["x-tutelage-route"] == "teacher" and response.headers["x-tutelage-exchange-id"]
+    (exchange,) = parts.spool.records
+    assert (exchange.route, exchange.status, exchange.teacher_reply.error) == ("none", 429, "CapacityExceeded")
+    assert parts.teacher.asked == []
+    assert 'tutelage_refused_total{priority="low",teacher="big"} 1.0' in counted
+
+
+async def test_the_official_client_sees_a_rate_limit():
+    parts = gateway(releases=FakeReleases(None), capacity=FakeCapacity([SHORT]))
+    with pytest.raises(openai.RateLimitError) as caught:
+        await client(parts).chat.completions.create(**BODY)
+    assert caught.value.code == "rate_limit_exceeded"
+
+
+@pytest.mark.parametrize("student", [FakeStudent(), unsure()])
+async def test_only_what_the_teacher_is_asked_counts_towards_its_capacity(student):
+    parts = gateway(student=student)
+    async with http(parts) as session:
+        await session.post("/v1/chat/completions", json=BODY)
+    asked = [] if student.answer.text == "refund" else [("big", MESSAGE_TOKENS + TASK.max_tokens, "normal")]
+    assert parts.capacity.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({**BODY, "max_tokens": 5}, MESSAGE_TOKENS + 5),
+        ({"model": "big", "messages": [{"role": "user", "content": ""}]}, 1 + 256),
+        (
+            {
+                "model": "big",
+                "max_completion_tokens": 9,
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "x" * 40}, {"type": "image_url"}]},
+                    {"role": "assistant", "content": None, "tool_calls": []},
+                ],
+            },
+            10 + 9,
+        ),
+    ],
+)
+@pytest.mark.parametrize("priority", ["high", "normal", "low"])
+async def test_tokens_are_estimated_and_the_priority_is_heeded(body, tokens, priority):
+    parts = gateway(releases=FakeReleases(None))
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=body, headers={"x-tutelage-priority": priority})
+    assert response.status_code == 200
+    assert parts.capacity.asked == [("big", tokens, priority)]
+
+
+@pytest.mark.parametrize("priority", ["urgent", "High", ""])
+async def test_an_unknown_priority_is_refused_by_name(priority):
+    parts = gateway()
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=BODY, headers={"x-tutelage-priority": priority})
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "x-tutelage-priority")
+    assert repr(priority) in error["message"] and "high, normal, low" in error["message"]
+    assert parts.spool.records == [] and parts.student.asked == []
+
+
+async def test_a_label_waits_for_room_before_any_client():
+    short = FakeCapacity([replace(SHORT, retry_after_s=0)] * 3)
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, capacity=short)
+    async with http(parts) as session:
+        await session.post("/v1/chat/completions", json=BODY, headers={"x-tutelage-priority": "low"})
+    await parts.drain(timeout_s=5)
+    assert [priority for _, _, priority in short.asked] == ["high"] * 4
+    assert parts.spool.records[1].reply.text == "delivery"
+
+
+async def test_a_label_without_room_for_too_long_is_lost(monkeypatch):
+    monkeypatch.setattr("router.gateway.LABEL_WAIT_S", 0.05)
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, capacity=FakeCapacity([SHORT]))
+    await client(parts).chat.completions.create(**BODY)
+    await parts.drain(timeout_s=5)
+    assert parts.spool.records[1].reply.error == "CapacityExceeded"
+    assert parts.teacher.asked == []
+
+
+async def test_a_refused_reference_gets_its_label_all_the_same():
+    parts = gateway(student=unsure(), tasks={"desk": replace(TASK, rho=1.0)}, capacity=FakeCapacity([SHORT]))
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=BODY)
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (response.status_code, exchange.status, exchange.teacher_reply) == (429, 429, None)
+    assert (label.exchange_id, label.reply.text) == (exchange.id, "delivery")
 
 
 async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():

@@ -23,6 +23,8 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
     settings = load(write(tmp_path, VALID))
     assert settings.server.host == "127.0.0.1"
     assert settings.teachers["big"].may_train is False
+    assert (settings.teachers["big"].capacity_rpm, settings.teachers["big"].capacity_tpm) == (None, None)
+    assert settings.server.limits_url.get_secret_value() == "async+memory://"
     assert settings.ledger.url == f"sqlite:///{tmp_path}/tutelage-data/ledger.db"
     assert settings.ledger.spool_dir == tmp_path / "tutelage-data/spool"
 
@@ -38,6 +40,9 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"tasks": {"big": {"teacher": "big"}}}, "tasks.big"),
         ({"teachers": {"big": {"model": "x", "may_train": True}}}, "terms"),
         ({"teachers": {"big": {"model": "x", "direct": True}}}, "base_url"),
+        ({"teachers": {"big": {"model": "x", "capacity_rpm": 0}}}, r"teachers\.big\.capacity_rpm"),
+        ({"teachers": {"big": {"model": "x", "capacity_tpm": -5}}}, r"teachers\.big\.capacity_tpm"),
+        ({"server": {"limits_url": "redis://elsewhere"}}, r"server\.limits_url: must begin with one of async\+memory"),
         ({"teachers": {}}, "teachers"),
         ({"student": {"base_model": "m"}}, "student.price"),
     ],
@@ -61,8 +66,10 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
 def test_the_environment_overrides_the_file_and_its_secrets_stay_unseen(tmp_path, monkeypatch):
     monkeypatch.setenv("TUTELAGE_SERVER__PORT", "9001")
     monkeypatch.setenv("TUTELAGE_SERVER__API_KEY", "very-secret")
+    monkeypatch.setenv("TUTELAGE_SERVER__LIMITS_URL", "async+redis://:very-secret@elsewhere:6379")
     settings = load(write(tmp_path, {**VALID, "server": {"host": "0.0.0.0", "port": 1}}))
     assert (settings.server.port, settings.server.host) == (9001, "0.0.0.0")
+    assert settings.server.limits_url.get_secret_value().endswith("elsewhere:6379")
     assert "very-secret" not in repr(settings)
 
 
@@ -76,5 +83,7 @@ def test_a_missing_teacher_key_names_its_variable(tmp_path, monkeypatch):
 def test_the_starter_is_valid(tmp_path):
     text = starter(teacher="openai/gpt-4o-mini", task="topics", base_model="/models/small")
     settings = load(write(tmp_path, text))
+    limited = load(write(tmp_path, text.replace("# capacity", "capacity"))).teachers["gpt-4o-mini"]
+    assert (limited.capacity_rpm, limited.capacity_tpm) == (500, 200_000)
     assert settings.teachers["gpt-4o-mini"].model == "openai/gpt-4o-mini"
     assert settings.tasks["topics"].teacher == "gpt-4o-mini"

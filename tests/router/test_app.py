@@ -1,0 +1,37 @@
+"""The composition root: what the settings say reaches the request."""
+
+import time
+
+import httpx
+
+from ledger.database import connect
+from ledger.prices import Price, write_price
+from router.app import create_app
+from router.settings import Settings
+
+PRICE = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0}
+NOWHERE = "http://127.0.0.1:1/v1"  # nothing listens there
+
+
+async def test_a_teachers_capacity_is_kept_to_and_shown(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    engine = connect(url)
+    write_price(engine, "big", Price(1e-6, 2e-6), source="test", at=time.time())
+    engine.dispose()
+    teacher = {"model": "m", "direct": True, "base_url": NOWHERE, "price": PRICE, "capacity_rpm": 1}
+    settings = Settings(
+        ledger={"url": url, "spool_dir": tmp_path / "spool"},
+        teachers={"big": teacher},
+        student={"base_model": "m", "price": PRICE},
+    )
+    body = {"model": "big", "messages": [{"role": "user", "content": "hello"}]}
+    app = create_app(settings=settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as session,
+    ):
+        replies = [await session.post("/v1/chat/completions", json=body) for _ in range(2)]
+        counted = (await session.get("/metrics")).text
+    assert [reply.status_code for reply in replies] == [502, 429]  # asked once
+    assert "teachers.big.capacity_rpm" in replies[1].json()["error"]["message"]
+    assert 'tutelage_teacher_capacity_rpm{teacher="big"} 1.0' in counted
