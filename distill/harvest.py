@@ -7,6 +7,7 @@ after that release's cut, and may teach the next.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import sqlalchemy as sa
 
@@ -30,20 +31,23 @@ class Harvest:
     window_span: tuple[float, float]
 
 
-def harvest(
-    engine: sa.Engine, *, task: str, teacher: str, may_train: bool, window_share: float, max_rows: int
-) -> Harvest:
-    """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
-
-    What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only.
-
-    Raises HarvestError where the teacher's terms do not allow training (denied by default), or nothing is recorded.
-    """
+def permit(*, teacher: str, may_train: bool) -> None:
+    """Raises HarvestError where the teacher's terms are not known to allow training: denied by default."""
     if not may_train:
         raise HarvestError(
             f"training on outputs of the teacher {teacher!r} is not allowed: read its provider's terms, and if they "
             f"permit it set teachers.{teacher}.may_train: true and teachers.{teacher}.terms to where they say so"
         )
+
+
+def harvest(engine: sa.Engine, *, task: str, window_share: float, max_rows: int, due: float) -> Harvest:
+    """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
+
+    What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only. It ends
+    before the first reference whose label may still be on its way: a missing one of a request before `due` is lost.
+
+    Raises HarvestError where nothing is recorded.
+    """
     rows = [row for row in task_rows(engine, task) if row.eligible]
     with engine.connect() as connection:
         since = fresh_since(connection, task)
@@ -53,13 +57,14 @@ def harvest(
         raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
     cut_at = fresh[int(len(fresh) * (1.0 - window_share))].at
     lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
-    references = _uniform([row for row in fresh if row.at >= cut_at], reference_key(engine))
+    settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
+    references = _uniform([row for row in settled if row.at >= cut_at], reference_key(engine))
     window = _unused(references, rows_used(engine, task))
     return Harvest(
         cut_at=cut_at,
         older=tuple(lessons[-max_rows:]),
         window=tuple(window),
-        window_span=(cut_at, rows[-1].at),
+        window_span=(cut_at, settled[-1].at if settled else cut_at),
     )
 
 

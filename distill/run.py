@@ -39,7 +39,7 @@ from distill.curate import curate
 from distill.errors import DistillError
 from distill.evaluate import Judged, agreement, calibrate, judge, scored
 from distill.gateway import GatewayClient
-from distill.harvest import Harvest, harvest
+from distill.harvest import Harvest, harvest, permit
 from distill.probe import probe
 from distill.rows import TrainingRow
 from distill.split import split_by_cluster
@@ -82,6 +82,7 @@ class RunConfig:
     max_tokens: int
     min_rows: int
     max_rows: int
+    label_due_s: float
     window_share: float
     fit_share: float
     validation_share: float
@@ -143,13 +144,13 @@ class Lessons:
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, curate and split. Fit rows are not curated: they stand for traffic, as the window does."""
+    permit(teacher=config.teacher, may_train=config.may_train)
     found = harvest(
         engine,
         task=config.task,
-        teacher=config.teacher,
-        may_train=config.may_train,
         window_share=config.window_share,
         max_rows=config.max_rows,
+        due=time.time() - config.label_due_s,
     )
     if len(found.older) < config.min_rows:
         raise TooFewRows(

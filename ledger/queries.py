@@ -24,7 +24,8 @@ class RowReused(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost."""
+    """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost, or, while
+    the teacher has not `replied`, may still be on its way."""
 
     exchange_id: str
     at: float
@@ -40,6 +41,7 @@ class Row:
     teacher_text: str | None
     teacher_finish_reason: str | None
     teacher_background: bool
+    replied: bool
     score: float | None
 
 
@@ -82,6 +84,7 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
             teacher_replies.c.text.label("teacher_text"),
             teacher_replies.c.finish_reason.label("teacher_finish_reason"),
             sa.func.coalesce(teacher_replies.c.background, sa.false()).label("teacher_background"),
+            teacher_replies.c.exchange_id.is_not(None).label("replied"),
             exchanges.c.score,
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)

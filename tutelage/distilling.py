@@ -14,8 +14,10 @@ from distill.run import RunConfig
 from distill.train import TrainConfig
 from ledger.leases import held
 from ledger.releases import abandon
+from router.gateway import LABEL_WAIT_S
 from router.settings import Settings
 
+SLACK_S = 10.0  # from the teacher's answer to the ledger
 log = logging.getLogger(__name__)
 
 
@@ -44,10 +46,17 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         max_tokens=task.max_tokens,
         min_rows=chosen.min_rows,
         max_rows=chosen.max_rows,
+        label_due_s=label_due_s(settings, task_name),
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
     )
+
+
+def label_due_s(settings: Settings, task: str) -> float:
+    """How long after its request a reference's label may be in the ledger at the latest; then it counts as lost."""
+    teacher = settings.teachers[settings.tasks[task].teacher]
+    return LABEL_WAIT_S + teacher.timeout_s * (1 + teacher.retries) + SLACK_S
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Watched, Worker
-from router.gateway import LABEL_WAIT_S
 from router.settings import Settings
+from tutelage.distilling import label_due_s
 
 STOP_S = 10.0
-SLACK_S = 10.0  # from the teacher's answer to the ledger
 
 
 class ProcessRun:
@@ -52,7 +51,7 @@ def _watched(settings: Settings, name: str) -> Watched:
     return Watched(
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,
-        label_due_s=LABEL_WAIT_S + teacher.timeout_s * (1 + teacher.retries) + SLACK_S,
+        label_due_s=label_due_s(settings, name),
         window_share=chosen.window_share,
         triggers=TriggerConfig(
             min_rows=chosen.min_rows,

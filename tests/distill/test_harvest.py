@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from distill.harvest import HarvestError, harvest
+from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
@@ -31,8 +31,7 @@ def ledger(tmp_path):
 
 
 def take(engine, **fields):
-    asked = {"task": "desk", "teacher": "big", "may_train": True, "window_share": 0.4, "max_rows": 1000}
-    return harvest(engine, **{**asked, **fields})
+    return harvest(engine, **{"task": "desk", "window_share": 0.4, "max_rows": 1000, "due": 1e9, **fields})
 
 
 def ids(numbers):
@@ -60,6 +59,16 @@ def test_a_lost_label_teaches_nothing_but_stays_in_the_window(ledger):
     assert [(row.exchange_id, row.teacher_text) for row in found.window] == [
         (ids([6])[0], "label 6"),
         (ids([8])[0], None),
+    ]
+
+
+def test_the_window_ends_where_a_label_may_still_be_on_its_way(ledger):
+    rows = [exchange(n, teacher_reply=None if n == 16 else exchange(n).teacher_reply) for n in range(20)]
+    engine = ledger(*rows)
+    assert [row.at for row in take(engine, due=16.0).window] == [12.0, 14.0]
+    assert [(row.at, row.teacher_text is None) for row in take(engine, due=16.5).window][2:] == [
+        (16.0, True),
+        (18.0, False),
     ]
 
 
@@ -95,9 +104,10 @@ def test_the_newest_rows_teach(ledger):
     assert [row.exchange_id for row in take(ledger(*map(exchange, range(10))), max_rows=2).older] == ids([4, 5])
 
 
-def test_terms_are_asked_for_before_anything_is_read(ledger):
+def test_terms_are_asked_for():
+    permit(teacher="big", may_train=True)
     with pytest.raises(HarvestError, match=r"teachers\.big\.may_train: true"):
-        take(ledger(*map(exchange, range(10))), may_train=False)
+        permit(teacher="big", may_train=False)
 
 
 def test_nothing_recorded_is_said(ledger):

@@ -11,6 +11,7 @@ from calibration.certify import Contract
 from calibration.evidence import FEATURES
 from distill import run as pipeline
 from distill.gateway import GatewayUnavailable
+from distill.harvest import HarvestError
 from distill.probe import Probe
 from distill.run import Refused, Released, RunConfig, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
@@ -127,7 +128,7 @@ def engine(tmp_path):
 def config(tmp_path):
     values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
-    values["max_rows"] = 10_000
+    values |= {"max_rows": 10_000, "label_due_s": 60.0}
     values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
     return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1)
 
@@ -182,4 +183,10 @@ def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
 def test_too_few_rows_change_nothing_and_say_how_many_are_missing(engine, config, world):
     with pytest.raises(TooFewRows, match=r"450 rows before the data cut, 500 are needed .* some 101 more"):
         run(engine, replace(config, min_rows=500), progress=world)
+    assert history(engine, "desk") == [] and world.steps == []
+
+
+def test_without_permission_nothing_is_read_or_written(engine, config, world):
+    with pytest.raises(HarvestError, match="may_train"):
+        run(engine, replace(config, may_train=False), progress=world)
     assert history(engine, "desk") == [] and world.steps == []
