@@ -278,9 +278,9 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     data: Annotated[Path | None, typer.Option(help="Your own labelled CSV instead of the generated desk.")] = None,
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
-    rows: Annotated[int, typer.Option(help="Requests before the student exists.")] = 4500,
+    rows: Annotated[int, typer.Option(help="Requests before the student exists.")] = 5000,
     serve: Annotated[int, typer.Option(help="Requests of the last phase.")] = 300,
-    epochs: Annotated[int, typer.Option(help="Epochs of training.")] = 2,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of training: 1, and 3 on your own file.")] = None,
     seed: int = 0,
     out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
 ) -> None:
