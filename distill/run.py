@@ -134,7 +134,8 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
 
 @dataclass(frozen=True)
 class Lessons:
-    """Curated rows in three parts that share no near-duplicate cluster; `cap` is the M of the window's thinning."""
+    """Rows that teach; rows of other clusters that stop the training in time; the newest ones, which fit the
+    calibrator. `cap` is the M of the window's thinning."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -143,7 +144,8 @@ class Lessons:
 
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
-    """Harvest, curate and split. Fit rows are not curated: they stand for traffic, as the window does."""
+    """Harvest, split and curate. The newest rows are fit rows, as they came: they stand for traffic, as the window
+    does, and are to the rows that teach what the window is (docs/decisions/0008)."""
     permit(teacher=config.teacher, may_train=config.may_train)
     found = harvest(
         engine,
@@ -157,25 +159,32 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
             f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
             f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
         )
-    clusters = cluster([row.variable_text for row in found.older])
-    shares = {"fit": config.fit_share, "validate": config.validation_share}
-    shares["train"] = 1.0 - sum(shares.values())
-    parts = split_by_cluster(found.older, clusters, shares=shares, seed=config.train.seed)
-    curated = curate([found.older[i] for i in parts["train"]])
-    lessons = Lessons(
-        train=curated.kept,
-        validate=curate([found.older[i] for i in parts["validate"]]).kept,
-        fit=tuple(found.older[i] for i in parts["fit"]),
-        cap=cluster_cap(clusters[-max(1, len(found.window)) :]),
-    )
+    lessons, rejected = _divide(found, config)
     report = {
         "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
         "window_references": len(found.window),
-        "rejected": curated.summary(),
+        "rejected": rejected,
     }
     progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
-    progress.step(f"curated: {len(curated.kept)} rows teach, rejected {curated.summary() or 'none'}")
+    progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}")
     return lessons, found, report
+
+
+def _divide(found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
+    """The lessons, and how many rows curation rejects of those that would teach, by reason."""
+    clusters = cluster([row.variable_text for row in found.older])
+    taught = len(found.older) - max(1, round(config.fit_share * len(found.older)))
+    validate = config.validation_share / (1.0 - config.fit_share)
+    shares = {"train": 1.0 - validate, "validate": validate}
+    parts = split_by_cluster(clusters[:taught], shares=shares, seed=config.train.seed)
+    curated = {name: curate([found.older[i] for i in members]) for name, members in parts.items()}
+    lessons = Lessons(
+        train=curated["train"].kept,
+        validate=curated["validate"].kept,
+        fit=found.older[taught:],
+        cap=cluster_cap(clusters[-max(1, len(found.window)) :]),
+    )
+    return lessons, curated["train"].summary()
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,17 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from distill.rows import TrainingRow
 
-
-def split_by_cluster(
-    rows: Sequence[TrainingRow], clusters: Sequence[int], *, shares: Mapping[str, float], seed: int
-) -> dict[str, list[int]]:
+def split_by_cluster(clusters: Sequence[int], *, shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
     """Row indices of each part, ascending, so that no cluster lies in two parts.
 
     Clusters come in an order drawn from `seed`, and each goes to the part that lacks the most rows. So a part exceeds
     its share by less than the largest cluster, and falls short by no more than the other parts exceed theirs.
-    `shares` lie in [0, 1] and sum to 1; raises ValueError otherwise, and where rows and clusters differ in number.
+    `shares` lie in [0, 1] and sum to 1; raises ValueError otherwise.
     """
-    if len(rows) != len(clusters):
-        raise ValueError(f"{len(rows)} rows but {len(clusters)} cluster numbers")
     if min(shares.values()) < 0 or not math.isclose(sum(shares.values()), 1.0):
         raise ValueError(f"shares must be non-negative and sum to 1: {dict(shares)}")
-    lacking = {part: share * len(rows) for part, share in shares.items()}
+    lacking = {part: share * len(clusters) for part, share in shares.items()}
     parts: dict[str, list[int]] = {part: [] for part in shares}
     for members in _shuffled(clusters, seed):
         neediest = max(lacking, key=lambda part: lacking[part])

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from calibration.agreement import disagreement
 from calibration.monitor import watch
 from distill.triggers import Facts, TriggerConfig, weigh
-from ledger import decisions, leases, releases
+from ledger import decisions, leases, progress, releases
 from ledger.decisions import Decision
 from ledger.queries import reference_outcomes
 from ledger.standing import Standing, standing
@@ -126,6 +126,9 @@ class Worker:
     def _weigh(self, task: str, watched: Watched) -> None:
         now = self._clock()
         found = standing(self._engine, task, window_share=watched.window_share)
+        needs = watched.triggers
+        gathered = progress.measure(found, min_rows=needs.min_rows, min_references=needs.min_references, now=now)
+        progress.publish(self._engine, task, gathered, now=now)
         verdict = weigh(_facts(found, watched, now=now), watched.triggers)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))

@@ -154,6 +154,19 @@ decisions = sa.Table(
     sa.Index("decisions_by_task", "task", "id"),
 )
 
+progress = sa.Table(
+    # How far a task is from its next release: the worker's last count, for metrics.
+    "progress",
+    metadata,
+    sa.Column("task", sa.String(64), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("rows_needed", sa.Integer, nullable=False),
+    sa.Column("references", sa.Integer, nullable=False),
+    sa.Column("references_needed", sa.Integer, nullable=False),
+    sa.Column("expected_at", sa.Float),
+)
+
 settings = sa.Table(
     # Small durable facts, such as the key of the reference draw.
     "settings",

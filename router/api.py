@@ -134,6 +134,7 @@ async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway: Gateway = http.app.state.gateway
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
+    gateway.metrics.show_progress(gateway.releases.progress())
     gateway.metrics.show_releases({task: release.name for task, release in champions.items() if release})
     return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -1,7 +1,10 @@
 """Names, units and labels of everything counted, in one place. Labels are bounded: tasks come from the settings."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ledger.progress import Progress
 from ledger.records import Exchange
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -55,6 +58,7 @@ class Metrics:
             "tutelage_spool_errors", "Records that could not be appended.", registry=self.registry
         )
         self._add_capacity()
+        self._add_progress()
 
     def _add_capacity(self) -> None:
         self._capacity = Gauge(
@@ -72,6 +76,21 @@ class Metrics:
         self.capacity_errors = Counter(
             "tutelage_capacity_errors",
             "Failures of the store that counts capacity; for a few seconds after one the teachers are not limited.",
+            registry=self.registry,
+        )
+
+    def _add_progress(self) -> None:
+        kinds = "rows that may teach, or unused references"
+        self._gathered = Gauge(
+            "tutelage_rows_gathered", f"For the next release: {kinds}.", ["task", "kind"], registry=self.registry
+        )
+        self._needed = Gauge(
+            "tutelage_rows_needed", f"For the next release: {kinds}.", ["task", "kind"], registry=self.registry
+        )
+        self._expected = Gauge(
+            "tutelage_rows_expected_timestamp_seconds",
+            "When there will be enough at the pace so far; absent where there is, or no pace yet.",
+            ["task"],
             registry=self.registry,
         )
 
@@ -99,6 +118,19 @@ class Metrics:
     def show_capacity(self, teacher: str, rpm: int) -> None:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
+
+    def show_progress(self, found: Mapping[str, Progress]) -> None:
+        """Set how far each task is from its next release."""
+        self._expected.clear()
+        for task, progress in found.items():
+            for kind, gathered, needed in (
+                ("rows", progress.rows, progress.rows_needed),
+                ("references", progress.references, progress.references_needed),
+            ):
+                self._gathered.labels(task, kind).set(gathered)
+                self._needed.labels(task, kind).set(needed)
+            if progress.expected_at is not None:
+                self._expected.labels(task).set(progress.expected_at)
 
     def show_releases(self, names: dict[str, str]) -> None:
         """Set the releases in force, {task: release}."""

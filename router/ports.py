@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
+from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply
 from router.wire import ChatRequest
 
@@ -106,4 +107,8 @@ class Releases(Protocol):
 
     def champion(self, task: str) -> ServedRelease | None:
         """The release that serves a task now, or None: the teacher answers."""
+        ...
+
+    def progress(self) -> dict[str, Progress]:
+        """Task -> how far it is from its next release."""
         ...

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from calibration.calibrator import Calibrator
 from ledger import prices, releases
 from ledger.prices import Price
+from ledger.progress import Progress, published
 from router.ports import ServedRelease
 
 POLL_S = 0.25
@@ -25,6 +26,7 @@ class InForce:
 
     champions: dict[str, ServedRelease] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
 
 
 class LedgerWatch:
@@ -46,11 +48,15 @@ class LedgerWatch:
         """The price of a teacher in force."""
         return self._state.prices.get(teacher)
 
+    def progress(self) -> dict[str, Progress]:
+        """How far each task is from its next release, where a worker watches it."""
+        return self._state.progress
+
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""
         champions = {task: served for task, row in releases.champions(self._engine).items() if (served := _served(row))}
         before = {task: release.name for task, release in self._state.champions.items()}
-        self._state = InForce(champions, prices.current_prices(self._engine))
+        self._state = InForce(champions, prices.current_prices(self._engine), published(self._engine))
         after = {task: release.name for task, release in champions.items()}
         if after != before:
             log.info("releases in force: %s", after or "none")

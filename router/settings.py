@@ -162,8 +162,8 @@ class DistillSettings(Section):
     """How a student is trained, and how many references are kept back to certify it.
 
     window_share: the newest share of the traffic since the last certification or alarm becomes the certification
-    window; max_rows: of the older rows the newest so many teach; fit_share: the share of them, never trained on, that
-    the calibrator is fitted on. The worker begins a run with min_rows rows before
+    window; max_rows: of the older rows the newest so many are used; fit_share: the newest share of them, never trained
+    on, that the calibrator is fitted on. The worker begins a run with min_rows rows before
     the cut and min_references unused references after it, and another one when new_rows have come since the last and
     no release is in force, more than max_escalation_rate of the requests escalate, or it is max_age_days old.
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calibration.calibrator import Calibrator
+from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.spool import SpoolUnavailable
 from router.errors import GatewayError, StudentUnavailable
@@ -113,6 +114,9 @@ class FakeReleases:
 
     def champion(self, task: str) -> ServedRelease | None:
         return self.release
+
+    def progress(self) -> dict[str, Progress]:
+        return {"desk": Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)}
 
 
 def gateway(**parts: Any) -> Gateway:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from ledger.decisions import latest
+from ledger.progress import Progress, measure
 from ledger.releases import champions
 from ledger.standing import Standing, load, standing
-from router.settings import DistillSettings, Settings
+from router.settings import Settings
 
 HOUR_S = 3600.0
 
@@ -33,22 +34,19 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
         if task not in in_force:
-            yield f"  {progress(found, settings.distill, now=now)}"
+            chosen = settings.distill
+            needs = measure(found, min_rows=chosen.min_rows, min_references=chosen.min_references, now=now)
+            yield f"  {in_words(needs)}"
         for decision in latest(engine, task, limit=1):
             yield f"  {_date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
 
 
-def progress(found: Standing, settings: DistillSettings, *, now: float) -> str:
+def in_words(found: Progress) -> str:
     """Rows gathered, rows needed, and when they will be there at the pace so far."""
-    references = max(settings.min_references, found.references_needed or 0)
-    have = f"{found.rows} of {settings.min_rows} rows, {found.references} of {references} references"
-    shares = (found.rows / settings.min_rows, found.references / references)
-    if min(shares) >= 1:
+    have = f"{found.rows} of {found.rows_needed} rows, {found.references} of {found.references_needed} references"
+    if found.complete:
         return f"{have}: enough for a run"
-    if found.first_at is None or min(shares) == 0:
-        return have
-    waited = now - found.first_at
-    return f"{have}; at this rate on {_date(found.first_at + waited / min(shares))}"
+    return have if found.expected_at is None else f"{have}; at this rate on {_date(found.expected_at)}"
 
 
 def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str | None:

@@ -3,44 +3,21 @@ from dataclasses import replace
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
+from ledger.progress import Progress
 from ledger.spool import SpoolWriter
-from ledger.standing import Standing
-from router.settings import DistillSettings, Settings
+from router.settings import Settings
 from tests.ledger.make import exchange, student_exchange
-from tutelage.standing import Pace, describe, headroom, progress
+from tutelage.standing import Pace, describe, headroom, in_words
 
-EMPTY = Standing(
-    total=0,
-    rows=0,
-    references=0,
-    new_rows=0,
-    attempts=0,
-    champion=None,
-    champion_since=None,
-    voided=False,
-    escalation_rate=None,
-    references_needed=None,
-    first_at=None,
-)
-CHOSEN = DistillSettings(min_rows=1000, min_references=200)
 DAY = 86_400.0
 
 
-def test_without_rows_there_is_no_date():
-    assert progress(EMPTY, CHOSEN, now=DAY) == "0 of 1000 rows, 0 of 200 references"
-
-
-def test_the_scarcer_kind_sets_the_date():
-    found = replace(EMPTY, rows=500, references=50, first_at=0.0)
-    assert progress(found, CHOSEN, now=DAY) == (
-        "500 of 1000 rows, 50 of 200 references; at this rate on Mon 05 Jan 00:00 UTC"
-    )
-
-
-def test_a_refusals_needs_are_heeded():
-    found = replace(EMPTY, rows=1000, references=300, references_needed=600, first_at=0.0)
-    assert progress(found, CHOSEN, now=DAY).startswith("1000 of 1000 rows, 300 of 600 references; at this rate")
-    assert progress(replace(found, references=600), CHOSEN, now=DAY).endswith("enough for a run")
+def test_progress_is_told_in_words():
+    found = Progress(rows=500, rows_needed=1000, references=50, references_needed=200, expected_at=4 * DAY)
+    have = "500 of 1000 rows, 50 of 200 references"
+    assert in_words(found) == f"{have}; at this rate on Mon 05 Jan 00:00 UTC"
+    assert in_words(replace(found, expected_at=None)) == have
+    assert in_words(replace(found, rows=1000, references=200, expected_at=None)).endswith("enough for a run")
 
 
 def settings(*, tasks=("desk",), **capacity) -> Settings:

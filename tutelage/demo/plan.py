@@ -65,6 +65,11 @@ class DemoPlan:
         return min(FIT_SHARE, FIT_ROWS / self.older_rows)
 
     @property
+    def taught_rows(self) -> int:
+        """The older rows but the newest, which the calibrator is fitted on."""
+        return self.older_rows - round(self.fit_share * self.older_rows)
+
+    @property
     def window_share(self) -> float:
         """The share of the first phase that is kept back to certify."""
         return 1.0 - self.older_rows / self.rows

@@ -86,10 +86,10 @@ class _Demo:
             return outcome.failures(alpha=settings.tasks[TASK].alpha)
 
     async def _write_corpus(self) -> Path:
-        """In a process of its own: labels never enter this one. Before and after the cut no template is shared."""
+        """In a process of its own: labels never enter this one. What teaches shares no template with what follows."""
         path, plan = self._work / "desk.csv", self._plan
-        later = plan.rows - plan.older_rows + plan.serve
-        sizes = ["--train", str(plan.older_rows), "--serve", str(later), "--seed", str(plan.seed)]
+        later = plan.rows - plan.taught_rows + plan.serve
+        sizes = ["--train", str(plan.taught_rows), "--serve", str(later), "--seed", str(plan.seed)]
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tutelage.demo.corpus", str(path), *sizes)
         if await process.wait() != 0:
             raise ProcessDied("the demo's messages could not be written")

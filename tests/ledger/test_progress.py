@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+from ledger.database import connect
+from ledger.progress import measure, publish, published
+from ledger.standing import Standing
+
+EMPTY = Standing(
+    total=0,
+    rows=0,
+    references=0,
+    new_rows=0,
+    attempts=0,
+    champion=None,
+    champion_since=None,
+    voided=False,
+    escalation_rate=None,
+    references_needed=None,
+    first_at=None,
+)
+
+
+def ask(found):
+    return measure(found, min_rows=1000, min_references=200, now=100.0)
+
+
+def test_without_rows_there_is_no_date():
+    found = ask(EMPTY)
+    assert (found.rows_needed, found.references_needed, found.expected_at, found.complete) == (1000, 200, None, False)
+
+
+def test_the_scarcer_kind_sets_the_date():
+    assert ask(replace(EMPTY, rows=500, references=50, first_at=0.0)).expected_at == 400.0
+    assert ask(replace(EMPTY, rows=100, references=200, first_at=60.0)).expected_at == 460.0
+
+
+def test_a_refusals_needs_are_heeded():
+    found = replace(EMPTY, rows=1000, references=300, references_needed=600, first_at=0.0)
+    assert (ask(found).references_needed, ask(found).expected_at, ask(found).complete) == (600, 200.0, False)
+    enough = ask(replace(found, references=600))
+    assert (enough.expected_at, enough.complete) == (None, True)
+
+
+def test_what_is_published_is_the_last_word(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    assert published(engine) == {}
+    for rows in (500, 600):
+        found = ask(replace(EMPTY, rows=rows, references=50, first_at=0.0))
+        publish(engine, "desk", found, now=100.0)
+    assert published(engine) == {"desk": found}
