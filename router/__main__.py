@@ -1,34 +1,72 @@
-"""`python -m router CONFIG`: serve the gateway."""
+"""`python -m router CONFIG`: serve the gateway, in as many processes as the settings say."""
 
 import logging
+import os
+import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
 from router.app import create_app, token_price
+from router.metrics import SHARED_DIR
 from router.settings import ConfigError, Settings, load
+from router.tied import tie_to_parent
+
+CONFIG = "ROUTER_CONFIG"  # how the worker processes are told of the file
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status 2 with a message where the configuration or the ledger cannot be used."""
     arguments = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    _log()
     try:
         if len(arguments) != 1:
             raise ConfigError("usage: python -m router CONFIG.yaml")
         settings = load(Path(arguments[0]))
         _write_direct_prices(settings)
-        app = create_app(settings=settings)
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
+    server, app = settings.server, create_app(settings=settings)
     # The access log would repeat what the ledger knows, at a cost per request.
-    uvicorn.run(app, host=settings.server.host, port=settings.server.port, access_log=False, log_level="warning")
+    quiet = {"access_log": False, "log_level": "warning"}
+    if server.workers == 1:
+        uvicorn.run(app, host=server.host, port=server.port, **quiet)
+        return 0
+    os.environ[CONFIG] = str(Path(arguments[0]).resolve())
+    with _shared_metrics():
+        worker = "router.__main__:worker"
+        uvicorn.run(worker, factory=True, workers=server.workers, host=server.host, port=server.port, **quiet)
     return 0
+
+
+def worker() -> FastAPI:
+    """One process of several; it ends with the one that started it, or it would hold the port."""
+    tie_to_parent()
+    _log()
+    return create_app(settings=load(Path(os.environ[CONFIG])))
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """Counters of all processes, of those that were killed too, lie in one folder while we serve."""
+    os.environ[SHARED_DIR] = tempfile.mkdtemp(prefix="tutelage-metrics-")
+    try:
+        yield
+    finally:
+        shutil.rmtree(os.environ.pop(SHARED_DIR), ignore_errors=True)
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
 
 def _write_direct_prices(settings: Settings) -> None:

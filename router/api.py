@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -134,9 +134,11 @@ async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway: Gateway = http.app.state.gateway
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
-    gateway.metrics.show_progress(gateway.releases.progress())
-    gateway.metrics.show_releases({task: release.name for task, release in champions.items() if release})
-    return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    text = gateway.metrics.exposition(
+        releases={task: release.name for task, release in champions.items() if release},
+        progress=gateway.releases.progress(),
+    )
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 def _gateway(http: Request) -> Gateway:

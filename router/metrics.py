@@ -1,13 +1,19 @@
 """Names, units and labels of everything counted, in one place. Labels are bounded: tasks come from the settings."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from ledger.progress import Progress
 from ledger.records import Exchange
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
 
 
@@ -48,17 +54,10 @@ class Metrics:
             ["task", "outcome"],
             registry=self.registry,
         )
-        self._release = Gauge(
-            "tutelage_release_in_force",
-            "1 for the release that serves a task.",
-            ["task", "release"],
-            registry=self.registry,
-        )
         self.spool_errors = Counter(
             "tutelage_spool_errors", "Records that could not be appended.", registry=self.registry
         )
         self._add_capacity()
-        self._add_progress()
 
     def _add_capacity(self) -> None:
         self._capacity = Gauge(
@@ -66,6 +65,7 @@ class Metrics:
             "Requests a minute that a teacher may be asked, where that is limited.",
             ["teacher"],
             registry=self.registry,
+            multiprocess_mode="max",
         )
         self._refused = Counter(
             "tutelage_refused",
@@ -76,21 +76,6 @@ class Metrics:
         self.capacity_errors = Counter(
             "tutelage_capacity_errors",
             "Failures of the store that counts capacity; for a few seconds after one the teachers are not limited.",
-            registry=self.registry,
-        )
-
-    def _add_progress(self) -> None:
-        kinds = "rows that may teach, or unused references"
-        self._gathered = Gauge(
-            "tutelage_rows_gathered", f"For the next release: {kinds}.", ["task", "kind"], registry=self.registry
-        )
-        self._needed = Gauge(
-            "tutelage_rows_needed", f"For the next release: {kinds}.", ["task", "kind"], registry=self.registry
-        )
-        self._expected = Gauge(
-            "tutelage_rows_expected_timestamp_seconds",
-            "When there will be enough at the pace so far; absent where there is, or no pace yet.",
-            ["task"],
             registry=self.registry,
         )
 
@@ -119,21 +104,53 @@ class Metrics:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
 
-    def show_progress(self, found: Mapping[str, Progress]) -> None:
-        """Set how far each task is from its next release."""
-        self._expected.clear()
-        for task, progress in found.items():
-            for kind, gathered, needed in (
-                ("rows", progress.rows, progress.rows_needed),
-                ("references", progress.references, progress.references_needed),
-            ):
-                self._gathered.labels(task, kind).set(gathered)
-                self._needed.labels(task, kind).set(needed)
-            if progress.expected_at is not None:
-                self._expected.labels(task).set(progress.expected_at)
+    def exposition(self, *, releases: Mapping[str, str], progress: Mapping[str, Progress]) -> bytes:
+        """Everything in Prometheus' text format. `releases`: {task: release in force}.
 
-    def show_releases(self, names: dict[str, str]) -> None:
-        """Set the releases in force, {task: release}."""
-        self._release.clear()
-        for task, name in names.items():
-            self._release.labels(task, name).set(1)
+        What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
+        so that no process shows a release that another has seen replaced.
+        """
+        state = CollectorRegistry()
+        state.register(_State(releases, progress))
+        return generate_latest(self._counted()) + generate_latest(state)
+
+    def _counted(self) -> CollectorRegistry:
+        if SHARED_DIR not in os.environ:
+            return self.registry
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return together
+
+
+@dataclass(frozen=True, eq=False)  # a registry keeps its collectors in a set
+class _State(Collector):
+    """What is true at the moment."""
+
+    releases: Mapping[str, str]
+    progress: Mapping[str, Progress]
+
+    def collect(self) -> Iterator[Metric]:
+        in_force = GaugeMetricFamily(
+            "tutelage_release_in_force", "1 for the release that serves a task.", labels=["task", "release"]
+        )
+        for task, name in self.releases.items():
+            in_force.add_metric([task, name], 1)
+        yield in_force
+        yield from self._rows()
+
+    def _rows(self) -> Iterator[Metric]:
+        kinds = "For the next release: rows that may teach, or unused references"
+        gathered = GaugeMetricFamily("tutelage_rows_gathered", f"{kinds}.", labels=["task", "kind"])
+        needed = GaugeMetricFamily("tutelage_rows_needed", f"{kinds}, as many as it takes.", labels=["task", "kind"])
+        expected = GaugeMetricFamily(
+            "tutelage_rows_expected_timestamp_seconds",
+            "When there will be enough at the pace so far; absent where there is, or no pace yet.",
+            labels=["task"],
+        )
+        for task, found in self.progress.items():
+            for kind in ("rows", "references"):
+                gathered.add_metric([task, kind], getattr(found, kind))
+                needed.add_metric([task, kind], getattr(found, f"{kind}_needed"))
+            if found.expected_at is not None:
+                expected.add_metric([task], found.expected_at)
+        yield from (gathered, needed, expected)

@@ -38,12 +38,13 @@ class Server(Section):
     """Where the gateway listens. Any address but loopback needs an API key.
 
     `limits_url` is where the teachers' capacity is counted: in memory, of each gateway process by itself, or in a Redis
-    (`async+redis://HOST:PORT`) that they share.
+    (`async+redis://HOST:PORT`) that they share. `workers`: gateway processes on the one port.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     api_key: SecretStr | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
     limits_url: SecretStr = SecretStr("async+memory://")
 
@@ -53,6 +54,11 @@ class Server(Section):
         if not url.get_secret_value().startswith(LIMIT_STORES):
             raise ValueError(f"must begin with one of {', '.join(LIMIT_STORES)}")
         return url
+
+    @property
+    def counts_together(self) -> bool:
+        """Whether several gateway processes keep to one capacity."""
+        return not self.limits_url.get_secret_value().startswith("async+memory://")
 
     @model_validator(mode="after")
     def _needs_a_key_in_public(self) -> Self:
@@ -202,6 +208,16 @@ class Settings(BaseSettings):
     student: StudentSettings
     tasks: dict[Name, Task] = Field(default_factory=dict)
     distill: DistillSettings = DistillSettings()
+
+    @model_validator(mode="after")
+    def _capacity_is_counted_once(self) -> Self:
+        limited = [name for name, each in self.teachers.items() if each.capacity_rpm or each.capacity_tpm]
+        if self.server.workers > 1 and limited and not self.server.counts_together:
+            raise ValueError(
+                f"server.workers: {self.server.workers} processes would each spend the capacity of {limited[0]}: set "
+                "server.limits_url to a Redis that they share, or workers to 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:

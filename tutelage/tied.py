@@ -1,16 +1,10 @@
-"""`python -m tutelage.tied COMMAND...`: become COMMAND, ended by SIGTERM when the parent dies.
+"""`python -m tutelage.tied COMMAND...`: become COMMAND, ended by SIGTERM when the parent dies."""
 
-Nothing is left on the ports when a supervisor is killed with -9. Linux only, as vLLM is.
-"""
-
-import ctypes
 import os
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
+from router.tied import tie_to_parent
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # survives exec
+    tie_to_parent()
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -1,6 +1,7 @@
 """kill -9 under load, and clients that leave: what a client was answered is in the ledger, once.
 
-Gateway, teacher server and ingester as real processes; vLLM, which none of this needs, is killed in test_loop.
+Two gateway processes on one port, teacher server and ingester as real processes; vLLM, which none of this needs, is
+killed in test_loop.
 """
 
 import asyncio
@@ -80,8 +81,10 @@ class SlowTeacher:
             raise
 
 
-def add_slow_teacher(config: Path, port: int) -> None:
+def adapt(config: Path, port: int) -> None:
+    """Two gateway processes, and the slow teacher."""
     values = yaml.safe_load(config.read_text())
+    values["server"]["workers"] = 2
     price = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 1.0}
     slow = {"model": "slow", "direct": True, "base_url": f"http://127.0.0.1:{port}/v1", "price": price}
     values["teachers"]["slow"] = slow
@@ -104,7 +107,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, slow_teacher: SlowTeacher)
         csv.writer(file).writerows([("text", "label"), *((text, "yes" if len(text) % 2 else "no") for text in TEXTS)])
     plan = DemoPlan(data, "text", "label", 20, 20, 1, 0, work / "plot.png")
     write_config(config, plan, home=Home(work, work), ports=ports)
-    add_slow_teacher(config, slow_teacher.port)
+    adapt(config, slow_teacher.port)
     settings = load(config)
     programs = [
         local_teacher(data, plan, ports),
@@ -178,3 +181,22 @@ def test_a_client_that_leaves_mid_stream_cancels_the_teachers_and_is_recorded(pr
     wait_until(lambda: exchange_id in product.recorded())
     assert product.recorded()[exchange_id] == ("slow", 499)
     assert product.parts["gateway"].answers()
+
+
+def pids_of(records: Path) -> set[str]:
+    """The processes that have written spools; a segment's name holds its writer's."""
+    return {path.name.split("-")[1] for path in records.glob("*.jsonl")}
+
+
+def test_gateway_processes_answer_side_by_side_and_count_together(product):
+    def counted() -> float:
+        text = httpx.get(product.url.replace("/v1/chat/completions", "/metrics")).text
+        lines = [line for line in text.splitlines() if line.startswith("tutelage_requests_total{")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    before = counted()
+    with Load(product.url) as load:
+        wait_until(lambda: len(load.answered) > 200)
+    assert len(pids_of(product.settings.ledger.spool_dir)) == 2
+    wait_until(lambda: counted() == before + len(load.statuses), limit_s=5.0)
+    assert {counted() for _ in range(10)} == {before + len(load.statuses)}  # whichever process is asked

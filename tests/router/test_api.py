@@ -426,8 +426,6 @@ async def test_metrics_count_routes_reasons_and_dollars():
     assert 'tutelage_cost_usd_total{component="draft",task="desk"} 0.001' in text
     assert f'tutelage_release_in_force{{release="{RELEASE.name}",task="desk"}} 1.0' in text
     assert 'tutelage_rows_gathered{kind="rows",task="desk"} 120.0' in text
-    assert 'tutelage_rows_needed{kind="references",task="desk"} 200.0' in text
-    assert 'tutelage_rows_expected_timestamp_seconds{task="desk"} 1e+09' in text
 
 
 async def test_a_defect_is_a_500_without_detail():

@@ -43,6 +43,10 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"teachers": {"big": {"model": "x", "capacity_rpm": 0}}}, r"teachers\.big\.capacity_rpm"),
         ({"teachers": {"big": {"model": "x", "capacity_tpm": -5}}}, r"teachers\.big\.capacity_tpm"),
         ({"server": {"limits_url": "redis://elsewhere"}}, r"server\.limits_url: must begin with one of async\+memory"),
+        (
+            {"server": {"workers": 2}, "teachers": {"big": {"model": "x", "capacity_rpm": 60}}},
+            r"2 processes would each spend the capacity of big",
+        ),
         ({"teachers": {}}, "teachers"),
         ({"student": {"base_model": "m"}}, "student.price"),
     ],

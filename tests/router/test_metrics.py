@@ -1,0 +1,33 @@
+from ledger.progress import Progress
+from router.metrics import Metrics
+
+ON_ITS_WAY = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
+
+
+def show(**state):
+    return Metrics().exposition(**{"releases": {}, "progress": {}, **state}).decode()
+
+
+def test_what_is_in_force_is_shown_as_it_is_now():
+    metrics = Metrics()
+    first = metrics.exposition(releases={"desk": "desk--v000001"}, progress={}).decode()
+    then = metrics.exposition(releases={"desk": "desk--v000002"}, progress={}).decode()
+    assert 'tutelage_release_in_force{release="desk--v000001",task="desk"} 1.0' in first
+    assert "desk--v000001" not in then and 'release="desk--v000002"' in then
+
+
+def test_progress_has_rows_needs_and_a_date_while_there_is_one():
+    text = show(progress={"desk": ON_ITS_WAY})
+    assert 'tutelage_rows_gathered{kind="rows",task="desk"} 120.0' in text
+    assert 'tutelage_rows_needed{kind="references",task="desk"} 200.0' in text
+    assert 'tutelage_rows_expected_timestamp_seconds{task="desk"} 1e+09' in text
+    assert "tutelage_rows_expected_timestamp_seconds{" not in show()
+
+
+def test_capacity_and_refusals_are_counted():
+    metrics = Metrics()
+    metrics.show_capacity("big", 60)
+    metrics.count_refused("big", priority="low")
+    text = metrics.exposition(releases={}, progress={}).decode()
+    assert 'tutelage_teacher_capacity_rpm{teacher="big"} 60.0' in text
+    assert 'tutelage_refused_total{priority="low",teacher="big"} 1.0' in text
