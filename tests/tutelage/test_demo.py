@@ -74,7 +74,7 @@ def test_the_configuration_it_writes_is_one_the_product_reads(tmp_path):
     settings = load(tmp_path / "t.yaml")
     assert settings.tasks[TASK].system_prompt == PLAN.system_prompt
     assert settings.teachers[TEACHER].may_train and settings.teachers[TEACHER].terms
-    assert settings.distill.window_share == pytest.approx(1 - 1800 / 3200)
+    assert settings.distill.window_share == pytest.approx(1 - 1500 / 3200)
 
 
 def write_csv(path, rows):

@@ -23,7 +23,7 @@ STUDENT_PRICE = {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}
 CONTRACT = {"alpha": 0.10, "delta": 0.05}
 MIN_SHARE = 0.5
 
-OLDER_ROWS = 1800  # of the generated desk: what a student of 135M learns from in some seven minutes on two cores
+OLDER_ROWS = 1500  # of the generated desk: what a student of 135M learns from in some six minutes on two cores
 EPOCHS, OWN_DATA_EPOCHS = 1, 3  # where rows cost nothing, new ones teach more than the same ones again (decision 0007)
 RHO = 0.20
 OWN_DATA_SHARE = 0.6  # of a file of one's own, where labels are many and rows are dear
