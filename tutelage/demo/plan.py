@@ -25,6 +25,7 @@ MIN_SHARE = 0.5
 
 OLDER_ROWS = 1500  # of the generated desk: what a student of 135M learns from in some six minutes on two cores
 EPOCHS, OWN_DATA_EPOCHS = 1, 3  # where rows cost nothing, new ones teach more than the same ones again (decision 0007)
+RANK = 8  # vLLM's CPU build applies an adapter token by token: drafting takes time in proportion (decision 0007)
 RHO = 0.20
 OWN_DATA_SHARE = 0.6  # of a file of one's own, where labels are many and rows are dear
 OWN_DATA_RHO = 0.5  # so that what is left makes references enough
@@ -128,6 +129,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             "window_share": plan.window_share,
             "fit_share": plan.fit_share,
             "validation_share": 0.05,
+            "rank": RANK,
             "epochs": plan.epochs or (OWN_DATA_EPOCHS if plan.data else EPOCHS),
             "seed": plan.seed,
         },
