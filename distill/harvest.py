@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow
-from ledger.queries import Row, fresh_since, reference_key, rows_used, task_rows
+from ledger.queries import Row, fresh_since, last_cut, reference_key, rows_used, task_rows
 
 
 class HarvestError(DistillError):
@@ -40,22 +40,23 @@ def permit(*, teacher: str, may_train: bool) -> None:
         )
 
 
-def harvest(engine: sa.Engine, *, task: str, window_share: float, max_rows: int, due: float) -> Harvest:
+def harvest(engine: sa.Engine, *, task: str, teacher: str, window_share: float, max_rows: int, due: float) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
 
     What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only. It ends
     before the first reference whose label may still be on its way: a missing one of a request before `due` is lost.
+    Only what this `teacher` answered counts; rows of a teacher before it are neither lessons nor references.
 
     Raises HarvestError where nothing is recorded.
     """
-    rows = [row for row in task_rows(engine, task) if row.eligible]
+    rows = [row for row in task_rows(engine, task) if row.eligible and row.teacher in (None, teacher)]
     with engine.connect() as connection:
-        since = fresh_since(connection, task)
+        since, cut_before = fresh_since(connection, task), last_cut(connection, task)
     fresh = [row for row in rows if row.at > since]
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification or alarm"
         raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
-    cut_at = fresh[int(len(fresh) * (1.0 - window_share))].at
+    cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
     lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
     references = _uniform([row for row in settled if row.at >= cut_at], reference_key(engine))

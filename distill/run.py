@@ -45,7 +45,7 @@ from distill.rows import TrainingRow
 from distill.split import split_by_cluster
 from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
-from ledger.queries import Row, Use, record_uses
+from ledger.queries import Row, Use, newest_at, record_uses
 
 log = logging.getLogger(__name__)
 
@@ -150,9 +150,10 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     found = harvest(
         engine,
         task=config.task,
+        teacher=config.teacher,
         window_share=config.window_share,
         max_rows=config.max_rows,
-        due=time.time() - config.label_due_s,
+        due=min(time.time(), newest_at(engine)) - config.label_due_s,  # what is not ingested yet is not lost
     )
     if len(found.older) < config.min_rows:
         raise TooFewRows(

@@ -18,15 +18,15 @@ from calibration.monitor import watch
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
 from ledger.decisions import Decision
-from ledger.queries import reference_outcomes
+from ledger.queries import newest_at, reference_outcomes
 from ledger.standing import Standing, standing
 
 LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
-DUTY = 0.05  # of the time is spent looking, however large the ledger has grown
+DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
 PAUSE_S = 600.0  # after a run that came to no verdict: what failed it is likely to last
-VERDICTS = (0, 1)  # exit statuses of a run: promoted, refused
+VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
 log = logging.getLogger(__name__)
 
 
@@ -75,11 +75,12 @@ class Worker:
 
     def step(self) -> None:
         """One look at everything; a worker that does not lead does nothing."""
-        if not leases.take(self._engine, LEASE, holder=self._holder, now=self._clock(), term_s=TERM_S):
-            self._follow()
+        if not self._lead():
             return
         self._reap()
         for task, watched in self._tasks.items():
+            if not self._lead():  # a look at a large task may take as long as the lease
+                return
             self._watch_alarm(task, watched)
             if self._run is None and self._clock() >= self._paused_until.get(task, 0.0):
                 self._weigh(task, watched)
@@ -88,6 +89,13 @@ class Worker:
         """Stop the run and give the lease back."""
         self._follow()
         leases.give_back(self._engine, LEASE, holder=self._holder)
+
+    def _lead(self) -> bool:
+        """Take or renew the lease; whoever has lost it stops the run."""
+        if leases.take(self._engine, LEASE, holder=self._holder, now=self._clock(), term_s=TERM_S):
+            return True
+        self._follow()
+        return False
 
     def _follow(self) -> None:
         if self._run is not None:
@@ -112,7 +120,9 @@ class Worker:
             return
         now = self._clock()
         alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
-        pairs = reference_outcomes(self._engine, champion.name, due=now - watched.label_due_s)
+        pairs = reference_outcomes(
+            self._engine, champion.name, due=min(now, newest_at(self._engine)) - watched.label_due_s
+        )
         alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:
             return

@@ -107,6 +107,28 @@ def fresh_since(connection: sa.Connection, task: str) -> float:
     return max((float(at) for at in found if at is not None), default=-math.inf)
 
 
+def last_cut(connection: sa.Connection, task: str) -> float:
+    """The newest data cut of any attempt, -inf without one: curation has chosen among the rows before it."""
+    query = sa.select(sa.func.max(releases.c.cut_at)).where(releases.c.task == task)
+    found = connection.execute(query).scalar()
+    return -math.inf if found is None else float(found)
+
+
+def first_at(engine: sa.Engine, task: str) -> float:
+    """When the task's recorded traffic begins, inf where there is none."""
+    query = sa.select(sa.func.min(exchanges.c.at)).where(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC))
+    with engine.connect() as connection:
+        found = connection.execute(query).scalar()
+    return math.inf if found is None else float(found)
+
+
+def newest_at(engine: sa.Engine) -> float:
+    """When the newest recorded request arrived, -inf where there is none: behind it the ledger knows nothing yet."""
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(sa.func.max(exchanges.c.at))).scalar()
+    return -math.inf if found is None else float(found)
+
+
 def _used_to_certify() -> sa.ColumnElement[bool]:
     return exchanges.c.id.in_(sa.select(row_uses.c.exchange_id).where(row_uses.c.use == "certify"))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ledger.queries import fresh_since
+from ledger.queries import fresh_since, last_cut
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
@@ -18,7 +18,8 @@ TELLING = 100  # fewer tell none
 class Standing:
     """Counts of a task's eligible requests. `rows` could teach, before the cut that a run would make now; `references`
     after it are unused; `new_rows` came after the last attempt began and after the last alarm. `escalation_rate`: of
-    the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for."""
+    the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for.
+    `first_at`: where the traffic since the last certification or alarm begins."""
 
     total: int
     rows: int
@@ -36,15 +37,15 @@ class Standing:
 def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
     """One reading; times are seconds since the epoch."""
     with engine.connect() as connection:
-        total, first_at = connection.execute(
-            sa.select(sa.func.count(), sa.func.min(exchanges.c.at)).where(_eligible(task))
-        ).one()
         fresh = fresh_since(connection, task)
+        first_at = connection.execute(
+            sa.select(sa.func.min(exchanges.c.at)).where(_eligible(task), exchanges.c.at > fresh)
+        ).scalar()
         cut_at = _cut(connection, task, since=fresh, window_share=window_share)
         history = connection.execute(_history(task)).all()
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            total=total,
+            total=_count(connection, _eligible(task)),
             rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
             references=_references(connection, task, since=cut_at),
             new_rows=_count(
@@ -64,11 +65,12 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
 @dataclass(frozen=True)
 class Load:
     """A task's client requests, how many of them its teacher answered (labels in the background too), and the tokens
-    of all, as whoever answered counted them."""
+    of all, as whoever answered counted them; when the first of them arrived."""
 
     requests: int
     answered: int
     tokens: int
+    first_at: float | None
 
 
 def load(engine: sa.Engine, task: str, *, since: float) -> Load:
@@ -81,6 +83,7 @@ def load(engine: sa.Engine, task: str, *, since: float) -> Load:
             sa.func.count(),
             sa.func.count().filter(answered),
             sa.func.coalesce(sa.func.sum(sa.case((answered, teacher_tokens), else_=draft_tokens)), 0),
+            sa.func.min(exchanges.c.at),
         )
         .join_from(exchanges, teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id, isouter=True)
         .where(exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since)
@@ -121,7 +124,7 @@ def _cut(connection: sa.Connection, task: str, *, since: float, window_share: fl
     position = int(_count(connection, fresh) * (1.0 - window_share))
     query = sa.select(exchanges.c.at).where(fresh).order_by(exchanges.c.at, exchanges.c.id)
     found = connection.execute(query.limit(1).offset(position)).scalar()
-    return math.nextafter(since, math.inf) if found is None else float(found)
+    return max(last_cut(connection, task), math.nextafter(since, math.inf) if found is None else float(found))
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

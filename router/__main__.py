@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -20,7 +21,8 @@ from router.metrics import SHARED_DIR
 from router.settings import ConfigError, Settings, load
 from router.tied import tie_to_parent
 
-CONFIG = "ROUTER_CONFIG"  # how the worker processes are told of the file
+CONFIG, PARENT = "ROUTER_CONFIG", "ROUTER_PARENT"  # how the worker processes are told of the file and of this one
+PATIENCE_S = 30  # a worker that starts beside a training run answers late, and is not to be killed for it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,22 +37,25 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
-    server, app = settings.server, create_app(settings=settings)
     # The access log would repeat what the ledger knows, at a cost per request.
-    quiet = {"access_log": False, "log_level": "warning"}
-    if server.workers == 1:
-        uvicorn.run(app, host=server.host, port=server.port, **quiet)
+    serve = partial(
+        uvicorn.run, host=settings.server.host, port=settings.server.port, access_log=False, log_level="warning"
+    )
+    if settings.server.workers == 1:
+        serve(create_app(settings=settings))
         return 0
-    os.environ[CONFIG] = str(Path(arguments[0]).resolve())
+    os.environ |= {CONFIG: str(Path(arguments[0]).resolve()), PARENT: str(os.getpid())}
     with _shared_metrics():
-        worker = "router.__main__:worker"
-        uvicorn.run(worker, factory=True, workers=server.workers, host=server.host, port=server.port, **quiet)
+        workers = settings.server.workers
+        serve("router.__main__:worker", factory=True, workers=workers, timeout_worker_healthcheck=PATIENCE_S)
     return 0
 
 
 def worker() -> FastAPI:
     """One process of several; it ends with the one that started it, or it would hold the port."""
     tie_to_parent()
+    if os.getppid() != int(os.environ[PARENT]):
+        raise SystemExit("the process that started this one has ended")
     _log()
     return create_app(settings=load(Path(os.environ[CONFIG])))
 

@@ -15,12 +15,13 @@ from calibration.references import REFERENCE_DOMAIN, draw
 from ledger.records import Exchange, Label, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
-from router.errors import CapacityExceeded, GatewayError, SpoolFull, UnknownModel
+from router.errors import CapacityExceeded, GatewayError, SpoolFull, UnknownModel, UpstreamRefused
 from router.metrics import Metrics
 from router.ports import Capacity, Priority, Releases, Spool, Student, TaskPlan, Teacher
 from router.wire import ChatRequest, Head
 
-CLIENT_LEFT = 499
+CLIENT_LEFT, NO_ROOM = 499, 429
+RETRY_AFTER_S, SHORTEST_WAIT_S = 5.0, 1.0
 ANSWER_TOKENS = 256  # expected of a teacher where neither client nor task says how long an answer may be
 LABEL_WAIT_S = 150.0  # for room at the teacher: a window that is all used up is empty after 120 s
 log = logging.getLogger(__name__)
@@ -141,9 +142,9 @@ class Gateway:
             log.error("exchange %s failed and could not be recorded", ticket.id)
 
     def record_error(self, ticket: Ticket, verdict: Verdict, error: GatewayError) -> None:
-        """Record why the client is not answered. A reference for which there was only no room keeps its label, later:
-        one lost to load would count as a disagreement."""
-        label_later = isinstance(error, CapacityExceeded) and ticket.is_reference(verdict)
+        """Record why the client is not answered. A reference for which there was only no room, here or at the teacher's
+        provider, keeps its label, later: one lost to load would count as a disagreement."""
+        label_later = error.status == NO_ROOM and ticket.is_reference(verdict)
         outcome = failed(ticket, status=error.status, why=type(error).__name__)
         self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
         if label_later:
@@ -168,8 +169,7 @@ class Gateway:
     async def _label(self, ticket: Ticket) -> None:
         """A label that cannot be had is recorded as lost: it counts as a disagreement."""
         try:
-            await self._await_room(ticket)
-            reply = (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
+            reply = await self._ask_with_room(ticket)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         try:
@@ -179,20 +179,38 @@ class Gateway:
         if ticket.task:
             self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
 
-    async def _await_room(self, ticket: Ticket) -> None:
-        """Wait, before any client, for room at the teacher. Raises CapacityExceeded after LABEL_WAIT_S."""
+    async def _ask_with_room(self, ticket: Ticket) -> TeacherReply:
+        """Ask as soon as there is room, and again where the provider says that there was none."""
+        last = time.monotonic() + LABEL_WAIT_S
+        while True:
+            await self._await_room(ticket, seconds=last - time.monotonic())
+            try:
+                return (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
+            except UpstreamRefused as error:
+                wait_s = _seconds(error.headers.get("retry-after"))
+                if error.status != NO_ROOM or time.monotonic() + wait_s > last:
+                    raise
+                await asyncio.sleep(wait_s)
+
+    async def _await_room(self, ticket: Ticket, *, seconds: float) -> None:
+        """Wait for room at the teacher. Raises CapacityExceeded when the time is up."""
         take = partial(self.capacity.take, ticket.teacher, tokens=ticket.tokens, priority="high")
         try:
-            async with asyncio.timeout(LABEL_WAIT_S):
+            async with asyncio.timeout(seconds):
                 while shortage := await take():  # noqa: ASYNC110  time makes room: there is no event to wait for
                     await asyncio.sleep(shortage.retry_after_s)
         except TimeoutError as error:
-            raise CapacityExceeded(f"No room at the teacher {ticket.teacher!r} for {LABEL_WAIT_S:g} s") from error
+            raise CapacityExceeded(f"No room at the teacher {ticket.teacher!r} in time") from error
 
     async def drain(self, *, timeout_s: float) -> None:
         """Let the labels under way finish; what remains after the time-out counts as lost."""
         if self._labelling:
             await asyncio.wait(self._labelling, timeout=timeout_s)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """What a provider asks to wait; a few seconds where it does not say, or says it as a date."""
+    return max(SHORTEST_WAIT_S, float(retry_after)) if retry_after and retry_after.isdigit() else RETRY_AFTER_S
 
 
 def new_exchange_id() -> str:

@@ -19,6 +19,7 @@ from router.errors import BadRequest
 from router.wire import ChatRequest, parse_chat
 
 MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
+LONGEST_NAME = 128
 VERSION = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")  # as providers date a model's versions
 
 
@@ -44,8 +45,9 @@ class Logged:
     cost_usd: float
 
     def by(self, models: frozenset[str]) -> bool:
-        """Whether one of these models answered, whatever provider's prefix and version date the log writes."""
-        return self.model is not None and _bare(self.model) in map(_bare, models)
+        """Whether one of these models answered, whatever provider's prefix the log writes. A version's date counts
+        where both name one."""
+        return self.model is not None and any(_same(self.model, model) for model in models)
 
 
 def read_line(line: bytes) -> Logged:
@@ -128,6 +130,13 @@ def _spend_log(entry: dict[str, Any]) -> Logged:
     messages, response = _decoded(entry.get("messages")) or request.get("messages"), _decoded(entry.get("response"))
     if not messages or not response:
         raise PassedOver("prompt and answer not stored (general_settings.store_prompts_in_spend_logs keeps them)")
+    stored = orjson.dumps([messages, response])
+    if b"litellm_truncated" in stored:
+        raise PassedOver(
+            "prompt or answer stored with a hole (MAX_STRING_LENGTH_PROMPT_IN_DB says how much LiteLLM keeps)"
+        )
+    if b"redacted-by-litellm" in stored:
+        raise PassedOver("prompt and answer redacted (litellm_settings.turn_off_message_logging)")
     return _completed(_mapping(response, "response"), {**request, "messages": messages}, entry)
 
 
@@ -143,6 +152,8 @@ def _completed(body: dict[str, Any], request: dict[str, Any], entry: Mapping[str
     """What a completion's body answered to a request; identity, time and cost are the entry's."""
     model = body.get("model") or entry.get("model") or request.get("model")
     text, finish_reason = _answer(body)
+    if "\0" in text or len(str(model)) > LONGEST_NAME:
+        raise BrokenLine("a NUL in the answer, or a model's name that is too long: the ledger could not keep it")
     source_id = entry.get("request_id") or entry.get("id")
     return Logged(
         request=_request({**request, "model": str(request.get("model") or model or "unknown")}),
@@ -184,7 +195,7 @@ def _answer(body: Mapping[str, Any]) -> tuple[str, str | None]:
         raise BrokenLine("the response has no choices[0].message") from error
     if not isinstance(text, str):
         raise PassedOver("an answer without text, such as a tool call")
-    return text, finish_reason
+    return text, finish_reason if isinstance(finish_reason, str) else None
 
 
 def _mapping(value: object, name: str) -> dict[str, Any]:
@@ -212,7 +223,7 @@ def _usage(counted: object) -> Usage:
 
 def _number(value: object) -> float:
     """A count or a sum of money; 0 where the log has none."""
-    return float(value) if isinstance(value, int | float) and value >= 0 else 0.0
+    return float(value) if isinstance(value, int | float) and 0 <= value < 2**31 else 0.0
 
 
 def _time(value: object) -> float | None:
@@ -228,5 +239,7 @@ def _time(value: object) -> float | None:
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
-def _bare(model: str) -> str:
-    return VERSION.sub("", model.rsplit("/", 1)[-1])
+def _same(one: str, other: str) -> bool:
+    names = [model.rsplit("/", 1)[-1] for model in (one, other)]
+    dates = {found[1] for name in names if (found := VERSION.search(name))}
+    return len(dates) <= 1 and VERSION.sub("", names[0]) == VERSION.sub("", names[1])

@@ -118,7 +118,7 @@ class Metrics:
         if SHARED_DIR not in os.environ:
             return self.registry
         together = CollectorRegistry()
-        MultiProcessCollector(together)
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library has no types there
         return together
 
 

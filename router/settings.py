@@ -189,6 +189,14 @@ class DistillSettings(Section):
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _leaves_rows_to_teach(self) -> Self:
+        if self.fit_share + self.validation_share > 0.9:
+            raise ValueError("fit_share + validation_share leave less than a tenth of the rows to teach: lower them")
+        if self.max_rows < self.min_rows:
+            raise ValueError(f"max_rows {self.max_rows} is less than min_rows {self.min_rows}: no run would ever begin")
+        return self
+
 
 class Settings(BaseSettings):
     """The whole file. Read it with `load`."""

@@ -30,6 +30,7 @@ app.add_typer(releases_app, name="releases")
 console = Console(highlight=False)
 Config = Annotated[Path, typer.Option("--config", "-c", help="The YAML configuration.")]
 CONFIG = Path("tutelage.yaml")
+REFUSED = 3  # not 1, which a crash ends with too
 
 
 def main() -> None:
@@ -200,7 +201,7 @@ def serve_student(config: Config = CONFIG) -> None:
 
 @distill_app.command("run")
 def distill_run(task: str, config: Config = CONFIG) -> None:
-    """Train, certify and promote a release of TASK. Status 0: promoted; 1: refused, with the reason."""
+    """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
     from ledger.database import connect
     from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
@@ -225,7 +226,7 @@ def distill_run(task: str, config: Config = CONFIG) -> None:
     _say(f"refused {outcome.release}: {outcome.refusal.reason}")
     if outcome.refusal.rows_needed:
         _say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
-    raise typer.Exit(1)
+    raise typer.Exit(REFUSED)
 
 
 @distill_app.command("watch")

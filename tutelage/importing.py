@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ledger.database import LedgerError
 from ledger.ingest import store
+from ledger.queries import first_at
 from ledger.records import Exchange
 from router.history import BrokenLine, Logged, PassedOver, as_exchange, exchange_id, read_line
 from router.settings import Settings
@@ -80,7 +81,8 @@ def carry(found: Source, engine: sa.Engine, *, skip_broken: bool, progress: Call
         if checked.tally.lines % BATCH == 0:
             progress(checked.tally.lines, 2 * checked.tally.lines)  # how many there are is not known yet
     _refuse(found, checked.tally, skip_broken=skip_broken)
-    reading, lines = _Reading(found, lines=checked.tally.lines), checked.tally.lines
+    lines = checked.tally.lines
+    reading = _Reading(found, undated_at=min(found.now, first_at(engine, found.task)) - (lines + 1) * UNDATED_S)
     rows = reading.exchanges()
     while batch := list(islice(rows, BATCH)):
         try:
@@ -107,12 +109,16 @@ def _refuse(found: Source, checked: Tally, *, skip_broken: bool) -> None:
 
 
 class _Reading:
-    """One pass over the file. `lines`: how many there are, where it is known; it dates lines that name no time."""
+    """One pass over the file.
 
-    def __init__(self, found: Source, *, lines: int = 0) -> None:
+    Lines that name no time follow `undated_at` in their order. That is before the task's recorded traffic: an old log
+    certifies nothing as if it were today's.
+    """
+
+    def __init__(self, found: Source, *, undated_at: float = 0.0) -> None:
         self.tally = Tally()
         self._found = found
-        self._lines = lines
+        self._undated_at = undated_at
         self._seen: dict[str, tuple[int, str]] = {}
         self._same: Counter[str] = Counter()
 
@@ -143,7 +149,7 @@ class _Reading:
         if key is None:
             self.tally.repeated += 1
             return None
-        at = logged.at if logged.at is not None else found.now - (self._lines - number) * UNDATED_S
+        at = logged.at if logged.at is not None else self._undated_at + number * UNDATED_S
         exchange = as_exchange(
             logged, task=found.task, teacher=found.teacher, exchange_id=exchange_id(found.task, key=key), at=at
         )

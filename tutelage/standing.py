@@ -28,7 +28,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
     """A few lines a task: what is in force, how far the next release is, the last decision."""
     in_force = champions(engine)
     standings = {task: standing(engine, task, window_share=settings.distill.window_share) for task in settings.tasks}
-    paces = {task: _pace(engine, task, first_at=found.first_at, now=now) for task, found in standings.items()}
+    paces = {task: _pace(engine, task, now=now) for task in standings}
     for task, found in standings.items():
         yield f"{task}: {_in_force(found)}"
         if words := headroom(settings, paces, task=task):
@@ -73,11 +73,10 @@ def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str
     )
 
 
-def _pace(engine: sa.Engine, task: str, *, first_at: float | None, now: float) -> Pace:
-    """Over the last hour, or since the first request where that is shorter ago."""
-    span_s = min(HOUR_S, max(60.0, now - (first_at or 0.0)))
-    found = load(engine, task, since=now - span_s)
-    minutes = span_s / 60.0
+def _pace(engine: sa.Engine, task: str, *, now: float) -> Pace:
+    """Over the last hour, or since its first request where that is shorter ago."""
+    found = load(engine, task, since=now - HOUR_S)
+    minutes = max(60.0, now - (found.first_at or now)) / 60.0
     return Pace(found.requests / minutes, found.answered / minutes, found.tokens / minutes)
 
 

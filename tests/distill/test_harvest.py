@@ -31,7 +31,8 @@ def ledger(tmp_path):
 
 
 def take(engine, **fields):
-    return harvest(engine, **{"task": "desk", "window_share": 0.4, "max_rows": 1000, "due": 1e9, **fields})
+    asked = {"task": "desk", "teacher": "big", "window_share": 0.4, "max_rows": 1000, "due": 1e9}
+    return harvest(engine, **{**asked, **fields})
 
 
 def ids(numbers):
@@ -126,3 +127,16 @@ def test_references_drawn_at_several_rates_count_as_drawn_at_the_lowest(ledger):
 def test_an_imported_log_alone_certifies_with_all_its_rows(ledger):
     rows = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(10)]
     assert [row.at for row in take(ledger(*rows)).window] == [6.0, 7.0, 8.0, 9.0]
+
+
+def test_the_cut_never_moves_back_to_rows_that_curation_has_chosen_among(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    add_candidate(engine, task="desk", cut_at=6.0, base_model="b", now=time.time())
+    found = take(engine, window_share=0.9)
+    assert found.cut_at == 6.0 and [row.at for row in found.window] == [6.0, 8.0]
+
+
+def test_what_another_teacher_answered_neither_teaches_nor_certifies(ledger):
+    former = TeacherReply("former", "label", "stop")
+    found = take(ledger(*(exchange(n, teacher_reply=former) for n in range(10)), *map(exchange, range(10, 20))))
+    assert [row.exchange_id for row in found.older] == ids(range(10, 16))

@@ -121,7 +121,7 @@ def test_after_a_verdict_it_weighs_again(world):
     world.record(exchange, 60)
     worker = world.worker()
     worker.step()
-    world.runs[0].status = 1
+    world.runs[0].status = 3
     worker.step()
     assert len(world.runs) == 2
 
@@ -161,6 +161,9 @@ def test_labels_that_never_come_count_as_disagreements_once_they_are_due(world):
     worker.step()
     assert releases.get(world.engine, name).status == "champion"
     world.now += WATCHED.label_due_s + 1.0
+    worker.step()
+    assert releases.get(world.engine, name).status == "champion"  # the ledger may be as old as its newest request
+    world.record(exchange, 1)
     worker.step()
     assert releases.get(world.engine, name).status == "voided"
 

@@ -318,6 +318,28 @@ async def test_a_refused_reference_gets_its_label_all_the_same():
     assert (label.exchange_id, label.reply.text) == (exchange.id, "delivery")
 
 
+class ThrottledTeacher(FakeTeacher):
+    """Its provider refuses the first requests."""
+
+    refusals = 2
+
+    async def complete(self, request, *, teacher):
+        if self.refusals:
+            self.refusals -= 1
+            raise UpstreamRefused("slow down", status=429, code=None, headers={"retry-after": "0"})
+        return await super().complete(request, teacher=teacher)
+
+
+async def test_a_label_that_the_provider_has_no_room_for_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr("router.gateway.SHORTEST_WAIT_S", 0.01)
+    parts = gateway(student=unsure(), tasks={"desk": replace(TASK, rho=1.0)}, teacher=ThrottledTeacher())
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=BODY)
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (response.status_code, exchange.teacher_reply, label.reply.text) == (429, None, "delivery")
+
+
 async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():
     teacher = FakeTeacher(error=TeacherUnavailable("broke off"), breaks_off=True)
     parts = gateway(student=unsure(), teacher=teacher)

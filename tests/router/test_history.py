@@ -83,6 +83,7 @@ def test_what_the_student_may_not_answer_is_kept_but_certifies_nothing():
         ({"request": {"model": "m"}, "response": BODY}, "messages is not a list"),
         ({"request": {"messages": ASKED, "temperature": 9}, "response": BODY}, "temperature"),
         ({**SPEND_LOG, "startTime": "yesterday"}, "no time"),
+        ({"messages": [*ASKED, {"role": "assistant", "content": "a\0b"}]}, "NUL"),
     ],
 )
 def test_a_broken_line_says_what_is_wrong(entry, words):
@@ -100,6 +101,8 @@ def test_what_is_no_json_is_broken():
     [
         ({**SPEND_LOG, "status": "failure"}, "failed"),
         ({**SPEND_LOG, "messages": "{}", "response": "{}"}, "store_prompts_in_spend_logs"),
+        ({**SPEND_LOG, "response": json.dumps({**BODY, "note": "a (litellm_truncated skipped 9 chars) b"})}, "a hole"),
+        ({**SPEND_LOG, "messages": [{"role": "user", "content": "redacted-by-litellm"}]}, "redacted"),
         (BODY, "without its messages"),
         ({**BODY, "messages": ASKED, "choices": [{"message": {"content": None, "tool_calls": [{}]}}]}, "tool call"),
     ],
@@ -112,3 +115,9 @@ def test_sound_lines_without_use_are_passed_over_with_a_reason(entry, words):
 def test_an_exchange_id_is_stable_and_of_its_task():
     assert exchange_id("desk", key="r-1") == exchange_id("desk", key="r-1") != exchange_id("other", key="r-1")
     assert len(exchange_id("desk", key="r-1")) <= 40
+
+
+def test_a_versions_date_counts_where_both_name_one():
+    logged = read(SPEND_LOG)  # answered by gpt-4o-2024-08-06
+    assert logged.by(frozenset({"gpt-4o"})) and logged.by(frozenset({"openai/gpt-4o-2024-08-06"}))
+    assert not logged.by(frozenset({"openai/gpt-4o-2024-05-13"}))

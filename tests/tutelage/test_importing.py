@@ -107,3 +107,9 @@ def test_the_command_says_what_it_did_and_ends_with_2_for_what_it_refuses(tmp_pa
     ):
         refused = CliRunner().invoke(app, ["import", *arguments])
         assert refused.exit_code == 2 and words in refused.output
+
+
+def test_lines_without_a_time_are_older_than_the_traffic(bring):
+    _, engine = bring([line(1, id="a", created=1000.0)])
+    _, engine = bring([line(2), line(3)])
+    assert [row.messages[0]["content"] for row in task_rows(engine, "desk")] == ["message 2", "message 3", "message 1"]
