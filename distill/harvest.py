@@ -65,7 +65,7 @@ def harvest(engine: sa.Engine, *, task: str, teacher: str, window_share: float, 
         cut_at=cut_at,
         older=tuple(lessons[-max_rows:]),
         window=tuple(window),
-        window_span=(cut_at, settled[-1].at if settled else cut_at),
+        window_span=(cut_at, max(cut_at, settled[-1].at) if settled else cut_at),
     )
 
 

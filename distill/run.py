@@ -153,7 +153,8 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         teacher=config.teacher,
         window_share=config.window_share,
         max_rows=config.max_rows,
-        due=min(time.time(), newest_at(engine)) - config.label_due_s,  # what is not ingested yet is not lost
+        due=min(time.time(), newest_at(engine, config.task))
+        - config.label_due_s,  # what is not ingested yet is not lost
     )
     if len(found.older) < config.min_rows:
         raise TooFewRows(

@@ -121,7 +121,7 @@ class Worker:
         now = self._clock()
         alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
         pairs = reference_outcomes(
-            self._engine, champion.name, due=min(now, newest_at(self._engine)) - watched.label_due_s
+            self._engine, champion.name, due=min(now, newest_at(self._engine, task)) - watched.label_due_s
         )
         alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:

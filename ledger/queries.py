@@ -122,10 +122,10 @@ def first_at(engine: sa.Engine, task: str) -> float:
     return math.inf if found is None else float(found)
 
 
-def newest_at(engine: sa.Engine) -> float:
-    """When the newest recorded request arrived, -inf where there is none: behind it the ledger knows nothing yet."""
+def newest_at(engine: sa.Engine, task: str) -> float:
+    """When the task's newest recorded request arrived, -inf where there is none: behind it the ledger knows nothing."""
     with engine.connect() as connection:
-        found = connection.execute(sa.select(sa.func.max(exchanges.c.at))).scalar()
+        found = connection.execute(sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task)).scalar()
     return -math.inf if found is None else float(found)
 
 

@@ -21,7 +21,6 @@ class Standing:
     the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for.
     `first_at`: where the traffic since the last certification or alarm begins."""
 
-    total: int
     rows: int
     references: int
     new_rows: int
@@ -45,7 +44,6 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
         history = connection.execute(_history(task)).all()
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            total=_count(connection, _eligible(task)),
             rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
             references=_references(connection, task, since=cut_at),
             new_rows=_count(

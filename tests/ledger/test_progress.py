@@ -5,7 +5,6 @@ from ledger.progress import measure, publish, published
 from ledger.standing import Standing
 
 EMPTY = Standing(
-    total=0,
     rows=0,
     references=0,
     new_rows=0,

@@ -289,7 +289,7 @@ async def test_an_unknown_priority_is_refused_by_name(priority):
     assert parts.spool.records == [] and parts.student.asked == []
 
 
-async def test_a_label_waits_for_room_before_any_client():
+async def test_a_label_waits_for_room_with_the_highest_priority():
     short = FakeCapacity([replace(SHORT, retry_after_s=0)] * 3)
     parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, capacity=short)
     async with http(parts) as session:
