@@ -31,7 +31,7 @@ from tutelage.processes import ProcessDied, Program, Stack, programs
 from tutelage.provision import Home
 
 CONCURRENCY = 8
-TRICKLE_S = 0.25  # between requests while the student is being made, so that the switch happens under traffic
+TRICKLE_S = 0.5  # between requests while the student is being made, so that the switch happens under traffic
 SWITCH_LIMIT_S = 10.0
 SETTLE_S = 30.0
 MISTAKES = 0.02
