@@ -26,7 +26,7 @@ setup: .venv/.stamp ## Make everything the others need (about five minutes and 6
 	@$(BIN)/tutelage setup
 
 .PHONY: demo
-demo: setup ## Watch one turn of the loop: teacher only -> distilled -> certified -> savings
+demo: setup ## Watch the loop: teacher only -> student -> savings -> drift -> alarm -> the next student
 	@$(BIN)/tutelage demo $(DEMO_ARGS)
 
 .PHONY: test

@@ -7,6 +7,7 @@ adapter is checked before it is loaded, and probed afterwards (`probe`).
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,15 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 TIMEOUT_S = 60.0
+LOOK_S = 2.0  # from one try to reach the engine to the next
 
 
 class AdapterError(DistillError):
     """An adapter folder or the engine's answer to it cannot be used; the message says which and why."""
+
+
+class EngineDown(AdapterError):
+    """The engine cannot be reached."""
 
 
 def digest(path: Path) -> str:
@@ -120,13 +126,14 @@ class AdapterServer:
     def __init__(self, base_url: str) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_S)
 
-    def load(self, name: str, path: Path) -> None:
+    def load(self, name: str, path: Path, *, patience_s: float = 0.0) -> None:
         """Load a folder under a name; nothing happens where the engine already serves this folder under it.
 
         Never in place: the engine's prefix cache would keep answers of the old weights. Raises AdapterError where the
-        name serves another folder.
+        name serves another folder, EngineDown where the engine does not come back within `patience_s`.
         """
         folder = str(path.absolute())  # the engine runs elsewhere
+        self._await(patience_s)
         if self._adapters().get(name) != folder:
             self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": folder})
 
@@ -148,6 +155,16 @@ class AdapterServer:
         choice = self._ask("POST", "/v1/chat/completions", body).json()["choices"][0]
         return choice["message"]["content"] or "", [token["logprob"] for token in choice["logprobs"]["content"]]
 
+    def _await(self, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            try:
+                self._adapters()
+            except EngineDown:
+                time.sleep(LOOK_S)
+            else:
+                return
+
     def _adapters(self) -> dict[str, str]:
         """The folder behind each name."""
         return {model["id"]: model["root"] for model in self._ask("GET", "/v1/models").json()["data"]}
@@ -156,7 +173,7 @@ class AdapterServer:
         try:
             response = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise AdapterError(f"vLLM at {self._http.base_url} cannot be reached: {error}") from error
+            raise EngineDown(f"vLLM at {self._http.base_url} cannot be reached: {error}") from error
         if response.status_code != 200:
             raise AdapterError(f"vLLM refused {path}: HTTP {response.status_code} {response.text[:300]}")
         return response

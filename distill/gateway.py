@@ -12,7 +12,7 @@ from ledger.records import Draft
 
 BATCH = 32
 TIMEOUT_S = 300.0
-RETRY_PAUSES_S = (0.0, 3.0, 10.0)
+RETRY_PAUSES_S = (0.0, 3.0, 10.0, 30.0)  # in which a gateway that was killed is back
 
 
 class GatewayUnavailable(DistillError):
@@ -34,29 +34,37 @@ class GatewayClient:
         release: str,
         task: str,
         progress: Callable[[int, int], None],
+        revive: Callable[[], None],
     ) -> list[Draft | None]:
         """One draft a request, in order; None where the student gave none, asked several times.
 
-        Raises GatewayUnavailable, also where the student gives no draft at all any more.
+        `revive` is called before a request is asked again: an engine that has started anew knows no adapter. Raises
+        GatewayUnavailable, also where the student gives no draft at all any more.
         """
         found: list[Draft | None] = []
         for start in range(0, len(requests), BATCH):
-            found += self._batch([dict(request) for request in requests[start : start + BATCH]], release, task)
+            batch = [dict(request) for request in requests[start : start + BATCH]]
+            found += self._batch(batch, {"release": release, "task": task}, revive)
             if not any(found[-BATCH:]):  # the engine is down: a refusal for that would waste the window
                 raise GatewayUnavailable(f"{release} drafted nothing {len(found[-BATCH:])} times in a row: {self._why}")
             progress(len(found), len(requests))
         return found
 
-    def _batch(self, requests: list[dict[str, Any]], release: str, task: str) -> list[Draft | None]:
+    def _batch(
+        self, requests: list[dict[str, Any]], order: Mapping[str, str], revive: Callable[[], None]
+    ) -> list[Draft | None]:
         """What an engine under load turned away is asked again: a row lost here would count against the student."""
         found: list[Draft | None] = [None] * len(requests)
         for pause_s in RETRY_PAUSES_S:
-            time.sleep(pause_s)
             missing = [i for i, draft in enumerate(found) if draft is None]
             if not missing:
                 break
-            order = {"release": release, "task": task, "requests": [requests[i] for i in missing]}
-            for i, entry in zip(missing, self._post(order), strict=True):
+            if pause_s:
+                time.sleep(pause_s)
+                revive()
+            for i, entry in zip(
+                missing, self._post({**order, "requests": [requests[i] for i in missing]}), strict=True
+            ):
                 if "error" in entry:
                     self._why = entry["error"]
                 else:
@@ -67,7 +75,8 @@ class GatewayClient:
         try:
             response = self._http.post("/internal/drafts", json=body)
         except httpx.HTTPError as error:
-            raise GatewayUnavailable(f"the gateway at {self._http.base_url} cannot be reached: {error}") from error
+            why = f"the gateway at {self._http.base_url} cannot be reached: {error}"
+            return [{"error": why}] * len(body["requests"])
         if response.status_code != 200:
             raise GatewayUnavailable(f"the gateway refused to draft: HTTP {response.status_code} {response.text[:300]}")
         drafts: list[dict[str, Any]] = response.json()["drafts"]

@@ -47,6 +47,7 @@ from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, newest_at, record_uses
 
+ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
 log = logging.getLogger(__name__)
 
 
@@ -122,7 +123,8 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
         outcome = attempt.make(lessons, harvested)
     except BaseException as error:
         refusal = Refusal(f"failed: {type(error).__name__}: {error}", 0, None, labels_seen=False)
-        releases.refuse(engine, candidate.name, refusal=refusal.to_dict(), report=report, now=time.time())
+        values = {**refusal.to_dict(), "verdict": False}
+        releases.refuse(engine, candidate.name, refusal=values, report=report, now=time.time())
         attempt.unload()
         raise
     if isinstance(outcome, Refusal):
@@ -239,7 +241,7 @@ class _Attempt:
 
     def _load(self, adapter: Path, lessons: Lessons) -> None:
         check_compatible(adapter, base_model=self.config.train.base_model)
-        self.server.load(self.name, adapter)
+        self.server.load(self.name, adapter, patience_s=ENGINE_PATIENCE_S)
         found = probe(
             self.server,
             self.name,
@@ -323,7 +325,14 @@ class _Attempt:
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
         client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
-        return client.drafts(requests, release=self.name, task=self.config.task, progress=self.progress.advance)
+        adapter = self.config.adapters_dir / self.name
+
+        def revive() -> None:
+            self.server.load(self.name, adapter, patience_s=ENGINE_PATIENCE_S)
+
+        return client.drafts(
+            requests, release=self.name, task=self.config.task, progress=self.progress.advance, revive=revive
+        )
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

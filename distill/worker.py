@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from calibration.agreement import disagreement
 from calibration.monitor import watch
+from distill.attention import Attention
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
 from ledger.decisions import Decision
@@ -25,7 +26,7 @@ LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
 DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
-PAUSE_S = 600.0  # after a run that came to no verdict: what failed it is likely to last
+PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,12 @@ class Worker:
     ) -> None:
         self._engine = engine
         self._tasks = tasks
+        self._attention = Attention(engine)
         self._start = start
         self._holder = holder
         self._clock = clock
         self._run: tuple[str, Run] | None = None
+        self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
 
     def step(self) -> None:
@@ -81,7 +84,7 @@ class Worker:
         for task, watched in self._tasks.items():
             if not self._lead():  # a look at a large task may take as long as the lease
                 return
-            self._watch_alarm(task, watched)
+            self._watch_champion(task, watched)
             if self._run is None and self._clock() >= self._paused_until.get(task, 0.0):
                 self._weigh(task, watched)
 
@@ -110,15 +113,22 @@ class Worker:
         task, self._run = self._run[0], None
         if status in VERDICTS:
             log.info("the run of %s ended with status %d", task, status)
-        else:
-            log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, PAUSE_S)
-            self._paused_until[task] = self._clock() + PAUSE_S
+            self._pauses.pop(task, None)
+            return
+        pause = min(2 * self._pauses.get(task, PAUSE_S / 2), LONGEST_PAUSE_S)  # what failed it may last
+        log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, pause)
+        self._pauses[task], self._paused_until[task] = pause, self._clock() + pause
 
-    def _watch_alarm(self, task: str, watched: Watched) -> None:
+    def _watch_champion(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)
         if champion is None:
             return
-        now = self._clock()
+        for notice in self._attention.look(champion):
+            self._record(notice)
+        self._watch_alarm(champion, watched)
+
+    def _watch_alarm(self, champion: releases.Release, watched: Watched) -> None:
+        task, now = champion.task, self._clock()
         alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
         pairs = reference_outcomes(
             self._engine, champion.name, due=min(now, newest_at(self._engine, task)) - watched.label_due_s

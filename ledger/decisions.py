@@ -1,4 +1,4 @@
-"""What the worker decided about a task, and why. A reason that only repeats the last one is not written again."""
+"""What the worker decided about a task, or noticed, and why. What only repeats is not written again."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 import sqlalchemy as sa
 
 from ledger.database import writing
-from ledger.schema import decisions
+from ledger.schema import decisions, releases
 
-Action = Literal["train", "wait", "void"]
+Action = Literal["train", "wait", "void", "notice"]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision; `release`: what came of it, or what it was about."""
+    """One decision; `release`: what came of it, or what it was about. A notice decides nothing and draws attention."""
 
     at: float
     task: str
@@ -23,22 +23,54 @@ class Decision:
     release: str | None = None
 
 
+_COLUMNS = [decisions.c[name] for name in Decision.__dataclass_fields__]
+
+
 def record(engine: sa.Engine, decision: Decision) -> bool:
-    """Write a decision; waiting for the same reason as before is written once. Returns whether it was written."""
+    """Write a decision, and say whether it was new: waiting for the same reason as before is written once, and so is
+    a notice, which the next leader finds again."""
     with writing(engine) as connection:
-        last = connection.execute(_of(decision.task).limit(1)).one_or_none()
-        repeated = last is not None and decision.action == last.action == "wait" and decision.trigger == last.trigger
-        if not repeated:
+        if new := not _repeats(connection, decision):
             connection.execute(decisions.insert().values(**vars(decision)))
-    return not repeated
+    return new
 
 
 def latest(engine: sa.Engine, task: str, *, limit: int = 20) -> list[Decision]:
-    """A task's newest decisions, newest first."""
+    """A task's newest decisions and notices, newest first."""
     with engine.connect() as connection:
         return [Decision(**row) for row in connection.execute(_of(task).limit(limit)).mappings()]
 
 
+def notices(engine: sa.Engine, release: str) -> list[Decision]:
+    """What was noticed about a release, newest first."""
+    query = sa.select(*_COLUMNS).where(decisions.c.release == release, decisions.c.action == "notice")
+    with engine.connect() as connection:
+        return [Decision(**row) for row in connection.execute(query.order_by(decisions.c.at.desc())).mappings()]
+
+
+def noticed(engine: sa.Engine) -> dict[str, dict[str, int]]:
+    """Task -> trigger -> notices about the champion in force."""
+    query = (
+        sa.select(decisions.c.task, decisions.c.trigger, sa.func.count())
+        .join(releases, releases.c.name == decisions.c.release)
+        .where(releases.c.status == "champion", decisions.c.action == "notice")
+        .group_by(decisions.c.task, decisions.c.trigger)
+    )
+    found: dict[str, dict[str, int]] = {}
+    with engine.connect() as connection:
+        for task, trigger, count in connection.execute(query):
+            found.setdefault(task, {})[trigger] = count
+    return found
+
+
+def _repeats(connection: sa.Connection, decision: Decision) -> bool:
+    if decision.action == "notice":
+        same = (decisions.c[name] == getattr(decision, name) for name in ("at", "action", "trigger", "release"))
+        return connection.execute(_of(decision.task).where(*same).limit(1)).first() is not None
+    not_notice = _of(decision.task).where(decisions.c.action != "notice")
+    last = connection.execute(not_notice.limit(1)).one_or_none()
+    return last is not None and decision.action == last.action == "wait" and decision.trigger == last.trigger
+
+
 def _of(task: str) -> sa.Select[tuple[object, ...]]:
-    columns = [decisions.c[name] for name in Decision.__dataclass_fields__]
-    return sa.select(*columns).where(decisions.c.task == task).order_by(decisions.c.id.desc())
+    return sa.select(*_COLUMNS).where(decisions.c.task == task).order_by(decisions.c.id.desc())

@@ -14,6 +14,7 @@ from ledger.records import TRAFFIC, Origin
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
+Position = tuple[float, str]  # a request in their order: when it arrived, and its exchange's id
 REFERENCE_KEY = "reference_key"
 _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 
@@ -43,6 +44,16 @@ class Row:
     teacher_background: bool
     replied: bool
     score: float | None
+
+
+@dataclass(frozen=True)
+class ScoredDraft:
+    """A draft with the calibrated probability that it agrees with the teacher, and the tokens of its prompt."""
+
+    exchange_id: str
+    at: float
+    score: float
+    prompt_tokens: int
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,19 @@ def reference_outcomes(
     with engine.connect() as connection:
         known = takewhile(lambda row: row.exchange_id is not None or row.at < due, connection.execute(query))
         return [(row.draft_text, row.text) for row in known]
+
+
+def drafts_since(engine: sa.Engine, release: str, *, after: Position) -> list[ScoredDraft]:
+    """The drafts of a release whose requests come after a position, in their order."""
+    at, exchange_id = after
+    behind = sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
+    query = (
+        sa.select(exchanges.c.id, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
+        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), behind)
+        .order_by(exchanges.c.at, exchanges.c.id)
+    )
+    with engine.connect() as connection:
+        return [ScoredDraft(*row) for row in connection.execute(query)]
 
 
 def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:

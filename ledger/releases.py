@@ -86,7 +86,7 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
 
 
 def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dict[str, Any], now: float) -> None:
-    """End a candidate's life with the reason."""
+    """End a candidate's life with the reason; `verdict` False in it: nothing was found out about the student."""
     values = {"status": "refused", "refusal": refusal, "report": report, "changed_at": now}
     with writing(engine) as connection:
         _take_step(connection, name, from_status="candidate", values=values)
@@ -106,7 +106,7 @@ def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
     """Refuse every candidate of a task, when none can be under way; returns their names."""
     left = [release.name for release in history(engine, task) if release.status == "candidate"]
     reason = "abandoned: the run that made it ended before it was done"
-    refusal = {"reason": reason, "n": 0, "rows_needed": None, "labels_seen": False}
+    refusal = {"reason": reason, "n": 0, "rows_needed": None, "labels_seen": False, "verdict": False}
     for name in left:
         refuse(engine, name, refusal=refusal, report={}, now=now)
     return left

@@ -17,7 +17,8 @@ TELLING = 100  # fewer tell none
 @dataclass(frozen=True)
 class Standing:
     """Counts of a task's eligible requests. `rows` could teach, before the cut that a run would make now; `references`
-    after it are unused; `new_rows` came after the last attempt began and after the last alarm. `escalation_rate`: of
+    after it are unused; `new_rows` came after the last attempt began and after the last alarm; a run that was killed or
+    failed on the way is no attempt. `escalation_rate`: of
     the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for.
     `first_at`: where the traffic since the last certification or alarm begins."""
 
@@ -41,14 +42,14 @@ def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
             sa.select(sa.func.min(exchanges.c.at)).where(_eligible(task), exchanges.c.at > fresh)
         ).scalar()
         cut_at = _cut(connection, task, since=fresh, window_share=window_share)
-        history = connection.execute(_history(task)).all()
+        history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
             rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
             references=_references(connection, task, since=cut_at),
             new_rows=_count(
                 connection,
-                sa.and_(_eligible(task), exchanges.c.at > max(fresh, history[0].created_at if history else 0.0)),
+                sa.and_(_eligible(task), exchanges.c.at > max(fresh, history[0].created_at if history else -math.inf)),
             ),
             attempts=len(history),
             champion=champion.name if champion else None,
@@ -105,6 +106,10 @@ def _used() -> sa.ColumnElement[bool]:
 def _history(task: str) -> sa.Select[tuple[object, ...]]:
     columns = [releases.c[name] for name in ("name", "status", "created_at", "changed_at", "refusal", "report")]
     return sa.select(*columns).where(releases.c.task == task).order_by(releases.c.number.desc())
+
+
+def _came_to_a_verdict(release: sa.Row[Any]) -> bool:
+    return release.status != "candidate" and bool((release.refusal or {}).get("verdict", True))
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:

@@ -137,6 +137,7 @@ async def metrics(http: Request) -> Response:
     text = gateway.metrics.exposition(
         releases={task: release.name for task, release in champions.items() if release},
         progress=gateway.releases.progress(),
+        noticed=gateway.releases.noticed(),
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

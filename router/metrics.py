@@ -104,14 +104,20 @@ class Metrics:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
 
-    def exposition(self, *, releases: Mapping[str, str], progress: Mapping[str, Progress]) -> bytes:
-        """Everything in Prometheus' text format. `releases`: {task: release in force}.
+    def exposition(
+        self,
+        *,
+        releases: Mapping[str, str],
+        progress: Mapping[str, Progress],
+        noticed: Mapping[str, Mapping[str, int]],
+    ) -> bytes:
+        """Everything in Prometheus' text format. `releases`: {task: release in force}; `noticed`: {task: {signal: n}}.
 
         What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, progress))
+        state.register(_State(releases, progress, noticed))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -128,6 +134,7 @@ class _State(Collector):
 
     releases: Mapping[str, str]
     progress: Mapping[str, Progress]
+    noticed: Mapping[str, Mapping[str, int]]
 
     def collect(self) -> Iterator[Metric]:
         in_force = GaugeMetricFamily(
@@ -136,6 +143,15 @@ class _State(Collector):
         for task, name in self.releases.items():
             in_force.add_metric([task, name], 1)
         yield in_force
+        shifts = GaugeMetricFamily(
+            "tutelage_drift_notices",
+            "How often a signal that needs no label has shifted under the release in force.",
+            labels=["task", "signal"],
+        )
+        for task, counts in self.noticed.items():
+            for signal, count in counts.items():
+                shifts.add_metric([task, signal], count)
+        yield shifts
         yield from self._rows()
 
     def _rows(self) -> Iterator[Metric]:

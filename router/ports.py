@@ -112,3 +112,7 @@ class Releases(Protocol):
     def progress(self) -> dict[str, Progress]:
         """Task -> how far it is from its next release."""
         ...
+
+    def noticed(self) -> dict[str, dict[str, int]]:
+        """Task -> signal -> how often it has shifted under the champion."""
+        ...

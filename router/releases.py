@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from calibration.calibrator import Calibrator
-from ledger import prices, releases
-from ledger.prices import Price
+from ledger import releases
+from ledger.decisions import noticed
+from ledger.prices import Price, current_prices
 from ledger.progress import Progress, published
 from router.ports import ServedRelease
 
@@ -27,6 +28,7 @@ class InForce:
     champions: dict[str, ServedRelease] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
+    noticed: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class LedgerWatch:
@@ -52,11 +54,15 @@ class LedgerWatch:
         """How far each task is from its next release, where a worker watches it."""
         return self._state.progress
 
+    def noticed(self) -> dict[str, dict[str, int]]:
+        """The shifts that the worker has noticed under each task's champion, by signal."""
+        return self._state.noticed
+
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""
         champions = {task: served for task, row in releases.champions(self._engine).items() if (served := _served(row))}
         before = {task: release.name for task, release in self._state.champions.items()}
-        self._state = InForce(champions, prices.current_prices(self._engine), published(self._engine))
+        self._state = InForce(champions, current_prices(self._engine), published(self._engine), noticed(self._engine))
         after = {task: release.name for task, release in champions.items()}
         if after != before:
             log.info("releases in force: %s", after or "none")

@@ -118,6 +118,9 @@ class FakeReleases:
     def progress(self) -> dict[str, Progress]:
         return {"desk": Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)}
 
+    def noticed(self) -> dict[str, dict[str, int]]:
+        return {"desk": {"score": 1}}
+
 
 def gateway(**parts: Any) -> Gateway:
     """A gateway over fakes; any part can be replaced."""

@@ -279,13 +279,21 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     data: Annotated[Path | None, typer.Option(help="Your own labelled CSV instead of the generated desk.")] = None,
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
-    rows: Annotated[int, typer.Option(help="Requests before the student exists.")] = 4700,
-    serve: Annotated[int, typer.Option(help="Requests of the last phase.")] = 300,
+    rows: Annotated[int, typer.Option(min=100, help="Requests before the student exists.")] = 4700,
+    serve: Annotated[int, typer.Option(min=20, help="Requests of each phase in which a student serves.")] = 300,
     epochs: Annotated[int | None, typer.Option(help="Epochs of training: 1, and 3 on your own file.")] = None,
     seed: int = 0,
+    drift: Annotated[
+        bool, typer.Option(help="Whether the generated desk's traffic drifts, for the second half.")
+    ] = True,
+    mistakes: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the teacher's answers that are wrong.")
+    ] = 0.02,
+    may_train: Annotated[bool, typer.Option(help="Whether the teacher's terms allow training on its answers.")] = True,
     out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
 ) -> None:
-    """One turn of the loop, for real: teacher only -> distilled -> certified -> serving. Status 0 only if it held."""
+    """The loop by itself: teacher only, distilled, certified, serving; the traffic drifts, and again. Status 0 only if
+    each phase showed what it claims."""
     from tutelage.demo.plan import DemoPlan
     from tutelage.demo.run import run_demo
 
@@ -293,7 +301,8 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
         home = Home.from_environment()
         ensure_vllm(home, say=_say)
         ensure_demo_model(home, say=_say)
-        plan = DemoPlan(data=data, text=text, label=label, rows=rows, serve=serve, epochs=epochs, seed=seed, out=out)
+        sizes = (rows, serve, epochs, seed)
+        plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train)
         failures = run_demo(plan, home, console=console)
     for failure in failures:
         console.print(f"[red]failed:[/red] {failure}")

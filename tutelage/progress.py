@@ -17,7 +17,7 @@ class RunProgress:
     def step(self, words: str) -> None:
         """End the bar of the step before and say what comes."""
         self._end_bar()
-        self._console.print(words, markup=False, highlight=False)
+        self._console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
         """Move the bar."""

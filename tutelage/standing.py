@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from ledger.decisions import latest
+from calibration.monitor import delay, exposure
+from ledger.decisions import latest, notices
 from ledger.progress import Progress, measure
 from ledger.releases import champions
 from ledger.standing import Standing, load, standing
-from router.settings import Settings
+from router.settings import Settings, Task
 
 HOUR_S = 3600.0
 
@@ -33,10 +34,15 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         yield f"{task}: {_in_force(found)}"
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
-        if task not in in_force:
+        if task in in_force:
+            alpha = float((in_force[task].certificate or {})["alpha"])
+            yield f"  {exposed(settings.tasks[task], alpha=alpha)}"
+        else:
             chosen = settings.distill
             needs = measure(found, min_rows=chosen.min_rows, min_references=chosen.min_references, now=now)
             yield f"  {in_words(needs)}"
+        for notice in notices(engine, found.champion or "")[:1]:
+            yield f"  {_date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
         for decision in latest(engine, task, limit=1):
             yield f"  {_date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
 
@@ -70,6 +76,17 @@ def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str
         f"{warning}{name} answers {pace.answered:.1f} of {pace.requests:.1f} requests a minute (last hour); if the "
         f"student closed, all {pace.requests:.1f}: {others}"
         + " and ".join(f"{share:.0%} of {limit}" for limit, share in shares.items())
+    )
+
+
+def exposed(task: Task, *, alpha: float) -> str:
+    """What would pass before the alarm, if twice as many answers came to differ as the contract allows."""
+    facts = {"alpha": alpha, "bound": task.alarm_references, "risk": min(0.99, 2 * alpha)}
+    references, wrong = delay(**facts), exposure(**facts, rho=task.rho)
+    return (
+        f"alarm: if {facts['risk']:.0%} of its answers differed at once, not {alpha:.0%}, it would sound after some "
+        f"{references:.0f} references, {references / task.rho:.0f} answers, {wrong:.0f} of them wrong beyond what the "
+        "contract allows"
     )
 
 

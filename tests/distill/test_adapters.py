@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from distill import adapters
-from distill.adapters import AdapterError, AdapterServer, check_compatible, verify
+from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible, verify
 from tests.distill import tiny
 
 
@@ -172,12 +172,31 @@ def test_the_servers_words_arrive(server):
         server.unload("absent")
 
 
-def test_a_server_that_is_down_is_an_adapter_error(monkeypatch):
+def test_a_server_that_is_down_is_an_adapter_error(monkeypatch, tmp_path):
     def down(request):
         raise httpx.ConnectError("refused")
 
+    server = serve(monkeypatch, down)
     with pytest.raises(AdapterError, match="cannot be reached"):
-        serve(monkeypatch, down).loaded()
+        server.loaded()
+    with pytest.raises(EngineDown, match="cannot be reached"):
+        server.load("task--v000001", tmp_path, patience_s=0.01)
+
+
+def test_loading_waits_for_an_engine_that_is_started_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(adapters, "LOOK_S", 0.001)
+    engine, starts = FakeEngine(), iter(range(3))
+
+    def starting(request):
+        if next(starts, None) is not None:
+            raise httpx.ConnectError("refused")
+        return engine(request)
+
+    server = serve(monkeypatch, starting)
+    with pytest.raises(EngineDown, match="cannot be reached"):
+        server.load("task--v000001", tmp_path)
+    server.load("task--v000001", tmp_path, patience_s=5.0)
+    assert engine.folders == {"task--v000001": str(tmp_path)}
 
 
 @pytest.fixture

@@ -14,22 +14,24 @@ GIVEN = msgspec.to_builtins(draft())
 @pytest.fixture
 def ask(monkeypatch):
     """Ask for `count` drafts of a gateway that answers entries as `entry(number of the request, attempt)` says."""
-    monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0, 1e-3, 1e-3))
 
-    def run(count, entry, status=200):
+    def run(count, entry, *, status=200, revive=lambda: None):
         tries = {}
 
         def answer(request):
             order = json.loads(request.content)
             numbers = [r["n"] for r in order["requests"]]
             tries.update({n: tries.get(n, 0) + 1 for n in numbers})
+            if entry is None:
+                raise httpx.ConnectError("refused")
             return httpx.Response(status, json={"drafts": [entry(n, tries[n]) for n in numbers]})
 
         client = GatewayClient("http://gateway")
         client._http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
         seen = []
         requests = [{"n": n} for n in range(count)]
-        drafts = client.drafts(requests, release="r", task="t", progress=lambda *at: seen.append(at))
+        drafts = client.drafts(requests, release="r", task="t", progress=lambda *at: seen.append(at), revive=revive)
         return drafts, tries, seen
 
     return run
@@ -59,3 +61,18 @@ def test_an_engine_that_is_down_ends_the_run_with_its_reason(ask):
 def test_a_gateway_that_refuses_is_quoted(ask):
     with pytest.raises(GatewayUnavailable, match="HTTP 401"):
         ask(1, lambda *_: GIVEN, status=401)
+
+
+def test_an_engine_that_has_started_anew_gets_its_adapter_before_it_is_asked_again(ask):
+    revived = []
+    drafts, tries, _ = ask(
+        40, lambda n, _: GIVEN if n < 32 or revived else {"error": "HTTP 404"}, revive=lambda: revived.append(1)
+    )
+    assert all(drafts) and revived == [1] and {tries[n] for n in range(32, 40)} == {2}
+
+
+def test_a_gateway_that_is_away_is_asked_again_before_the_run_ends(ask):
+    revived = []
+    with pytest.raises(GatewayUnavailable, match="the gateway at http://gateway cannot be reached: refused"):
+        ask(3, None, revive=lambda: revived.append(1))
+    assert revived == [1, 1]

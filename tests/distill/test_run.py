@@ -50,7 +50,7 @@ class World:
         (out / "adapter_model.safetensors").write_bytes(b"weights")
         return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0)
 
-    def drafts(self, requests, *, release, task, progress):
+    def drafts(self, requests, *, release, task, progress, revive):
         if self.drafts_fail:
             raise self.drafts_fail
         return [self.draft(request) for request in requests]
@@ -75,7 +75,7 @@ def world(monkeypatch):
         def __init__(self, url):
             pass
 
-        def load(self, name, path):
+        def load(self, name, path, *, patience_s):
             world.loaded.add(name)
 
         def unload(self, name):
@@ -177,6 +177,7 @@ def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
     champion, *failed = history(engine, "desk")
     assert (champion.status, [release.status for release in failed]) == ("champion", ["refused"] * 2)
     assert failed[1].refusal["reason"] == "failed: GatewayUnavailable: the engine is down"
+    assert not failed[1].refusal["verdict"]
     assert world.loaded == {champion.name}
 
 

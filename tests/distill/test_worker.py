@@ -117,6 +117,19 @@ def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(wor
     assert [run.stopped for run in world.runs] == [True, False]  # it was not dead after all
 
 
+def test_a_shift_in_the_drafts_is_noticed_and_decides_nothing(world):
+    world.promote()
+    world.record(student_exchange, 300)
+    worker = world.worker()
+    worker.step()
+    world.record(student_exchange, 200, score=0.4)
+    worker.step()
+    worker.step()
+    assert world.told().count(("notice", "score")) >= 1
+    assert world.runs == [] and releases.champions(world.engine)["desk"].status == "champion"
+    assert len(decisions.notices(world.engine, "desk--v000001")) == world.told().count(("notice", "score"))
+
+
 def test_after_a_verdict_it_weighs_again(world):
     world.record(exchange, 60)
     worker = world.worker()
@@ -126,18 +139,27 @@ def test_after_a_verdict_it_weighs_again(world):
     assert len(world.runs) == 2
 
 
-def test_a_run_that_fails_is_not_tried_again_at_once(world):
+def test_a_run_that_fails_is_tried_again_after_pauses_that_double(world):
     world.record(exchange, 60)
     worker = world.worker()
     worker.step()
-    world.runs[0].status = 2
-    for _ in range(3):
-        world.now += 10.0
+    for pause in (PAUSE_S, 2 * PAUSE_S, 4 * PAUSE_S):
+        before = len(world.runs)
+        world.runs[-1].status = 2
         worker.step()
-    assert len(world.runs) == 1
-    world.now += PAUSE_S
+        world.now += pause - 1.0
+        worker.step()
+        assert len(world.runs) == before
+        world.now += 1.0
+        worker.step()
+        assert len(world.runs) == before + 1
+    world.runs[-1].status = 3
     worker.step()
-    assert len(world.runs) == 2
+    world.runs[-1].status = 2
+    worker.step()
+    world.now += PAUSE_S  # a verdict in between: it begins with the shortest again
+    worker.step()
+    assert len(world.runs) == 6
 
 
 def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new_rows(world):

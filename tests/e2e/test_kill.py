@@ -6,8 +6,8 @@ killed in test_loop.
 
 import asyncio
 import csv
+import itertools
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,13 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from bench.load import Load
 from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.schema import exchanges
 from router.settings import Settings, load
 from tests.e2e.parts import Part, started, wait_until
-from tutelage.demo.plan import TASK, DemoPlan, free_ports, write_config
+from tutelage.demo.plan import DemoPlan, free_ports, write_config
 from tutelage.demo.run import local_teacher
 from tutelage.processes import gateway, ingester, teacher
 from tutelage.provision import Home
@@ -105,7 +106,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, slow_teacher: SlowTeacher)
     data, ports, config = work / "data.csv", free_ports(), work / "t.yaml"
     with data.open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *((text, "yes" if len(text) % 2 else "no") for text in TEXTS)])
-    plan = DemoPlan(data, "text", "label", 20, 20, 1, 0, work / "plot.png")
+    plan = DemoPlan(data, "text", "label", 100, 20, 1, 0, work / "plot.png")
     write_config(config, plan, home=Home(work, work), ports=ports)
     adapt(config, slow_teacher.port)
     settings = load(config)
@@ -119,44 +120,14 @@ def product(tmp_path_factory: pytest.TempPathFactory, slow_teacher: SlowTeacher)
         yield Product(settings, parts, connect(settings.ledger.url))
 
 
-class Load:
-    """Clients that ask without pause from `with` on; `answered` holds the ids of whole answers."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.answered: list[str] = []
-        self.statuses: list[int] = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.client, args=(number,)) for number in range(CLIENTS)]
-
-    def __enter__(self) -> "Load":
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-
-    def client(self, number: int) -> None:
-        body = {"model": TASK, "messages": [{"role": "user", "content": TEXTS[number]}], "stream": number % 2 == 0}
-        with httpx.Client(timeout=30.0) as http:
-            while not self.stop.is_set():
-                try:
-                    response = http.post(self.url, json=body)  # reads the whole body
-                except httpx.HTTPError:
-                    time.sleep(0.05)
-                    continue
-                self.statuses.append(response.status_code)
-                if response.status_code == 200 and (not body["stream"] or response.text.endswith("[DONE]\n\n")):
-                    self.answered.append(response.headers["x-tutelage-exchange-id"])
+def asking(product: Product) -> Load:
+    return Load(product.url, itertools.cycle(TEXTS), clients=CLIENTS)
 
 
 @pytest.mark.parametrize("victim", ["gateway", "ingester", "teacher"])
 def test_killed_under_load_nothing_answered_is_missing_or_doubled(product, victim):
     before = product.recorded()
-    with Load(product.url) as load:
+    with asking(product) as load:
         wait_until(lambda: len(load.answered) > 100)
         product.parts[victim].kill()
         product.parts[victim].start()
@@ -195,7 +166,7 @@ def test_gateway_processes_answer_side_by_side_and_count_together(product):
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     before = counted()
-    with Load(product.url) as load:
+    with asking(product) as load:
         wait_until(lambda: len(load.answered) > 200)
     assert len(pids_of(product.settings.ledger.spool_dir)) == 2
     wait_until(lambda: counted() == before + len(load.statuses), limit_s=5.0)

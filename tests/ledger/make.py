@@ -28,16 +28,14 @@ def exchange(number: int, **fields: Any) -> Exchange:
 
 
 def student_exchange(number: int, **fields: Any) -> Exchange:
-    draft = Draft("refund", "stop", {"x": 1.0}, Usage(10, 2), 0.001)
-    return exchange(
-        number,
-        route="student",
-        reason="accepted",
-        draft=draft,
-        answer="refund",
-        teacher_reply=None,
-        score=0.9,
-        threshold=0.5,
-        release="desk--v000001",
-        **fields,
-    )
+    values = {
+        "route": "student",
+        "reason": "accepted",
+        "draft": Draft("refund", "stop", {"x": 1.0}, Usage(10, 2), 0.001),
+        "answer": "refund",
+        "teacher_reply": None,
+        "score": 0.9,
+        "threshold": 0.5,
+        "release": "desk--v000001",
+    }
+    return exchange(number, **{**values, **fields})

@@ -1,7 +1,7 @@
 import pytest
 
 from ledger.database import connect
-from ledger.decisions import Decision, latest, record
+from ledger.decisions import Decision, latest, notices, record
 
 
 @pytest.fixture
@@ -26,3 +26,13 @@ def test_waiting_for_the_same_reason_is_written_once(engine):
     for at in (6.0, 7.0):
         record(engine, Decision(at, "desk", "train", "rows", "again"))
     assert len(latest(engine, "desk")) == 5
+
+
+def test_a_notice_that_is_found_again_is_written_once_and_hides_no_wait(engine):
+    shift = Decision(2.5, "desk", "notice", "score", "the mean score has gone", "desk--v000001")
+    record(engine, Decision(1.0, "desk", "wait", "settled", "nothing asks"))
+    assert record(engine, shift) and not record(engine, shift)
+    assert record(engine, Decision(2.5, "desk", "notice", "prompt length", "longer", "desk--v000001"))
+    assert not record(engine, Decision(3.0, "desk", "wait", "settled", "nothing asks"))
+    assert [d.trigger for d in notices(engine, "desk--v000001")] == ["score", "prompt length"]
+    assert notices(engine, "desk--v000002") == []

@@ -48,6 +48,17 @@ def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
     assert (found.references, found.new_rows, found.attempts, found.references_needed) == (1, 2, 1, 246)
 
 
+def test_a_run_that_was_killed_or_failed_is_no_attempt(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=20.0)
+    assert (ask(engine).attempts, ask(engine).new_rows) == (0, 10)
+    releases.abandon(engine, "desk", now=21.0)
+    assert (ask(engine).attempts, ask(engine).new_rows) == (0, 10)
+    failed = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=22.0).name
+    releases.refuse(engine, failed, refusal={"reason": "few", "n": 9, "rows_needed": 99}, report={}, now=23.0)
+    assert (ask(engine).attempts, ask(engine).new_rows) == (1, 0)
+
+
 def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
     engine = ledger()
     name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name

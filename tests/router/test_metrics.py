@@ -5,13 +5,17 @@ ON_ITS_WAY = Progress(rows=120, rows_needed=300, references=200, references_need
 
 
 def show(**state):
-    return Metrics().exposition(**{"releases": {}, "progress": {}, **state}).decode()
+    return expose(Metrics(), **state)
+
+
+def expose(metrics, **state):
+    return metrics.exposition(**{"releases": {}, "progress": {}, "noticed": {}, **state}).decode()
 
 
 def test_what_is_in_force_is_shown_as_it_is_now():
     metrics = Metrics()
-    first = metrics.exposition(releases={"desk": "desk--v000001"}, progress={}).decode()
-    then = metrics.exposition(releases={"desk": "desk--v000002"}, progress={}).decode()
+    first = expose(metrics, releases={"desk": "desk--v000001"})
+    then = expose(metrics, releases={"desk": "desk--v000002"})
     assert 'tutelage_release_in_force{release="desk--v000001",task="desk"} 1.0' in first
     assert "desk--v000001" not in then and 'release="desk--v000002"' in then
 
@@ -24,10 +28,15 @@ def test_progress_has_rows_needs_and_a_date_while_there_is_one():
     assert "tutelage_rows_expected_timestamp_seconds{" not in show()
 
 
+def test_shifts_of_signals_are_shown():
+    text = show(noticed={"desk": {"score": 2}})
+    assert 'tutelage_drift_notices{signal="score",task="desk"} 2.0' in text
+
+
 def test_capacity_and_refusals_are_counted():
     metrics = Metrics()
     metrics.show_capacity("big", 60)
     metrics.count_refused("big", priority="low")
-    text = metrics.exposition(releases={}, progress={}).decode()
+    text = expose(metrics)
     assert 'tutelage_teacher_capacity_rpm{teacher="big"} 60.0' in text
     assert 'tutelage_refused_total{priority="low",teacher="big"} 1.0' in text

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from ledger import releases
 from ledger.database import connect
+from ledger.decisions import Decision, record
 from ledger.prices import Price, write_price
 from router import releases as watching
 from router.releases import LedgerWatch
@@ -54,6 +55,14 @@ def test_a_damaged_release_is_not_in_force_and_the_others_are(engine, damage):
     promote(engine, **damage)
     other = promote(engine, task="other")
     assert {task: served.name for task, served in read(engine).champions().items()} == {"other": other}
+
+
+def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine):
+    before = promote(engine)
+    champion = promote(engine)
+    for at, name in enumerate((before, champion, champion)):
+        record(engine, Decision(float(at), "desk", "notice", "score", "lower", name))
+    assert read(engine).noticed() == {"desk": {"score": 2}}
 
 
 def test_prices_follow_the_ledger(engine):

@@ -1,13 +1,16 @@
 import math
+import re
 from dataclasses import replace
+
+import pytest
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.progress import Progress
 from ledger.spool import SpoolWriter
-from router.settings import Settings
+from router.settings import Settings, Task
 from tests.ledger.make import exchange, student_exchange
-from tutelage.standing import Pace, describe, headroom, in_words
+from tutelage.standing import Pace, describe, exposed, headroom, in_words
 
 DAY = 86_400.0
 
@@ -18,6 +21,14 @@ def test_progress_is_told_in_words():
     assert in_words(found) == f"{have}; at this rate on Mon 05 Jan 00:00 UTC"
     assert in_words(replace(found, expected_at=None)) == have
     assert in_words(replace(found, rows=1000, references=200, expected_at=None)).endswith("enough for a run")
+
+
+def test_what_would_pass_before_the_alarm_is_told_in_answers():
+    words = exposed(Task(teacher="big"), alpha=0.05)
+    found = re.search(r"if 10% .* not 5%, .* some (\d+) references, (\d+) answers, (\d+) of them", words)
+    references, answers, wrong = map(int, found.groups())
+    assert 150 <= references <= 230  # of which CALIBRATION.md has 190
+    assert answers == pytest.approx(references * 20, abs=20) and wrong == pytest.approx(answers * 0.05, abs=1)
 
 
 def settings(*, tasks=("desk",), **capacity) -> Settings:

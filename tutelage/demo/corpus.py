@@ -16,7 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from tutelage.demo import templates_drift_serve, templates_drift_train, templates_serve, templates_train
+from tutelage.demo import (
+    templates_drift_serve,
+    templates_drift_train,
+    templates_serve,
+    templates_train,
+    templates_train_more,
+)
 from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, OPENINGS, SLOTS, TONES
 
 Split = Literal["train", "serve", "drift-train", "drift-serve"]
@@ -27,7 +33,10 @@ OLD_WORDING: Mapping[Split, Split] = {"drift-train": "train", "drift-serve": "se
 GOES_ON = 0.5  # share of those messages that are in the old wording
 
 _TEMPLATES: Mapping[Split, Mapping[str, str]] = {
-    "train": templates_train.TEMPLATES,
+    "train": {
+        intent: text.rstrip() + templates_train_more.TEMPLATES[intent]
+        for intent, text in templates_train.TEMPLATES.items()
+    },
     "serve": templates_serve.TEMPLATES,
     "drift-train": templates_drift_train.TEMPLATES,
     "drift-serve": templates_drift_serve.TEMPLATES,

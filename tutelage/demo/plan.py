@@ -3,6 +3,7 @@
 import csv
 import random
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from router.settings import ConfigError
-from tutelage.demo.corpus import SYSTEM_PROMPT
+from tutelage.demo.corpus import SPLITS, SYSTEM_PROMPT, Split
 from tutelage.provision import Home
 
 TASK = "help-desk"
@@ -22,6 +23,7 @@ TEACHER_PRICE = {"input_usd_per_mtok": 2.50, "output_usd_per_mtok": 10.00}
 STUDENT_PRICE = {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}
 CONTRACT = {"alpha": 0.10, "delta": 0.05}
 MIN_SHARE = 0.5
+MIN_RECOVERED = 0.8  # of the share before the drift, after it
 
 OLDER_ROWS = 1500  # of the generated desk: what a student of 135M learns from in some six minutes on two cores
 EPOCHS, OWN_DATA_EPOCHS = 1, 3  # where rows cost nothing, new ones teach more than the same ones again (decision 0007)
@@ -31,10 +33,17 @@ OWN_DATA_SHARE = 0.6  # of a file of one's own, where labels are many and rows a
 OWN_DATA_RHO = 0.5  # so that what is left makes references enough
 FIT_SHARE, FIT_ROWS = 0.25, 260  # of the rows before the cut, and at most
 
+DRIFTED_MOST = 700  # drifted requests until the alarm, at most
+RELEARN_ROWS = 4000  # after it, all of them the teacher's, until the next release is due
+ALARM_REFERENCES = 1000.0  # B: a false alarm in a phase of 300 requests has a probability of at most some 6 %
+
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """The command line of `tutelage demo`. `data` None: the generated desk."""
+    """The command line of `tutelage demo`. `data` None: the generated desk, whose traffic may drift.
+
+    `mistakes`: the share of wrong answers that the local teacher gives; `may_train` is its terms.
+    """
 
     data: Path | None
     text: str
@@ -44,6 +53,9 @@ class DemoPlan:
     epochs: int | None
     seed: int
     out: Path
+    drift: bool = True
+    mistakes: float = 0.02
+    may_train: bool = True
 
     @property
     def system_prompt(self) -> str:
@@ -72,8 +84,45 @@ class DemoPlan:
 
     @property
     def window_share(self) -> float:
-        """The share of the first phase that is kept back to certify."""
-        return 1.0 - self.older_rows / self.rows
+        """The share of the first phase that is kept back to certify; half a row less, so that no rounding takes one of
+        the older rows away."""
+        return 1.0 - (self.older_rows + 0.5) / self.rows
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the traffic drifts: where a file of one's own would drift to nobody knows."""
+        return self.drift and self.data is None
+
+    @property
+    def relearned_rows(self) -> int:
+        """The rows after the alarm that teach the second student: those before its cut but the newest."""
+        return int(RELEARN_ROWS * (1.0 - self.window_share)) - round(self.fit_share * self.older_rows)
+
+    @property
+    def corpus(self) -> dict[Split, int]:
+        """Messages of the generated desk by split. What teaches shares no sentence with what comes behind it."""
+        steady: dict[Split, int] = {
+            "train": self.taught_rows,
+            "serve": self.rows - self.taught_rows + self.serve,
+        }
+        if not self.drifts:
+            return steady
+        drifted: dict[Split, int] = {
+            "drift-train": DRIFTED_MOST + self.relearned_rows,
+            "drift-serve": RELEARN_ROWS - self.relearned_rows + self.serve,
+        }
+        return {**steady, **drifted}
+
+
+@dataclass(frozen=True)
+class Messages:
+    """The messages of each phase; the last three are empty where the traffic does not drift."""
+
+    first: list[str]
+    served: list[str]
+    drifting: list[str]
+    relearned: list[str]
+    served_again: list[str]
 
 
 @dataclass(frozen=True)
@@ -101,7 +150,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
         "model": f"openai/{TEACHER}",
         "base_url": f"http://127.0.0.1:{ports.local_teacher}/v1",
         "price": TEACHER_PRICE,
-        "may_train": True,
+        "may_train": plan.may_train,
         "terms": "a local program that answers from a labelled file",
     }
     values: dict[str, Any] = {
@@ -122,10 +171,15 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
                 **CONTRACT,
                 "rho": plan.rho,
                 "max_tokens": 24,
+                "alarm_references": ALARM_REFERENCES,
                 "system_prompt": plan.system_prompt,
             }
         },
         "distill": {
+            "min_rows": plan.older_rows,  # the worker begins where the first phase ends
+            "max_rows": plan.older_rows,
+            "min_references": 1,
+            "new_rows": RELEARN_ROWS,
             "window_share": plan.window_share,
             "fit_share": plan.fit_share,
             "validation_share": 0.05,
@@ -137,30 +191,46 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
     path.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
-def read_texts(path: Path, column: str) -> list[str]:
-    """The messages of a labelled file, and nothing else of it: labels reach the local teacher alone.
+def read_messages(path: Path, plan: DemoPlan) -> Messages:
+    """The messages of a labelled file by phase, and nothing else of it: labels reach the local teacher alone.
 
-    Raises ConfigError where the file or the column is missing.
+    The generated desk says itself what belongs where; a file of one's own is shuffled and divided. Raises ConfigError
+    where the file, its column or enough different messages are missing.
     """
+    if plan.data is None:
+        return _of_the_desk(_read(path, plan.text, by="part"), plan)
+    texts = _read(path, plan.text)[""]
+    random.Random(plan.seed).shuffle(texts)
+    if len(texts) < plan.rows + plan.serve:
+        raise ConfigError(
+            f"{len(texts)} different messages, but {plan.rows} + {plan.serve} are wanted: lower --rows or --serve"
+        )
+    return Messages(texts[: plan.rows], texts[-plan.serve :], [], [], [])
+
+
+def _of_the_desk(parts: Mapping[str, list[str]], plan: DemoPlan) -> Messages:
+    train, serve, drift_train, drift_serve = (parts.get(split, []) for split in SPLITS)
+    window = plan.rows - plan.taught_rows
+    return Messages(
+        first=train + serve[:window],
+        served=serve[window:],
+        drifting=drift_train[: -plan.relearned_rows],
+        relearned=drift_train[-plan.relearned_rows :] + drift_serve[: -plan.serve],
+        served_again=drift_serve[-plan.serve :],
+    )
+
+
+def _read(path: Path, column: str, *, by: str | None = None) -> dict[str, list[str]]:
+    """The different messages of a file in their order, by the value of another column (all under "" without one)."""
+    found: dict[str, dict[str, None]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if column not in (reader.fieldnames or ()):
                 raise ConfigError(f"{path} has no column {column!r}; its columns are {reader.fieldnames}")
-            return list(dict.fromkeys(row[column] for row in reader if (row[column] or "").strip()))
+            for row in reader:
+                if (row[column] or "").strip():
+                    found.setdefault(row[by] if by else "", {})[row[column]] = None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as CSV: {error}") from error
-
-
-def divide(texts: list[str], plan: DemoPlan) -> tuple[list[str], list[str]]:
-    """The first phase's messages and the last phase's; a file of one's own is shuffled first.
-
-    Raises ConfigError where there are not enough.
-    """
-    if plan.data is not None:
-        random.Random(plan.seed).shuffle(texts)
-    if len(texts) < plan.rows + plan.serve:
-        raise ConfigError(
-            f"{len(texts)} different messages, but {plan.rows} + {plan.serve} are wanted: lower --rows or --serve"
-        )
-    return texts[: plan.rows], texts[-plan.serve :]
+    return {part: list(texts) for part, texts in found.items()}

@@ -1,6 +1,8 @@
 """The demo as one picture: who answers, and what it costs."""
 
+from bisect import bisect_left
 from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 
 import matplotlib
@@ -18,11 +20,10 @@ ROLLING = 50  # requests
 
 def draw(engine: sa.Engine, task: str, outcome: DemoOutcome, *, out: Path) -> None:
     """Student share over the last 50 requests, and dollars spent against teacher-only, by request number."""
-    timeline = cost_timeline(engine, task)
+    timeline, marks = cost_timeline(engine, task), _marks(outcome)
     routes = [float(route == "student") for _, route, _ in timeline]
-    switched = routes.index(1.0) if 1.0 in routes else len(routes)
-    # Before the switch the teacher answers everything, so its mean price there is the teacher-only line after it.
-    teacher_usd = sum(usd for _, _, usd in timeline[:switched]) / max(1, switched)
+    alone = [usd for at, _, usd in timeline if at < marks[0][0]]
+    teacher_usd = sum(alone) / max(1, len(alone))  # before the switch the teacher answers everything
     figure, (above, below) = plt.subplots(2, 1, figsize=(9, 6.5), sharex=True, layout="constrained")
     above.plot(range(1, len(routes) + 1), _rolling(routes), color="tab:green")
     above.set(ylabel=f"student's share\n(last {ROLLING} requests)", ylim=(0, 1))
@@ -30,15 +31,27 @@ def draw(engine: sa.Engine, task: str, outcome: DemoOutcome, *, out: Path) -> No
     below.plot(list(accumulate(usd for _, _, usd in timeline)), color="tab:blue", label="with Tutelage")
     below.set(xlabel="requests", ylabel="US dollars spent")
     for axis in (above, below):
-        axis.axvline(switched, color="tab:red", lw=1, label=f"{outcome.release} in force")
+        for at, words, colour in marks:
+            axis.axvline(bisect_left(timeline, at, key=itemgetter(0)), color=colour, lw=1, label=words)
         axis.grid(alpha=0.3)
         axis.legend(loc="upper left")
     figure.suptitle(
-        f"{outcome.share:.0%} of the last {outcome.requests} requests answered by the student, "
-        f"{outcome.agreement:.1%} of them as the teacher would"
+        "; ".join(
+            f"{phase.release.rpartition('--')[2]}: {phase.share:.0%} of {phase.requests} requests by the student, "
+            f"{phase.agreement:.1%} of them as the teacher would"
+            for phase in outcome.phases
+        )
     )
     figure.savefig(out, dpi=120)
     plt.close(figure)
+
+
+def _marks(outcome: DemoOutcome) -> list[tuple[float, str, str]]:
+    """(time, words, colour) of every promotion and of the alarm, in order."""
+    marks = [(phase.in_force_at, f"{phase.release} in force", "tab:red") for phase in outcome.phases]
+    if outcome.drift:
+        marks.insert(1, (outcome.drift.closed_at, "closed by the alarm", "black"))
+    return marks
 
 
 def _rolling(values: list[float]) -> list[float]:

@@ -1,149 +1,166 @@
-"""One turn of the loop as a stranger sees it: traffic, a student, the switch, and what it was worth.
+"""The loop as a stranger sees it: traffic, a student, the switch, what it is worth; then the traffic drifts.
 
-The driver knows what any client knows. Whether the student was right it asks the local teacher afterwards, outside
-the product's view.
+The driver knows what any client knows, and sends requests only: the worker does the rest by itself. Whether the student
+was right is asked of the local teacher afterwards, outside the product's view.
 """
 
 import asyncio
-import contextlib
-import itertools
-import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from itertools import takewhile
 from pathlib import Path
 from tempfile import mkdtemp
 
-import sqlalchemy as sa
 from rich.console import Console
 
+from ledger import decisions
 from ledger.database import connect
 from ledger.ingest import lag_bytes
-from ledger.releases import champions, history
+from ledger.releases import Release, get, history
 from router.settings import Settings, load
-from tutelage.demo.outcome import DemoOutcome, measure
-from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Ports, divide, free_ports, read_texts, write_config
+from tutelage.demo.outcome import DemoOutcome, Drift, Phase, measure, measure_drift
+from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Messages, Ports, free_ports, read_messages, write_config
 from tutelage.demo.plot import draw
-from tutelage.demo.traffic import Client, Sent
-from tutelage.demo.view import PhaseView, show_plan, show_summary
-from tutelage.processes import ProcessDied, Program, Stack, programs
+from tutelage.demo.traffic import Client, Sent, trickle
+from tutelage.demo.view import LogView, PhaseView, show_plan, show_summary
+from tutelage.processes import ProcessDied, Program, Stack, programs, worker
 from tutelage.provision import Home
 
 CONCURRENCY = 8
-TRICKLE_S = 0.5  # between requests while the student is being made, so that the switch happens under traffic
+TRICKLE_S = 0.5  # between requests while a student is being made, so that the switch happens under traffic
+LOOK_S = 0.5
 SWITCH_LIMIT_S = 10.0
 SETTLE_S = 30.0
-MISTAKES = 0.02
 LATENCY_MS = 40
+
+
+class NotShown(Exception):
+    """The demo cannot go on; the message is what it failed to show."""
 
 
 def run_demo(plan: DemoPlan, home: Home, *, console: Console) -> list[str]:
     """Run the demo; returns what it failed to show, nothing for a success."""
     work = Path(mkdtemp(prefix="demo-", dir=_made(home.root / "demos")))
     started = time.monotonic()
-    failures = asyncio.run(_Demo(plan, home, work=work, console=console).run())
+    failures = asyncio.run(_run(plan, home, work=work, console=console))
     console.print(f"{time.monotonic() - started:.0f} s in all; ledger, logs and configuration: {work}", markup=False)
     return failures
+
+
+async def _run(plan: DemoPlan, home: Home, *, work: Path, console: Console) -> list[str]:
+    data = plan.data or await _write_corpus(plan, work / "desk.csv")
+    messages, ports, config = read_messages(data, plan), free_ports(), work / "tutelage.yaml"
+    write_config(config, plan, home=home, ports=ports)
+    settings = load(config)
+    show_plan(console, plan, settings.tasks[TASK])
+    parts = [local_teacher(data, plan, ports), *programs(settings, config, home), worker(config)]
+    with Stack(work / "logs", parts) as stack:
+        demo = _Demo(plan, settings, ports, stack=stack, log=work / "logs/worker.log", console=console)
+        try:
+            outcome = await demo.play(messages)
+        except NotShown as missing:
+            return [str(missing), *demo.dropped()]
+        draw(demo.engine, TASK, outcome, out=plan.out)
+    show_summary(console, outcome)
+    console.print(f"plot: {plan.out}", markup=False)
+    return [*outcome.failures(alpha=settings.tasks[TASK].alpha), *demo.dropped()]
 
 
 class _Demo:
     """The phases of one run, and what they share."""
 
-    def __init__(self, plan: DemoPlan, home: Home, *, work: Path, console: Console) -> None:
+    def __init__(
+        self, plan: DemoPlan, settings: Settings, ports: Ports, *, stack: Stack, log: Path, console: Console
+    ) -> None:
+        self.engine = connect(settings.ledger.url)
         self._plan = plan
-        self._home = home
-        self._work = work
+        self._settings = settings
+        self._stack = stack
+        self._log = LogView(console, log)
         self._console = console
-        self._ports = free_ports()
-        self._config = work / "tutelage.yaml"
+        self._client = Client(f"http://127.0.0.1:{ports.gateway}/v1", system_prompt=plan.system_prompt)
+        self._teacher = Client(f"http://127.0.0.1:{ports.local_teacher}/v1", system_prompt=plan.system_prompt)
+        self._sent: list[Sent] = []
 
-    async def run(self) -> list[str]:
-        """All phases in turn."""
-        data = self._plan.data or await self._write_corpus()
-        first, last = divide(read_texts(data, self._plan.text), self._plan)
-        write_config(self._config, self._plan, home=self._home, ports=self._ports)
-        settings = load(self._config)
-        show_plan(self._console, self._plan, settings.tasks[TASK])
-        parts = [local_teacher(data, self._plan, self._ports), *programs(settings, self._config, self._home)]
-        with Stack(self._work / "logs", parts) as stack:
-            self._await_teacher(stack)
-            engine = connect(settings.ledger.url)
-            client = self._client(f"http://127.0.0.1:{self._ports.gateway}/v1")
-            alone = await self._send("1 teacher only", client, first)
-            await self._wait_for(stack, "student")
-            await _settled(engine, settings)
-            during, certified = await self._distill(engine, client, first)
-            if not certified:
-                return [_why_not_certified(engine), *_dropped(alone + during)]
-            since = time.time()
-            served = await self._send("3 student and teacher", client, last)
-            await _settled(engine, settings)
-            truth = await self._ask_teacher([s.text for s in served if s.route == "student"])
-            stack.check()
-            outcome = measure(engine, TASK, since=since, before=alone + during, served=served, truth=truth)
-            self._show(engine, outcome)
-            return outcome.failures(alpha=settings.tasks[TASK].alpha)
+    async def play(self, messages: Messages) -> DemoOutcome:
+        """All phases in turn. Raises NotShown where there is no going on."""
+        await self._await("local-teacher", "teacher", "gateway")  # nobody needs the student before it is trained
+        await self._send("1 teacher only", messages.first)
+        await self._await("student")
+        first = await self._first_release(messages)
+        before = await self._serve("3 student and teacher", messages.served, first)
+        if not self._plan.drifts:
+            return DemoOutcome(before)
+        drift = await self._drift("4 the traffic drifts", messages.drifting, first)
+        await self._send("5 the teacher only, until the next student is due", messages.relearned)
+        window = messages.relearned[self._plan.relearned_rows :]
+        second = await self._release("6 the worker makes the next student", window, number=2)
+        after = await self._serve("7 student and teacher again", messages.served_again, second)
+        return DemoOutcome(before, drift, after)
 
-    async def _write_corpus(self) -> Path:
-        """In a process of its own: labels never enter this one. What teaches shares no template with what follows."""
-        path, plan = self._work / "desk.csv", self._plan
-        later = plan.rows - plan.taught_rows + plan.serve
-        sizes = ["--train", str(plan.taught_rows), "--serve", str(later), "--seed", str(plan.seed)]
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tutelage.demo.corpus", str(path), *sizes)
-        if await process.wait() != 0:
-            raise ProcessDied("the demo's messages could not be written")
-        return path
+    def dropped(self) -> list[str]:
+        """In words, where a request got no answer in any phase."""
+        lost = [sent for sent in self._sent if sent.answer is None]
+        return [f"{len(lost)} requests were dropped, the first with {lost[0].error}"] if lost else []
 
-    def _await_teacher(self, stack: Stack) -> None:
-        """The student takes longest to start, and nobody needs it before it is trained."""
-        with self._console.status("starting teacher and gateway") as status:
-            for name in ("local-teacher", "teacher", "gateway"):
-                stack.wait_ready(
-                    only=name, tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)")
+    async def _await(self, *names: str) -> None:
+        with self._console.status(f"waiting for {names[0]}") as status:
+            for name in names:
+                await asyncio.to_thread(
+                    self._stack.wait_ready,
+                    only=name,
+                    tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"),
                 )
 
-    async def _wait_for(self, stack: Stack, name: str) -> None:
-        with self._console.status(f"waiting for the {name}") as status:
-            await asyncio.to_thread(
-                stack.wait_ready,
-                only=name,
-                tick=lambda _, waited: status.update(f"waiting for the {name} ({waited:.0f} s)"),
-            )
-
-    def _client(self, url: str) -> Client:
-        return Client(url, system_prompt=self._plan.system_prompt)
-
-    async def _send(self, phase: str, client: Client, texts: list[str]) -> list[Sent]:
+    async def _send(self, phase: str, texts: list[str]) -> list[Sent]:
         with PhaseView(self._console, phase, total=len(texts)) as view:
-            return await client.send_all(texts, concurrency=CONCURRENCY, seen=view.add)
+            sent = await self._client.send_all(texts, concurrency=CONCURRENCY, seen=view.add)
+        self._sent += sent
+        self._stack.check()
+        return sent
 
-    async def _distill(self, engine: sa.Engine, client: Client, texts: list[str]) -> tuple[list[Sent], bool]:
-        """`tutelage distill run` as a user runs it, with traffic going on until the switch is seen by a client."""
-        self._console.print("[bold]2 distill run[/bold], while traffic goes on")
-        async with _trickle(client, texts[self._plan.older_rows :]) as sent:
-            command = [sys.executable, "-m", "tutelage", "distill", "run", TASK, "--config", str(self._config)]
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, "COLUMNS": str(self._console.width - 2)},
-            )
-            assert process.stdout is not None
-            async for line in process.stdout:
-                self._console.print("  " + line.decode(errors="replace").rstrip(), markup=False, highlight=False)
-            certified = await process.wait() == 0
-            if certified:
-                await self._see_switch(engine, sent)
-        return sent, certified
+    async def _first_release(self, messages: Messages) -> Release:
+        """Without one the traffic is shown to stay with the teacher."""
+        try:
+            window = messages.first[self._plan.older_rows :]
+            return await self._release("2 the worker makes a student", window, number=1)
+        except NotShown as why:
+            sent = await self._send("3 nothing is certified: the teacher goes on", messages.served)
+            teacher = sum(each.route == "teacher" for each in sent)
+            raise NotShown(f"{why}; of {len(sent)} requests after that the teacher answered {teacher}") from why
 
-    async def _see_switch(self, engine: sa.Engine, sent: list[Sent]) -> None:
+    async def _release(self, phase: str, texts: list[str], *, number: int) -> Release:
+        """The worker's release of that number, with traffic going on until a client is told of it."""
+        self._console.print(f"[bold]{phase}[/bold], while traffic goes on")
+        async with trickle(self._client, texts, pause_s=TRICKLE_S) as sent:
+            try:
+                while not (release := self._promoted(number)):
+                    self._log.show()
+                    self._stack.check()
+                    await asyncio.sleep(LOOK_S)
+                await self._see_switch(release, sent)
+            finally:
+                self._sent += sent
+                self._log.show()
+        return release
+
+    def _promoted(self, number: int) -> Release | None:
+        """None while it is being made. Raises NotShown where it will not be."""
+        release = next((each for each in history(self.engine, TASK) if each.number == number), None)
+        if release is None:
+            if (last := decisions.latest(self.engine, TASK, limit=1)) and last[0].trigger == "forbidden":
+                raise NotShown(f"no student is made: {last[0].reason}")
+            return None
+        if release.status == "refused":
+            raise NotShown(_why_refused(release))
+        return None if release.status == "candidate" else release
+
+    async def _see_switch(self, release: Release, sent: list[Sent]) -> None:
         """Until a client is told of the new release; says how long after the promotion that was."""
-        release = champions(engine)[TASK]
         deadline = time.monotonic() + SWITCH_LIMIT_S
         while not (seen := [s.at for s in sent if s.release == release.name]):
             if time.monotonic() > deadline:
-                raise ProcessDied(f"no client saw {release.name} within {SWITCH_LIMIT_S:.0f} s of its promotion")
+                raise NotShown(f"no client saw {release.name} within {SWITCH_LIMIT_S:.0f} s of its promotion")
             await asyncio.sleep(0.05)
         dropped = sum(s.answer is None for s in sent)
         self._console.print(
@@ -152,42 +169,55 @@ class _Demo:
             highlight=False,
         )
 
-    async def _ask_teacher(self, texts: list[str]) -> list[Sent]:
-        return await self._client(f"http://127.0.0.1:{self._ports.local_teacher}/v1").send_all(texts, concurrency=16)
+    async def _serve(self, phase: str, texts: list[str], release: Release) -> Phase:
+        """A phase whose every student answer is checked."""
+        since = time.time()
+        sent = await self._send(phase, texts)
+        await self._settled()
+        return measure(self.engine, release, since=since, served=sent, truth=await self._truth(sent))
 
-    def _show(self, engine: sa.Engine, outcome: DemoOutcome) -> None:
-        draw(engine, TASK, outcome, out=self._plan.out)
-        show_summary(self._console, outcome)
-        self._console.print(f"plot: {self._plan.out}", markup=False)
+    async def _drift(self, phase: str, texts: list[str], release: Release) -> Drift:
+        """Drifted traffic until a client sees that the alarm has closed the task."""
+        sent: list[Sent] = []
+        with PhaseView(self._console, phase, total=len(texts), at_most=True) as view:
+
+            def seen(each: Sent) -> None:
+                sent.append(each)
+                view.add(each)
+
+            still_open = takewhile(lambda _: not any(map(_closed, sent[-CONCURRENCY:])), texts)
+            await self._client.send_all(still_open, concurrency=CONCURRENCY, seen=seen)
+        self._sent += sent
+        self._log.show()
+        voided = get(self.engine, release.name)
+        drift = measure_drift(voided, served=sent, truth=await self._truth(sent))
+        if voided.status != "voided":
+            raise NotShown(f"the alarm has not sounded: {drift.words}")
+        self._console.print(f"  closed by the alarm: {drift.words}", markup=False, highlight=False)
+        return drift
+
+    async def _truth(self, sent: list[Sent]) -> list[Sent]:
+        """What the local teacher says to what the student answered, in the same order."""
+        return await self._teacher.send_all([s.text for s in sent if s.route == "student"], concurrency=16)
+
+    async def _settled(self) -> None:
+        """Until the ingester has moved everything, labels in the background included."""
+        deadline = time.monotonic() + SETTLE_S
+        await asyncio.sleep(1.0)
+        while lag_bytes(self.engine, self._settings.ledger.spool_dir):
+            if time.monotonic() > deadline:
+                raise ProcessDied(f"the ingester has not caught up within {SETTLE_S:.0f} s")
+            await asyncio.sleep(0.2)
 
 
-@asynccontextmanager
-async def _trickle(client: Client, texts: list[str]) -> AsyncIterator[list[Sent]]:
-    """A few requests a second until the block ends; the list grows as they return."""
-    sent: list[Sent] = []
-
-    async def forever() -> None:
-        for text in itertools.cycle(texts):
-            sent.append(await client.send(text))
-            await asyncio.sleep(TRICKLE_S)
-
-    task = asyncio.create_task(forever())
-    try:
-        yield sent
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _settled(engine: sa.Engine, settings: Settings) -> None:
-    """Until the ingester has moved everything, labels in the background included."""
-    deadline = time.monotonic() + SETTLE_S
-    await asyncio.sleep(1.0)
-    while lag_bytes(engine, settings.ledger.spool_dir):
-        if time.monotonic() > deadline:
-            raise ProcessDied(f"the ingester has not caught up within {SETTLE_S:.0f} s")
-        await asyncio.sleep(0.2)
+async def _write_corpus(plan: DemoPlan, path: Path) -> Path:
+    """In a process of its own: labels never enter this one."""
+    sizes = [word for split, rows in plan.corpus.items() for word in (f"--{split}", str(rows))]
+    command = [sys.executable, "-m", "tutelage.demo.corpus", str(path), *sizes, "--seed", str(plan.seed)]
+    process = await asyncio.create_subprocess_exec(*command)
+    if await process.wait() != 0:
+        raise ProcessDied("the demo's messages could not be written")
+    return path
 
 
 def local_teacher(data: Path, plan: DemoPlan, ports: Ports) -> Program:
@@ -195,20 +225,19 @@ def local_teacher(data: Path, plan: DemoPlan, ports: Ports) -> Program:
     port = str(ports.local_teacher)
     command = [sys.executable, "-m", "tutelage.demo.local_teacher", "--data", str(data), "--model", TEACHER]
     command += ["--text", plan.text, "--label", plan.label, "--port", port, "--seed", str(plan.seed)]
-    command += ["--latency-ms", str(LATENCY_MS), "--mistakes", str(MISTAKES)]
+    command += ["--latency-ms", str(LATENCY_MS), "--mistakes", str(plan.mistakes)]
     return Program("local-teacher", command, f"http://127.0.0.1:{port}/health")
 
 
-def _why_not_certified(engine: sa.Engine) -> str:
-    refused = history(engine, TASK)
-    refusal = (refused[-1].refusal or {}) if refused else {}
+def _closed(sent: Sent) -> bool:
+    """Whether a reply says that no release is in force."""
+    return sent.answer is not None and not sent.release
+
+
+def _why_refused(release: Release) -> str:
+    refusal = release.refusal or {}
     needed = f"; about {refusal['rows_needed']} independent references would do" if refusal.get("rows_needed") else ""
-    return f"the student was not certified: {refusal.get('reason', 'see the lines above')}{needed}"
-
-
-def _dropped(sent: list[Sent]) -> list[str]:
-    lost = [s for s in sent if s.answer is None]
-    return [f"{len(lost)} requests were dropped, the first with {lost[0].error}"] if lost else []
+    return f"{release.name} was not certified: {refusal.get('reason', 'see the lines above')}{needed}"
 
 
 def _made(folder: Path) -> Path:

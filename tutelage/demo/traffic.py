@@ -1,8 +1,11 @@
 """The demo's client: the official `openai` package, pointed at a gateway (or, to check, at the local teacher)."""
 
 import asyncio
+import contextlib
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from openai import AsyncOpenAI, OpenAIError
@@ -49,18 +52,18 @@ class Client:
         return Sent(text, at, time.perf_counter() - started, answer, route, reason, release, usage)
 
     async def send_all(
-        self, texts: Sequence[str], *, concurrency: int, seen: Callable[[Sent], None] = lambda _: None
+        self, texts: Iterable[str], *, concurrency: int, seen: Callable[[Sent], None] = lambda _: None
     ) -> list[Sent]:
         """Ask about every message, `concurrency` at a time; results in the order of the messages."""
-        gate = asyncio.Semaphore(concurrency)
+        left, found = enumerate(texts), dict[int, Sent]()
 
-        async def one(text: str) -> Sent:
-            async with gate:
-                sent = await self.send(text)
-            seen(sent)
-            return sent
+        async def lane() -> None:
+            for number, text in left:
+                found[number] = await self.send(text)
+                seen(found[number])
 
-        return list(await asyncio.gather(*map(one, texts)))
+        await asyncio.gather(*(lane() for _ in range(concurrency)))
+        return [found[number] for number in sorted(found)]
 
     async def _whole(self, text: str) -> tuple[str, dict[str, str], CompletionUsage | None]:
         raw = await self._openai.chat.completions.with_raw_response.create(
@@ -85,3 +88,22 @@ class Client:
 
     def _messages(self, text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  the client's own union of dicts
         return [{"role": "system", "content": self._system_prompt}, {"role": "user", "content": text}]
+
+
+@asynccontextmanager
+async def trickle(client: Client, texts: Sequence[str], *, pause_s: float) -> AsyncIterator[list[Sent]]:
+    """One request after the other, over and over, until the block ends; the list grows as they return."""
+    sent: list[Sent] = []
+
+    async def forever() -> None:
+        for text in itertools.cycle(texts):
+            sent.append(await client.send(text))
+            await asyncio.sleep(pause_s)
+
+    task = asyncio.create_task(forever())
+    try:
+        yield sent
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,6 +1,8 @@
 """The demo on a console: a live table while a phase runs, plain lines where there is no terminal, a summary."""
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
@@ -8,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from router.settings import Task
-from tutelage.demo.outcome import DemoOutcome
+from tutelage.demo.outcome import DemoOutcome, Phase
 from tutelage.demo.plan import DemoPlan
 from tutelage.demo.traffic import Sent
 
@@ -18,10 +20,11 @@ LINES = 5  # progress lines of a phase where there is no terminal
 class PhaseView:
     """Counts one phase's requests as they return."""
 
-    def __init__(self, console: Console, phase: str, *, total: int) -> None:
+    def __init__(self, console: Console, phase: str, *, total: int, at_most: bool = False) -> None:
         self._console = console
         self._phase = phase
         self._total = total
+        self._most = "at most " if at_most else ""
         self._routes: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._last = ("", "", "")
@@ -29,7 +32,7 @@ class PhaseView:
         self._live = Live(self._table(), console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> "PhaseView":
-        self._console.print(f"[bold]{self._phase}[/bold]: {self._total} requests")
+        self._console.print(f"[bold]{self._phase}[/bold]: {self._most}{self._total} requests")
         if self._live:
             self._live.start()
         return self
@@ -57,7 +60,7 @@ class PhaseView:
         seconds = max(1e-9, monotonic() - self._started)
         routes = ", ".join(f"{name} {count}" for name, count in sorted(self._routes.items()))
         reasons = ", ".join(f"{name} {count}" for name, count in self._reasons.most_common(4))
-        return f"{self._done} of {self._total} at {self._done / seconds:.0f}/s; {routes}; {reasons}"
+        return f"{self._done} of {self._most}{self._total} at {self._done / seconds:.0f}/s; {routes}; {reasons}"
 
     def _table(self) -> Table:
         table = Table("requests", "teacher", "student", "dropped", "per second", "last message", "answer", "by")
@@ -65,34 +68,78 @@ class PhaseView:
         text, route, answer = self._last
         counts = [str(self._routes[name]) for name in ("teacher", "student", "dropped")]
         table.add_row(
-            f"{self._done} of {self._total}", *counts, f"{self._done / seconds:.0f}", text[:70], answer, route
+            f"{self._done} of {self._most}{self._total}",
+            *counts,
+            f"{self._done / seconds:.0f}",
+            text[:70],
+            answer,
+            route,
         )
         return table
+
+
+class LogView:
+    """What is new in a process's log, line by line."""
+
+    def __init__(self, console: Console, path: Path) -> None:
+        self._console = console
+        self._path = path
+        self._read = 0
+
+    def show(self) -> None:
+        """Print the whole lines that have come since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            lines = file.read().rpartition(b"\n")[0]
+        self._read += len(lines) + bool(lines)
+        for line in lines.decode(errors="replace").splitlines():
+            self._console.print(f"  {line.rstrip()}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_plan(console: Console, plan: DemoPlan, task: Task) -> None:
     """What is about to happen."""
     source = plan.data or "messages to an online shop's help desk, twelve topics"
+    drift = "; then topics and wording drift, and it starts over" if plan.drifts else ""
     console.print(
-        f"{source}\n{plan.rows} requests teacher-only, then a student is distilled and certified "
-        f"(at most {task.alpha:.0%} may differ, tested at {task.delta:.0%}), then {plan.serve} more requests",
+        f"{source}\n{plan.rows} requests teacher-only, then the worker distills and certifies a student "
+        f"(at most {task.alpha:.0%} may differ, tested at {task.delta:.0%}), then {plan.serve} more requests{drift}",
         markup=False,
         highlight=False,
     )
 
 
 def show_summary(console: Console, outcome: DemoOutcome) -> None:
-    """The last phase in a table."""
-    low, high = outcome.reference_interval
-    saved = 1.0 - outcome.spent_usd / outcome.baseline_usd if outcome.baseline_usd else 0.0
-    table = Table("last phase", "", title=outcome.release)
-    table.add_row("requests, dropped in all phases", f"{outcome.requests}, {outcome.dropped}")
-    table.add_row("answered by the student", f"{outcome.student_answers} ({outcome.share:.1%})")
-    table.add_row("of these equal to the teacher's answer", f"{outcome.agreed} ({outcome.agreement:.1%})")
-    references = f"{outcome.reference_agreed} of {outcome.reference_count}, 95 % interval {low:.1%} to {high:.1%}"
-    table.add_row("as the reference stream sees it", references)
-    table.add_row("spent / teacher-only", f"${outcome.spent_usd:.4f} / ${outcome.baseline_usd:.4f} ({saved:.0%} saved)")
-    table.add_row(
-        "median latency student / teacher", f"{outcome.student_p50_s * 1e3:.0f} / {outcome.teacher_p50_s * 1e3:.0f} ms"
-    )
+    """A column for every phase in which a release serves, and the drift between them."""
+    phases = outcome.phases
+    table = Table("", *(phase.release for phase in phases))
+    rows: list[tuple[str, Callable[[Phase], str]]] = [
+        ("requests", lambda phase: f"{phase.requests}"),
+        ("answered by the student", lambda phase: f"{phase.student_answers} ({phase.share:.1%})"),
+        ("of these equal to the teacher's answer", lambda phase: f"{phase.agreed} ({phase.agreement:.1%})"),
+        ("as the reference stream sees it", _references),
+        ("spent / teacher-only", _dollars),
+        (
+            "median latency student / teacher",
+            lambda phase: f"{phase.student_p50_s * 1e3:.0f} / {phase.teacher_p50_s * 1e3:.0f} ms",
+        ),
+    ]
+    for name, words in rows:
+        table.add_row(name, *map(words, phases))
     console.print(table)
+    if outcome.drift:
+        console.print(
+            f"in between {outcome.drift.words};\n{outcome.drift.reason}",
+            markup=False,
+            highlight=False,
+        )
+
+
+def _references(phase: Phase) -> str:
+    low, high = phase.reference_interval
+    return f"{phase.reference_agreed} of {phase.reference_count}, 95 % interval {low:.1%} to {high:.1%}"
+
+
+def _dollars(phase: Phase) -> str:
+    return f"${phase.spent_usd:.4f} / ${phase.baseline_usd:.4f} ({phase.saved:.0%} saved)"
