@@ -35,7 +35,7 @@ from tutelage.provision import Home
 
 PLAN = DemoPlan(None, "text", "label", 3200, 300, 2, 0, Path("plot.png"))
 GOOD = Phase("r", 0.0, 300, 200, 190, 40, 38, 0.01, 0.03, 0.1, 0.2)
-DRIFT = Drift(160, 100, 60, 5.0, "alarm: 15 of the first 40 references disagree")
+DRIFT = Drift(160, 100, 60, 4.0, 5.0, "alarm: 15 of the first 40 references disagree")
 USAGE = CompletionUsage(prompt_tokens=1_000_000, completion_tokens=0, total_tokens=1_000_000)
 
 
@@ -93,9 +93,9 @@ def test_a_drift_counts_what_clients_got_until_the_alarm(tmp_path):
     engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
     champion = promoted(engine)
     void(engine, champion.name, reason="alarm: 9 of 20", now=3.0)
-    served = [Sent("a", 0.0, 0.5, "refund", "student"), Sent("b", 0.0, 0.5, "refund", "teacher")]
+    served = [Sent("a", 2.5, 0.5, "refund", "student"), Sent("b", 2.6, 0.5, "refund", "teacher")]
     found = measure_drift(get(engine, champion.name), served=served, truth=[Sent("a", 0.0, 0.1, "rental")])
-    assert found == Drift(2, 1, 0, 3.0, "alarm: 9 of 20")
+    assert found == Drift(2, 1, 0, 2.5, 3.0, "alarm: 9 of 20")
     assert "answered 1 of 2 drifted requests, 1 of them not as the teacher would" in found.words
 
 

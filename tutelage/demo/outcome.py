@@ -68,11 +68,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Drift:
-    """Drifted traffic under a release that was made for the traffic before it, until `closed_at`."""
+    """Drifted traffic under a release that was made for the traffic before it, from `began_at` to `closed_at`."""
 
     requests: int
     student_answers: int
     agreed: int
+    began_at: float
     closed_at: float
     reason: str
 
@@ -132,6 +133,7 @@ def measure_drift(voided: Release, *, served: Sequence[Sent], truth: Sequence[Se
         requests=len(served),
         student_answers=len(by_student),
         agreed=_agreed(by_student, truth),
+        began_at=min((s.at for s in served), default=voided.changed_at),
         closed_at=voided.changed_at,
         reason=str((voided.refusal or {}).get("reason", "")),
     )
