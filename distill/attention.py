@@ -12,6 +12,8 @@ from ledger.decisions import Decision
 from ledger.queries import Position, drafts_since
 from ledger.releases import Release
 
+AT_ONCE = 10_000  # drafts a look: a new leader catches up with a long history in steps
+
 
 @dataclass
 class _Followed:
@@ -33,7 +35,7 @@ class Attention:
         if followed is None or followed.release != champion.name:
             followed = self._followed[champion.task] = _Followed(champion.name)
         notices = []
-        for draft in drafts_since(self._engine, champion.name, after=followed.read_to):
+        for draft in drafts_since(self._engine, champion.name, after=followed.read_to, limit=AT_ONCE):
             followed.read_to = (draft.at, draft.exchange_id)
             for shift in followed.signals.add(score=draft.score, prompt_tokens=draft.prompt_tokens):
                 notices.append(Decision(draft.at, champion.task, "notice", shift.signal, shift.words, champion.name))

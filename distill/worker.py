@@ -47,6 +47,7 @@ class Run(Protocol):
 class Watched:
     """One task's rules. `alarm_bound` is B in references; a label later than `label_due_s` counts as lost."""
 
+    teacher: str
     may_train: bool
     alarm_bound: float
     label_due_s: float
@@ -145,7 +146,7 @@ class Worker:
 
     def _weigh(self, task: str, watched: Watched) -> None:
         now = self._clock()
-        found = standing(self._engine, task, window_share=watched.window_share)
+        found = standing(self._engine, task, teacher=watched.teacher, window_share=watched.window_share)
         needs = watched.triggers
         gathered = progress.measure(found, min_rows=needs.min_rows, min_references=needs.min_references, now=now)
         progress.publish(self._engine, task, gathered, now=now)

@@ -242,14 +242,15 @@ def reference_outcomes(
         return [(row.draft_text, row.text) for row in known]
 
 
-def drafts_since(engine: sa.Engine, release: str, *, after: Position) -> list[ScoredDraft]:
-    """The drafts of a release whose requests come after a position, in their order."""
+def drafts_since(engine: sa.Engine, release: str, *, after: Position, limit: int) -> list[ScoredDraft]:
+    """The first `limit` drafts of a release whose requests come after a position, in their order."""
     at, exchange_id = after
     behind = sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
     query = (
         sa.select(exchanges.c.id, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
         .where(exchanges.c.release == release, exchanges.c.score.is_not(None), behind)
         .order_by(exchanges.c.at, exchanges.c.id)
+        .limit(limit)
     )
     with engine.connect() as connection:
         return [ScoredDraft(*row) for row in connection.execute(query)]

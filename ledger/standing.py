@@ -34,22 +34,23 @@ class Standing:
     first_at: float | None
 
 
-def standing(engine: sa.Engine, task: str, *, window_share: float) -> Standing:
-    """One reading; times are seconds since the epoch."""
+def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float) -> Standing:
+    """One reading; times are seconds since the epoch. Rows that another teacher has answered count for nothing."""
+    mine = sa.and_(_eligible(task), ~_answered_by_another(teacher))
     with engine.connect() as connection:
         fresh = fresh_since(connection, task)
         first_at = connection.execute(
-            sa.select(sa.func.min(exchanges.c.at)).where(_eligible(task), exchanges.c.at > fresh)
+            sa.select(sa.func.min(exchanges.c.at)).where(mine, exchanges.c.at > fresh)
         ).scalar()
-        cut_at = _cut(connection, task, since=fresh, window_share=window_share)
+        cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count(connection, sa.and_(_eligible(task), exchanges.c.at < cut_at, _labelled())),
-            references=_references(connection, task, since=cut_at),
+            rows=_count(connection, sa.and_(mine, exchanges.c.at < cut_at, _labelled())),
+            references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,
-                sa.and_(_eligible(task), exchanges.c.at > max(fresh, history[0].created_at if history else -math.inf)),
+                sa.and_(mine, exchanges.c.at > max(fresh, history[0].created_at if history else -math.inf)),
             ),
             attempts=len(history),
             champion=champion.name if champion else None,
@@ -95,6 +96,10 @@ def _eligible(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
 
 
+def _answered_by_another(teacher: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.teacher != teacher)
+
+
 def _labelled() -> sa.ColumnElement[bool]:
     return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.text.is_not(None))
 
@@ -121,9 +126,11 @@ def _references_needed(last: sa.Row[Any]) -> int | None:
     return math.ceil(int(refusal["rows_needed"]) / kept)
 
 
-def _cut(connection: sa.Connection, task: str, *, since: float, window_share: float) -> float:
+def _cut(
+    connection: sa.Connection, task: str, mine: sa.ColumnElement[bool], *, since: float, window_share: float
+) -> float:
     """Where the newest `window_share` of the fresh traffic begins; at its beginning where there is none yet."""
-    fresh = sa.and_(_eligible(task), exchanges.c.at > since)
+    fresh = sa.and_(mine, exchanges.c.at > since)
     position = int(_count(connection, fresh) * (1.0 - window_share))
     query = sa.select(exchanges.c.at).where(fresh).order_by(exchanges.c.at, exchanges.c.id)
     found = connection.execute(query.limit(1).offset(position)).scalar()
@@ -134,9 +141,9 @@ def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(exchanges).where(condition)).scalar_one())
 
 
-def _references(connection: sa.Connection, task: str, *, since: float) -> int:
+def _references(connection: sa.Connection, mine: sa.ColumnElement[bool], *, since: float) -> int:
     """Unused references, those drawn at a higher rate than the lowest counted in proportion, as a run takes them."""
-    window = sa.and_(_eligible(task), exchanges.c.at >= since)
+    window = sa.and_(mine, exchanges.c.at >= since)
     lowest = sa.select(sa.func.min(exchanges.c.rho)).where(window).scalar_subquery()
     query = sa.select(sa.func.sum(lowest / exchanges.c.rho)).where(window, exchanges.c.reference, ~_used())
     return int(connection.execute(query).scalar() or 0.0)

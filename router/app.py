@@ -1,5 +1,6 @@
 """The composition root: settings in, a FastAPI app out. Tests pass fakes here."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ledger.database import connect
+from ledger.database import LedgerError, connect
 from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
@@ -30,7 +31,9 @@ from router.student import Breaker, VllmStudent
 from router.teacher import Endpoint, HttpTeacher
 
 DRAIN_S = 10.0
+LEDGER_PAUSE_S = 1.0
 EXAM_TIMEOUT_S = 120.0  # nobody waits for these drafts, and one that is lost counts against the student
+log = logging.getLogger(__name__)
 
 
 def create_app(gateway: Gateway | None = None, *, settings: Settings | None = None) -> FastAPI:
@@ -89,7 +92,7 @@ def _error_response(error: GatewayError) -> Response:
 
 async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """Real adapters for every port; all of them are closed with the stack."""
-    engine = await anyio.to_thread.run_sync(connect, settings.ledger.url)
+    engine = await _open(settings.ledger.url)
     stack.callback(engine.dispose)
     watch = await _watch(engine, stack)
     session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
@@ -112,6 +115,17 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         max_body_bytes=settings.server.max_body_bytes,
         metrics=metrics,
     )
+
+
+async def _open(url: str) -> sa.Engine:
+    """The ledger, waited for: `router.__main__` has seen it before, and a process that is started again beside others
+    while it is away must not end them."""
+    while True:
+        try:
+            return await anyio.to_thread.run_sync(connect, url)
+        except LedgerError as error:
+            log.warning("%s; trying again", error)
+            await anyio.sleep(LEDGER_PAUSE_S)
 
 
 async def _watch(engine: sa.Engine, stack: AsyncExitStack) -> LedgerWatch:

@@ -44,6 +44,12 @@ class Logged:
     usage: Usage
     cost_usd: float
 
+    @property
+    def meaning(self) -> str:
+        """A SHA-256 over what was asked and answered, however the line is written."""
+        said = orjson.dumps([self.request.messages, self.answer], option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(said).hexdigest()
+
     def by(self, models: frozenset[str]) -> bool:
         """Whether one of these models answered, whatever provider's prefix the log writes. A version's date counts
         where both name one."""

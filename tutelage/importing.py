@@ -145,7 +145,7 @@ class _Reading:
             raise PassedOver(_another(logged.model, found.teacher))
         if logged.at is not None and logged.at > found.now + CLOCK_SLACK_S:
             raise BrokenLine(f"its time lies in the future, {logged.at - found.now:.0f} s from now")
-        key = self._key(logged, hashlib.sha256(line.strip()).hexdigest(), number)
+        key = self._key(logged, line.strip(), number)
         if key is None:
             self.tally.repeated += 1
             return None
@@ -157,18 +157,20 @@ class _Reading:
         self.tally.ineligible += not exchange.eligible
         return exchange
 
-    def _key(self, logged: Logged, digest: str, number: int) -> str | None:
+    def _key(self, logged: Logged, line: bytes, number: int) -> str | None:
         """What identifies the line in any reading of this log; None where it repeats an earlier one.
 
-        Without an id of its own, equal lines are equal requests made several times: traffic, not repetition.
+        Without an id of its own, equal lines are equal requests made several times: traffic, not repetition. An id is
+        the file's own: the same id in another file is another line, unless it says the same.
         """
         if logged.source_id is None:
+            digest = hashlib.sha256(line).hexdigest()
             self._same[digest] += 1
             return f"{digest}#{self._same[digest]}"
-        first, before = self._seen.setdefault(logged.source_id, (number, digest))
-        if before != digest:
+        first, before = self._seen.setdefault(logged.source_id, (number, logged.meaning))
+        if before != logged.meaning:
             raise BrokenLine(f"the id {logged.source_id!r} is line {first}'s, which says something else")
-        return logged.source_id if first == number else None
+        return f"{logged.source_id}\0{logged.meaning}" if first == number else None
 
 
 def _another(model: str | None, teacher: str) -> str:

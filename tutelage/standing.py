@@ -28,7 +28,10 @@ class Pace:
 def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:
     """A few lines a task: what is in force, how far the next release is, the last decision."""
     in_force = champions(engine)
-    standings = {task: standing(engine, task, window_share=settings.distill.window_share) for task in settings.tasks}
+    share = settings.distill.window_share
+    standings = {
+        name: standing(engine, name, teacher=task.teacher, window_share=share) for name, task in settings.tasks.items()
+    }
     paces = {task: _pace(engine, task, now=now) for task in standings}
     for task, found in standings.items():
         yield f"{task}: {_in_force(found)}"

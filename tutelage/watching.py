@@ -49,6 +49,7 @@ def _watched(settings: Settings, name: str) -> Watched:
     task, chosen = settings.tasks[name], settings.distill
     teacher = settings.teachers[task.teacher]
     return Watched(
+        teacher=task.teacher,
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,
         label_due_s=label_due_s(settings, name),

@@ -17,7 +17,7 @@ from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange, student_exchange
 
 TRIGGERS = TriggerConfig(min_rows=20, min_references=10, new_rows=30, escalation_rate=0.5, age_s=DAY_S)
-WATCHED = Watched(may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
+WATCHED = Watched("big", may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
 
 
 @dataclass

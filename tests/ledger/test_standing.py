@@ -5,7 +5,7 @@ from ledger import releases
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
-from ledger.records import TeacherReply
+from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
 from ledger.standing import Load, load, standing
 from tests.ledger.make import exchange, student_exchange
@@ -28,7 +28,7 @@ def ledger(tmp_path):
 
 
 def ask(engine):
-    return standing(engine, "desk", window_share=0.5)
+    return standing(engine, "desk", teacher="big", window_share=0.5)
 
 
 def test_an_empty_ledger_stands_at_nothing(ledger):
@@ -46,6 +46,13 @@ def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
     releases.refuse(engine, name, refusal=refusal, report={"window_references": 100}, now=8.0)
     found = ask(engine)
     assert (found.references, found.new_rows, found.attempts, found.references_needed) == (1, 2, 1, 246)
+
+
+def test_rows_of_a_teacher_before_count_for_nothing(ledger):
+    before = TeacherReply("small", "refund", "stop", Usage(10, 1), 0.01, 0.2)
+    engine = ledger(*(exchange(n, teacher_reply=before) for n in range(6)), *map(exchange, range(6, 10)))
+    found = ask(engine)
+    assert (found.rows, found.references, found.new_rows, found.first_at) == (2, 1, 4, 6.0)
 
 
 def test_a_run_that_was_killed_or_failed_is_no_attempt(ledger):

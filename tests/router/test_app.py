@@ -4,8 +4,9 @@ import time
 
 import httpx
 
-from ledger.database import connect
+from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
+from router import app as composition
 from router.app import create_app
 from router.settings import Settings
 
@@ -35,3 +36,24 @@ async def test_a_teachers_capacity_is_kept_to_and_shown(tmp_path):
     assert [reply.status_code for reply in replies] == [502, 429]  # asked once
     assert "teachers.big.capacity_rpm" in replies[1].json()["error"]["message"]
     assert 'tutelage_teacher_capacity_rpm{teacher="big"} 1.0' in counted
+
+
+async def test_a_gateway_that_starts_while_the_ledger_is_away_waits_for_it(tmp_path, monkeypatch):
+    asked = []
+
+    def away_at_first(url):
+        asked.append(url)
+        if len(asked) < 3:
+            raise LedgerError("ledger: connection refused")
+        return connect(url)
+
+    monkeypatch.setattr(composition, "connect", away_at_first)
+    monkeypatch.setattr(composition, "LEDGER_PAUSE_S", 0.0)
+    settings = Settings(
+        ledger={"url": f"sqlite:///{tmp_path}/ledger.db", "spool_dir": tmp_path / "spool"},
+        teachers={"big": {"model": "m"}},
+        student={"base_model": "m", "price": PRICE},
+    )
+    app = create_app(settings=settings)
+    async with app.router.lifespan_context(app):
+        assert len(asked) == 3

@@ -63,6 +63,13 @@ def test_a_repeated_id_is_one_row_and_a_contradiction_is_broken(bring):
         bring([line(1, id="t"), line(2, id="t")])
 
 
+def test_ids_that_are_a_files_own_swallow_no_other_files_rows(bring):
+    assert bring([line(n, id=str(n)) for n in range(3)])[0].stored == 3
+    again = [json.dumps(json.loads(line(n, id=str(n))), indent=None, separators=(",", ":")) for n in range(2)]
+    tally, engine = bring([*again, line(7, id="2")])  # two as they were, written more tightly, and another third
+    assert (tally.stored, tally.sound, len(task_rows(engine, "desk"))) == (1, 3, 4)
+
+
 def test_a_broken_line_changes_nothing_unless_it_may_be_skipped(bring):
     lines = [line(1), "{", line(2, startTime=1, request_id=2)]
     with pytest.raises(ImportRefused, match=r"2 of 3 lines cannot be used:\n  line 2: no JSON"):
