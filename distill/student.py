@@ -42,11 +42,12 @@ def load_base(base_model: str) -> PreTrainedModel:
 
 
 def _has_bfloat16() -> bool:
-    # A CPU without the instructions emulates them: training is then some 30 times slower than in float32.
+    # A CPU without the instructions emulates them, some 30 times slower; with avx512_bf16 alone training is still slower
+    # than in float32 (docs/decisions/0003).
     if torch.cuda.is_available():
         return True
     instructions = torch.cpu.get_capabilities()
-    return any(instructions.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return any(instructions.get(name, False) for name in ("amx_bf16", "bf16"))
 
 
 def collate(rows: Sequence[Rendered]) -> Batch:

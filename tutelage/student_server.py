@@ -13,7 +13,7 @@ from tutelage.provision import tcmalloc_preload
 LOCALHOST = "127.0.0.1"
 CPUINFO = Path("/proc/cpuinfo")
 FEW_CORES = 4  # of so few none is set aside for scheduling: 3.7 drafts a second on two cores instead of 2.1
-BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+BF16_FLAGS = ("amx_bf16", "bf16")  # with avx512_bf16 alone float32 is faster (docs/decisions/0003)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ def test_the_configuration_it_writes_is_one_the_product_reads(tmp_path):
     settings = load(tmp_path / "t.yaml")
     assert settings.tasks[TASK].system_prompt == PLAN.system_prompt
     assert settings.teachers[TEACHER].may_train and settings.teachers[TEACHER].terms
-    assert int(3200 * (1.0 - settings.distill.window_share)) == settings.distill.min_rows == 1500
+    assert int(3200 * (1.0 - settings.distill.window_share)) == settings.distill.min_rows == 1800
     write_config(tmp_path / "t.yaml", replace(PLAN, may_train=False), home=Home(tmp_path, tmp_path), ports=free_ports())
     assert not load(tmp_path / "t.yaml").teachers[TEACHER].may_train
 

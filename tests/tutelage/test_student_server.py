@@ -69,7 +69,7 @@ def test_preloads_what_there_is(server, monkeypatch, preload):
 @pytest.mark.parametrize(
     ("flags", "gpu", "dtype"),
     [
-        ("flags : fpu avx2 avx512_bf16 avx", False, "bfloat16"),
+        ("flags : fpu avx2 avx512_bf16 avx", False, "float32"),
         ("flags : fpu amx_bf16 avx", False, "bfloat16"),
         ("flags : fpu avx avx2", False, "float32"),
         ("flags : fpu avx avx2", True, "bfloat16"),

@@ -25,7 +25,7 @@ CONTRACT = {"alpha": 0.10, "delta": 0.05}
 MIN_SHARE = 0.5
 MIN_RECOVERED = 0.8  # of the share before the drift, after it
 
-OLDER_ROWS = 1500  # of the generated desk: what a student of 135M learns from in some six minutes on two cores
+OLDER_ROWS = 1800  # of the generated desk: what a student of 135M learns from in some six minutes on two cores
 EPOCHS, OWN_DATA_EPOCHS = 1, 3  # where rows cost nothing, new ones teach more than the same ones again (decision 0007)
 RANK = 8  # vLLM's CPU build applies an adapter token by token: drafting takes time in proportion (decision 0007)
 RHO = 0.20
@@ -34,7 +34,7 @@ OWN_DATA_RHO = 0.5  # so that what is left makes references enough
 FIT_SHARE, FIT_ROWS = 0.25, 260  # of the rows before the cut, and at most
 
 DRIFTED_MOST = 700  # drifted requests until the alarm, at most
-RELEARN_ROWS = 4000  # after it, all of them the teacher's, until the next release is due
+RELEARN_ROWS = 4800  # after it, all of them the teacher's, until the next release is due
 ALARM_REFERENCES = 1000.0  # B: a false alarm in a phase of 300 requests has a probability of at most some 6 %
 
 
