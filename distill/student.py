@@ -42,8 +42,8 @@ def load_base(base_model: str) -> PreTrainedModel:
 
 
 def _has_bfloat16() -> bool:
-    # A CPU without the instructions emulates them, some 30 times slower; with avx512_bf16 alone training is still slower
-    # than in float32 (docs/decisions/0003).
+    # A CPU without the instructions emulates them, some 30 times slower; with avx512_bf16 alone float32 is still the
+    # faster (docs/decisions/0003).
     if torch.cuda.is_available():
         return True
     instructions = torch.cpu.get_capabilities()
