@@ -280,7 +280,7 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
     rows: Annotated[int, typer.Option(min=100, help="Requests before the student exists.")] = 5000,
-    serve: Annotated[int, typer.Option(min=20, help="Requests of each phase in which a student serves.")] = 300,
+    serve: Annotated[int, typer.Option(min=20, help="Requests of each phase in which a student serves.")] = 500,
     epochs: Annotated[int | None, typer.Option(help="Epochs of training: 1, and 3 on your own file.")] = None,
     seed: int = 0,
     drift: Annotated[
