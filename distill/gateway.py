@@ -19,6 +19,10 @@ class GatewayUnavailable(DistillError):
     """The gateway cannot draft; the message says what it answered."""
 
 
+class GatewayAway(GatewayUnavailable):
+    """Nobody answers at its address."""
+
+
 class GatewayClient:
     """Asks for drafts. `base_url` without /v1."""
 
@@ -55,16 +59,20 @@ class GatewayClient:
     ) -> list[Draft | None]:
         """What an engine under load turned away is asked again: a row lost here would count against the student."""
         found: list[Draft | None] = [None] * len(requests)
-        for pause_s in RETRY_PAUSES_S:
+        for number, pause_s in enumerate(RETRY_PAUSES_S, 1):
             missing = [i for i, draft in enumerate(found) if draft is None]
             if not missing:
                 break
             if pause_s:
                 time.sleep(pause_s)
                 revive()
-            for i, entry in zip(
-                missing, self._post({**order, "requests": [requests[i] for i in missing]}), strict=True
-            ):
+            try:
+                entries = self._post({**order, "requests": [requests[i] for i in missing]})
+            except GatewayAway:
+                if number == len(RETRY_PAUSES_S):  # what nobody was asked for is no missing draft
+                    raise
+                continue
+            for i, entry in zip(missing, entries, strict=True):
                 if "error" in entry:
                     self._why = entry["error"]
                 else:
@@ -75,8 +83,7 @@ class GatewayClient:
         try:
             response = self._http.post("/internal/drafts", json=body)
         except httpx.HTTPError as error:
-            why = f"the gateway at {self._http.base_url} cannot be reached: {error}"
-            return [{"error": why}] * len(body["requests"])
+            raise GatewayAway(f"the gateway at {self._http.base_url} cannot be reached: {error}") from error
         if response.status_code != 200:
             raise GatewayUnavailable(f"the gateway refused to draft: HTTP {response.status_code} {response.text[:300]}")
         drafts: list[dict[str, Any]] = response.json()["drafts"]

@@ -241,7 +241,7 @@ class _Attempt:
 
     def _load(self, adapter: Path, lessons: Lessons) -> None:
         check_compatible(adapter, base_model=self.config.train.base_model)
-        self.server.load(self.name, adapter, patience_s=ENGINE_PATIENCE_S)
+        self._ensure_loaded()
         found = probe(
             self.server,
             self.name,
@@ -255,6 +255,10 @@ class _Attempt:
             f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
             f"{found.to_base:.2f} from the base model"
         )
+
+    def _ensure_loaded(self) -> None:
+        """An engine that was started again knows no adapter."""
+        self.server.load(self.name, self.config.adapters_dir / self.name, patience_s=ENGINE_PATIENCE_S)
 
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
@@ -325,13 +329,12 @@ class _Attempt:
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
         client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
-        adapter = self.config.adapters_dir / self.name
-
-        def revive() -> None:
-            self.server.load(self.name, adapter, patience_s=ENGINE_PATIENCE_S)
-
         return client.drafts(
-            requests, release=self.name, task=self.config.task, progress=self.progress.advance, revive=revive
+            requests,
+            release=self.name,
+            task=self.config.task,
+            progress=self.progress.advance,
+            revive=self._ensure_loaded,
         )
 
 

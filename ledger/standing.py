@@ -16,11 +16,13 @@ TELLING = 100  # fewer tell none
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts of a task's eligible requests. `rows` could teach, before the cut that a run would make now; `references`
-    after it are unused; `new_rows` came after the last attempt began and after the last alarm; a run that was killed or
-    failed on the way is no attempt. `escalation_rate`: of
-    the champion's recent requests, None where there are few. `references_needed`: what the last refusal asked for.
-    `first_at`: where the traffic since the last certification or alarm begins."""
+    """Counts of a task's eligible requests.
+
+    `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
+    after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt.
+    `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
+    refusal asked for. `first_at`: where the traffic since the last certification or alarm begins.
+    """
 
     rows: int
     references: int

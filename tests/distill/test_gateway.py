@@ -71,6 +71,16 @@ def test_an_engine_that_has_started_anew_gets_its_adapter_before_it_is_asked_aga
     assert all(drafts) and revived == [1] and {tries[n] for n in range(32, 40)} == {2}
 
 
+def test_a_gateway_that_stays_away_makes_no_rows_wrong_in_the_last_batch(ask):
+    def gone_at_last(n, _):
+        if n >= 32:
+            raise httpx.ConnectError("refused")
+        return GIVEN
+
+    with pytest.raises(GatewayUnavailable, match="cannot be reached"):
+        ask(40, gone_at_last)
+
+
 def test_a_gateway_that_is_away_is_asked_again_before_the_run_ends(ask):
     revived = []
     with pytest.raises(GatewayUnavailable, match="the gateway at http://gateway cannot be reached: refused"):
