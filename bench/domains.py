@@ -33,7 +33,6 @@ from ledger.queries import spend
 from ledger.releases import Release, champions, history
 from tutelage.demo.plan import TASK
 from tutelage.demo.traffic import Client
-from tutelage.processes import Stack
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 REQUESTS, MEASURED = 1200, 150  # of a round
@@ -197,8 +196,7 @@ def main() -> None:
     with (work / "clinc.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *messages.pairs])
     product = Product(work, home, work / "clinc.csv", task=TASK_SETTINGS, distill={**DISTILL, "seed": options.seed})
-    with Stack(product.logs, product.programs) as stack:
-        stack.wait_ready(tick=lambda *_: None)
+    with product.up():
         rounds = asyncio.run(play(product, messages, count=options.domains, console=console))
     console.print(show(rounds, seed=options.seed))
     if options.out:

@@ -2,9 +2,10 @@
 
     python -m bench.kills [--out kills.md]
 
-The whole product under its supervisor, real vLLM and a real LoRA on an easy task, and clients that go on asking. Four
-stages: the teacher answers alone, a student is trained, it is certified, it serves. The worker makes releases by
-itself, one after the other, until every kill has been done.
+`tutelage up`, real vLLM and a real LoRA on an easy task, and clients that go on asking. Four stages: the teacher
+answers alone, a student is trained, it is certified, it serves. The worker makes releases by itself, one after the
+other, until every kill has been done. Where `up` itself is killed everything ends with it; it is started again at once,
+as a service manager does.
 """
 
 import argparse
@@ -27,17 +28,15 @@ from ledger.ingest import lag_bytes
 from ledger.releases import history
 from ledger.schema import exchanges, releases
 from tutelage.demo.plan import TASK
-from tutelage.distilling import load_champions
-from tutelage.processes import Stack
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 CLIENTS, PAUSE_S = 4, 0.8  # some five requests a second
 SERVING = ("gateway", "teacher", "ingester", "student", "engine")
 STAGES = {
-    "teacher only": (*SERVING, "worker"),
+    "teacher only": (*SERVING, "worker", "supervisord", "up"),
     "training": (*SERVING, "run", "worker"),
     "certifying": (*SERVING, "run", "worker"),
-    "serving": (*SERVING, "worker"),
+    "serving": (*SERVING, "worker", "supervisord", "up"),
 }
 WATCH_S = 8.0  # after a process is back, for what its clients see late
 LIMIT_S = 900.0
@@ -92,10 +91,10 @@ def play(product: Product, load: Load) -> Iterator[Kill]:
 def _kill(product: Product, load: Load, *, stage: str, victim: str, pid: int) -> Kill:
     seen, at = len(load.answers), time.time()
     os.kill(pid, signal.SIGKILL)
+    if victim == "up":
+        product.parts["up"].start()
     _until(lambda: product.back(victim, killed=pid), f"{victim} to be back", tick_s=0.1)
     back = time.time()
-    if victim in ("student", "engine"):
-        load_champions(product.settings, product.engine)  # as `tutelage up` does
     time.sleep(WATCH_S)
     since = load.answers[max(0, seen - 1) :]
     whole = [at, *(answer.at for answer in since if answer.status == 200)]
@@ -147,8 +146,7 @@ def main() -> None:
     ensure_demo_model(home, say=print)
     product, texts = easy_product(Path(tempfile.mkdtemp(prefix="kills-")), home, releases=len(STAGES))
     kills: list[Kill] = []
-    with Stack(product.logs, product.programs) as stack:
-        stack.wait_ready(tick=lambda *_: None)
+    with product.up():
         with Load(product.chat_url, iter(texts), clients=CLIENTS, pause_s=PAUSE_S) as load, Watch(product) as watch:
             for kill in play(product, load):
                 print(kill, flush=True)

@@ -1,6 +1,8 @@
-"""The whole product on an easy task, under its supervisor, for measurements of how its processes behave."""
+"""The whole product under `tutelage up`, for measurements of how its processes behave."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ import psutil
 import yaml
 
 from bench.easy import write_easy_task
+from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.releases import history
 from router.settings import load
+from tutelage.cli import logs_of
 from tutelage.demo.plan import TASK, DemoPlan, free_ports, write_config
 from tutelage.demo.run import local_teacher
-from tutelage.processes import Program, programs, states, worker
+from tutelage.processes import NotRunning, Program, programs, states
 from tutelage.provision import Home
 
 TEXTS = 60_000
@@ -22,10 +26,12 @@ Changes = Mapping[str, Any]
 
 
 class Product:
-    """The supervised processes of one configuration over a labelled file, and how to find them.
+    """One configuration over a labelled file, its processes, and how to find them.
 
     `task` and `distill` are settings beside the demo's own.
     """
+
+    parts: dict[str, Part]
 
     def __init__(self, work: Path, home: Home, data: Path, *, task: Changes, distill: Changes) -> None:
         self.ports, self.config = free_ports(), work / "tutelage.yaml"
@@ -37,12 +43,20 @@ class Product:
         self.config.write_text(yaml.safe_dump(values))
         self.settings = load(self.config)
         self.engine = connect(self.settings.ledger.url)
-        self.logs = work / "logs"
-        self.programs: list[Program] = [
+        self.logs = logs_of(self.config)
+        self._urls = {program.name: program.ready_url for program in programs(self.settings, self.config, home)}
+        self._work = work
+        self._outside = [
             local_teacher(data, self.plan, self.ports),
-            *programs(self.settings, self.config, home),
-            worker(self.config),
+            Program("up", [sys.executable, "-m", "tutelage", "up", "--config", str(self.config)]),
         ]
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """`tutelage up`, and a local teacher, while the block runs; all parts answer when it begins."""
+        with started(self._outside, self._work) as self.parts:
+            wait_until(lambda: all(_answers(url) for url in self._urls.values() if url), limit_s=600.0)
+            yield
 
     @property
     def url(self) -> str:
@@ -55,27 +69,34 @@ class Product:
         return f"{self.url}/chat/completions"
 
     def pid(self, name: str) -> int | None:
-        """The process behind a name: a supervised one, vLLM's engine, or the worker's run."""
+        """The process behind a name: `up`, its supervisor, a supervised one, vLLM's engine, or the worker's run."""
         if name == "run":
             return next(iter(self.runs()), None)
+        if name == "up":
+            return self.parts["up"].process.pid
+        if name == "supervisord":
+            return int((self.logs / "supervisord.pid").read_text())
         supervised = "student" if name == "engine" else name
-        found = next(state.pid for state in states(self.logs) if state.name == supervised)
+        try:
+            found = next(state.pid for state in states(self.logs) if state.name == supervised)
+        except NotRunning:
+            return None
         if name != "engine":
             return found or None
         return next((child.pid for child in _children(found) if "EngineCore" in child.name()), None)
 
     def runs(self) -> list[int]:
         """Every `distill run` of this configuration."""
-        wanted = ["distill", "run", TASK, "--config", str(self.config)]
-        return [p.pid for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-5:] == wanted]
+        wanted = ["distill", "run", TASK, "--decided", "--config", str(self.config)]
+        return [p.pid for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-6:] == wanted]
 
     def back(self, name: str, *, killed: int) -> bool:
         """Whether another process does the work of one that was killed."""
         if self.pid(name) in (None, killed):
             return False
-        supervised = "student" if name == "engine" else name
-        url = next((program.ready_url for program in self.programs if program.name == supervised), None)
-        return url is None or self._answers(url)
+        stands_for = {"engine": "student", "supervisord": "gateway", "up": "gateway"}
+        url = self._urls.get(stands_for.get(name, name))
+        return url is None or _answers(url)
 
     def stage(self) -> str:
         """Where the loop is."""
@@ -85,13 +106,6 @@ class Product:
             return under_way if self.runs() else "a killed run"
         return "serving" if "champion" in found else "teacher only"
 
-    @staticmethod
-    def _answers(url: str) -> bool:
-        try:
-            return httpx.get(url, timeout=2.0).status_code == 200
-        except httpx.HTTPError:
-            return False
-
 
 def easy_product(work: Path, home: Home, *, releases: int) -> tuple[Product, list[str]]:
     """The product on the easy task, and its texts. The worker makes one release, or one after the other."""
@@ -100,6 +114,13 @@ def easy_product(work: Path, home: Home, *, releases: int) -> tuple[Product, lis
     rate = 0.999 if releases == 1 else 1e-6  # of escalations, beyond which the next is due
     task = {"rho": 0.5, "alarm_references": 1e6}
     return Product(work, home, work / "easy.csv", task=task, distill={**sizes, "max_escalation_rate": rate}), texts
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _children(pid: int) -> list[psutil.Process]:

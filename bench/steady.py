@@ -2,7 +2,7 @@
 
     python -m bench.steady [--minutes 60] [--out steady.png]
 
-The whole product under its supervisor, real vLLM and a real LoRA on an easy task. The clock starts when the worker's
+`tutelage up`, real vLLM and a real LoRA on an easy task. The clock starts when the worker's
 first student serves; no further release is made. Medians over the first and the last sixth of the time are compared.
 """
 
@@ -27,7 +27,6 @@ from matplotlib import pyplot as plt
 
 from bench.load import Load
 from bench.product import Product, easy_product
-from tutelage.processes import Stack
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 CLIENTS, PAUSE_S = 4, 0.8  # some five requests a second
@@ -91,8 +90,7 @@ def main() -> None:
     ensure_vllm(home, say=console.print)
     ensure_demo_model(home, say=console.print)
     product, found = easy_product(Path(tempfile.mkdtemp(prefix="steady-")), home, releases=1)
-    with Stack(product.logs, product.programs) as stack:
-        stack.wait_ready(tick=lambda *_: None)
+    with product.up():
         texts = iter(found)
         with (
             console.status("until a student serves"),
@@ -105,7 +103,6 @@ def main() -> None:
             for _ in track(range(round(options.minutes * 60 / SAMPLE_S)), description="steady load"):
                 samples.append(sample(product))
                 time.sleep(SAMPLE_S)
-                stack.check()
     console.print(show(samples, load, minutes=options.minutes))
     draw(samples, out=options.out)
 

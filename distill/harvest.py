@@ -40,12 +40,22 @@ def permit(*, teacher: str, may_train: bool) -> None:
         )
 
 
-def harvest(engine: sa.Engine, *, task: str, teacher: str, window_share: float, max_rows: int, due: float) -> Harvest:
+def harvest(  # noqa: PLR0913  each is a rule of the cut
+    engine: sa.Engine,
+    *,
+    task: str,
+    teacher: str,
+    window_share: float,
+    max_rows: int,
+    max_references: int,
+    due: float,
+) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
 
-    What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only. It ends
-    before the first reference whose label may still be on its way: a missing one of a request before `due` is lost.
-    Only what this `teacher` answered counts; rows of a teacher before it are neither lessons nor references.
+    What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only, of which
+    at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
+    missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
+    are neither lessons nor references.
 
     Raises HarvestError where nothing is recorded.
     """
@@ -59,8 +69,9 @@ def harvest(engine: sa.Engine, *, task: str, teacher: str, window_share: float, 
     cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
     lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
-    references = _uniform([row for row in settled if row.at >= cut_at], reference_key(engine))
-    window = _unused(references, rows_used(engine, task))
+    key = reference_key(engine)
+    references = _uniform([row for row in settled if row.at >= cut_at], key)
+    window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
         cut_at=cut_at,
         older=tuple(lessons[-max_rows:]),
@@ -72,13 +83,19 @@ def harvest(engine: sa.Engine, *, task: str, teacher: str, window_share: float, 
 def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
     """The references of rows that were drawn at several rates, as if all had been drawn at the lowest.
 
-    An imported row is a reference for certain, a live one with probability rho, and rho is a setting: together they
-    would stand for the traffic of the higher rate. The draw is permanent, so the lower rate's references are among
-    the higher one's.
+    A row that was imported, or recorded without a release in force, is a reference for certain, another one with
+    probability rho, and rho is a setting: together they would stand for the traffic of the higher rate. The draw is
+    permanent, so the lower rate's references are among the higher one's.
     """
     lowest = min((row.rho for row in rows if row.rho is not None), default=1.0)
     drawn = [row for row in rows if row.reference and row.rho is not None]
     return [row for row in drawn if row.rho == lowest or draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < lowest]
+
+
+def _drawn(rows: Sequence[Row], key: bytes, *, most: int) -> list[Row]:
+    """So many of the references, in order: those of the lowest draws, as if the rate had been lower."""
+    lowest = sorted(rows, key=lambda row: draw(key, row.exchange_id, domain=REFERENCE_DOMAIN))[:most]
+    return sorted(lowest, key=lambda row: (row.at, row.exchange_id))
 
 
 def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:

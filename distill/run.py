@@ -7,6 +7,7 @@ has its name is recorded with it, and the champion in force stays in force.
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -47,8 +48,13 @@ from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, newest_at, record_uses
 
+ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
 ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
 log = logging.getLogger(__name__)
+
+
+class DiskFull(DistillError):
+    """No room for another adapter; minutes of training would be lost at their end."""
 
 
 class TooFewRows(DistillError):
@@ -83,6 +89,7 @@ class RunConfig:
     max_tokens: int
     min_rows: int
     max_rows: int
+    max_references: int
     label_due_s: float
     window_share: float
     fit_share: float
@@ -110,8 +117,8 @@ class Refused:
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError or TooFewRows before anything is written. An error after that is recorded with the candidate,
-    which is refused, and raised.
+    Raises HarvestError, TooFewRows or DiskFull before anything is written. An error after that is recorded with the
+    candidate, which is refused, and raised.
     """
     lessons, harvested, report = _gather(engine, config, progress)
     candidate = releases.add_candidate(
@@ -149,12 +156,14 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     """Harvest, split and curate. The newest rows are fit rows, as they came: they stand for traffic, as the window
     does, and are to the rows that teach what the window is (docs/decisions/0008)."""
     permit(teacher=config.teacher, may_train=config.may_train)
+    _check_room(config.adapters_dir)
     found = harvest(
         engine,
         task=config.task,
         teacher=config.teacher,
         window_share=config.window_share,
         max_rows=config.max_rows,
+        max_references=config.max_references,
         due=min(time.time(), newest_at(engine, config.task))
         - config.label_due_s,  # what is not ingested yet is not lost
     )
@@ -172,6 +181,12 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
     progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}")
     return lessons, found, report
+
+
+def _check_room(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
+        raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")
 
 
 def _divide(found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
@@ -212,8 +227,12 @@ class _Attempt:
         fit = self._judge_fit(lessons.fit)
         calibrator = calibrate(fit)
         outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
-        if isinstance(outcome, Certificate):
+        if isinstance(outcome, Refusal):
+            return outcome
+        try:
             self._promote(calibrator, outcome)
+        except releases.Overtaken as error:
+            return Refusal(str(error), outcome.n, None, labels_seen=True)
         return outcome
 
     def unload(self) -> None:

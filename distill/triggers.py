@@ -77,7 +77,7 @@ def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:
     if facts.attempts == 0:
         return Verdict(True, "first", f"{facts.rows} rows are enough for a first student")
     if facts.champion_age_s is None:
-        why = "the alarm has voided the last certificate" if facts.voided else "the last attempt was refused"
+        why = "the alarm has voided the last certificate" if facts.voided else "no release is in force"
         return Verdict(True, "alarm" if facts.voided else "rows", f"{why}, and there are {facts.new_rows} new rows")
     rate = facts.escalation_rate
     if rate is not None and rate > config.escalation_rate:

@@ -5,6 +5,7 @@ cannot take the worker with it. Killed anywhere, the next leader starts over.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -66,6 +67,7 @@ class Worker:
         start: Callable[[str], Run],
         holder: str,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._tasks = tasks
@@ -73,6 +75,7 @@ class Worker:
         self._start = start
         self._holder = holder
         self._clock = clock
+        self._monotonic = monotonic  # a clock that is set back makes no pause longer
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -86,25 +89,24 @@ class Worker:
             if not self._lead():  # a look at a large task may take as long as the lease
                 return
             self._watch_champion(task, watched)
-            if self._run is None and self._clock() >= self._paused_until.get(task, 0.0):
-                self._weigh(task, watched)
+            self._weigh(task, watched)
 
     def close(self) -> None:
         """Stop the run and give the lease back."""
-        self._follow()
+        self._stop_run("this worker ends")
         leases.give_back(self._engine, LEASE, holder=self._holder)
 
     def _lead(self) -> bool:
         """Take or renew the lease; whoever has lost it stops the run."""
         if leases.take(self._engine, LEASE, holder=self._holder, now=self._clock(), term_s=TERM_S):
             return True
-        self._follow()
+        self._stop_run("another worker leads")
         return False
 
-    def _follow(self) -> None:
+    def _stop_run(self, why: str) -> None:
         if self._run is not None:
             task, run = self._run
-            log.warning("the run of %s is stopped: another worker leads, or this one ends", task)
+            log.warning("the run of %s is stopped: %s", task, why)
             run.stop()
         self._run = None
 
@@ -118,19 +120,19 @@ class Worker:
             return
         pause = min(2 * self._pauses.get(task, PAUSE_S / 2), LONGEST_PAUSE_S)  # what failed it may last
         log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, pause)
-        self._pauses[task], self._paused_until[task] = pause, self._clock() + pause
+        self._pauses[task], self._paused_until[task] = pause, self._monotonic() + pause
 
     def _watch_champion(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)
-        if champion is None:
+        if champion is None or champion.alpha is None:  # without a usable certificate the teacher answers
             return
         for notice in self._attention.look(champion):
             self._record(notice)
-        self._watch_alarm(champion, watched)
+        self._watch_alarm(champion, watched, alpha=champion.alpha)
 
-    def _watch_alarm(self, champion: releases.Release, watched: Watched) -> None:
+    def _watch_alarm(self, champion: releases.Release, watched: Watched, *, alpha: float) -> None:
+        """By the contract in force, whatever the settings say by now."""
         task, now = champion.task, self._clock()
-        alpha = float((champion.certificate or {})["alpha"])  # the contract in force, whatever the settings say by now
         pairs = reference_outcomes(
             self._engine, champion.name, due=min(now, newest_at(self._engine, task)) - watched.label_due_s
         )
@@ -143,6 +145,8 @@ class Worker:
         )
         releases.void(self._engine, champion.name, reason=reason, now=now)
         self._record(Decision(now, task, "void", "alarm", reason, champion.name))
+        if self._run is not None and self._run[0] == task:
+            self._stop_run("the alarm has sounded, and what it learns is from before")
 
     def _weigh(self, task: str, watched: Watched) -> None:
         now = self._clock()
@@ -150,6 +154,8 @@ class Worker:
         needs = watched.triggers
         gathered = progress.measure(found, min_rows=needs.min_rows, min_references=needs.min_references, now=now)
         progress.publish(self._engine, task, gathered, now=now)
+        if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
+            return
         verdict = weigh(_facts(found, watched, now=now), watched.triggers)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))

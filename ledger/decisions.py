@@ -27,18 +27,38 @@ _COLUMNS = [decisions.c[name] for name in Decision.__dataclass_fields__]
 
 
 def record(engine: sa.Engine, decision: Decision) -> bool:
-    """Write a decision, and say whether it was new: waiting for the same reason as before is written once, and so is
-    a notice, which the next leader finds again."""
+    """Write a decision, and say whether it was new.
+
+    A notice, which the next leader finds again, is written once. So is waiting by the same rule as before: `at` is when
+    it began, and the reason follows its numbers.
+    """
     with writing(engine) as connection:
-        if new := not _repeats(connection, decision):
+        if decision.action == "notice":
+            repeated = _found_before(connection, decision)
+        else:
+            repeated = _goes_on(connection, decision)
+        if not repeated:
             connection.execute(decisions.insert().values(**vars(decision)))
-    return new
+    return not repeated
 
 
 def latest(engine: sa.Engine, task: str, *, limit: int = 20) -> list[Decision]:
     """A task's newest decisions and notices, newest first."""
     with engine.connect() as connection:
         return [Decision(**row) for row in connection.execute(_of(task).limit(limit)).mappings()]
+
+
+def after(engine: sa.Engine, last: int) -> list[tuple[int, Decision]]:
+    """(id, decision) of what was written behind an id, oldest first."""
+    query = sa.select(decisions.c.id, *_COLUMNS).where(decisions.c.id > last).order_by(decisions.c.id)
+    with engine.connect() as connection:
+        return [(number, Decision(*values)) for number, *values in connection.execute(query)]
+
+
+def last_id(engine: sa.Engine) -> int:
+    """The id of the newest, 0 where there is none."""
+    with engine.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.max(decisions.c.id))).scalar() or 0)
 
 
 def notices(engine: sa.Engine, release: str) -> list[Decision]:
@@ -63,13 +83,20 @@ def noticed(engine: sa.Engine) -> dict[str, dict[str, int]]:
     return found
 
 
-def _repeats(connection: sa.Connection, decision: Decision) -> bool:
-    if decision.action == "notice":
-        same = (decisions.c[name] == getattr(decision, name) for name in ("at", "action", "trigger", "release"))
-        return connection.execute(_of(decision.task).where(*same).limit(1)).first() is not None
-    not_notice = _of(decision.task).where(decisions.c.action != "notice")
+def _found_before(connection: sa.Connection, notice: Decision) -> bool:
+    same = (decisions.c[name] == getattr(notice, name) for name in ("at", "action", "trigger", "release"))
+    return connection.execute(_of(notice.task).where(*same).limit(1)).first() is not None
+
+
+def _goes_on(connection: sa.Connection, decision: Decision) -> bool:
+    """Whether it is the wait that was decided last; then its reason is brought up to date."""
+    not_notice = _of(decision.task).where(decisions.c.action != "notice").add_columns(decisions.c.id)
     last = connection.execute(not_notice.limit(1)).one_or_none()
-    return last is not None and decision.action == last.action == "wait" and decision.trigger == last.trigger
+    if last is None or not (decision.action == last.action == "wait" and decision.trigger == last.trigger):
+        return False
+    if decision.reason != last.reason:
+        connection.execute(decisions.update().where(decisions.c.id == last.id).values(reason=decision.reason))
+    return True
 
 
 def _of(task: str) -> sa.Select[tuple[object, ...]]:

@@ -38,6 +38,11 @@ def take(engine: sa.Engine, name: str, *, holder: str, now: float, term_s: float
         return True
 
 
+def run_lease(task: str) -> str:
+    """The lease that a task's run holds while it is under way."""
+    return f"distill run {task}"
+
+
 @contextmanager
 def held(engine: sa.Engine, name: str, *, holder: str, term_s: float = 30.0) -> Iterator[None]:
     """Hold a lease while the block runs, renewed three times a term. Raises LeaseTaken at its start."""

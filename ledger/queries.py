@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ledger.database import writing
 from ledger.records import TRAFFIC, Origin
+from ledger.releases import last_alarm
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
@@ -112,10 +113,9 @@ def fresh_since(connection: sa.Connection, task: str) -> float:
     Behind the last row that has certified, whatever came of it, and behind the last alarm: traffic before an alarm
     says nothing of the traffic that a release made after it will meet.
     """
-    certified = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
-    voided = sa.select(sa.func.max(releases.c.changed_at)).where(releases.c.task == task, releases.c.status == "voided")
-    found = [connection.execute(query).scalar() for query in (certified, voided)]
-    return max((float(at) for at in found if at is not None), default=-math.inf)
+    query = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
+    certified = connection.execute(query).scalar()
+    return max(last_alarm(connection, task), -math.inf if certified is None else float(certified))
 
 
 def last_cut(connection: sa.Connection, task: str) -> float:

@@ -3,6 +3,7 @@
 A promotion or a rollback is one transaction: readers see the old champion or the new one, never both or neither.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,10 @@ CERTIFIED = {"fingerprint", "calibrator", "certificate", "report"}
 
 class ReleaseError(Exception):
     """A release cannot take the step; the message says why. Nothing was changed."""
+
+
+class Overtaken(ReleaseError):
+    """The alarm has sounded since the candidate was begun: what it was certified on is traffic from before."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class Release:
     certificate: dict[str, Any] | None
     refusal: dict[str, Any] | None
     report: dict[str, Any] | None
+
+    @property
+    def alpha(self) -> float | None:
+        """The contract of its certificate; None where it has none, or one that cannot be read."""
+        alpha = (self.certificate or {}).get("alpha")
+        return float(alpha) if isinstance(alpha, int | float) else None
 
 
 def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: str, now: float) -> Release:
@@ -74,14 +85,16 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
     """Make a candidate its task's champion; the old champion retires.
 
     `values`: fingerprint, calibrator, certificate, report. Raises ReleaseError unless it is a candidate that comes with
-    a certificate.
+    a certificate, Overtaken where the alarm has sounded since it was begun.
     """
     assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
     if not values["certificate"]:
         raise ReleaseError(f"{name} has no certificate and cannot be promoted")
     with writing(engine) as connection:
-        task = _one(connection, name).task
-        connection.execute(_dethrone(task, "retired", now))
+        candidate = _one(connection, name)
+        if last_alarm(connection, candidate.task) > candidate.created_at:
+            raise Overtaken(f"{name} was certified on traffic from before the alarm and cannot be promoted")
+        connection.execute(_dethrone(candidate.task, "retired", now))
         _take_step(connection, name, from_status="candidate", values={**values, **_crowned(now)})
 
 
@@ -113,16 +126,29 @@ def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
 
 
 def rollback(engine: sa.Engine, task: str, *, now: float) -> Release | None:
-    """Put the champion before the present one back in force; None, and no champion, where there is none."""
+    """Put the champion before the present one back in force; None, and no champion, where there is none.
+
+    What retired before the last alarm stays so: its certificate is of the traffic that the alarm has ended. Raises
+    ReleaseError where no release is in force.
+    """
     with writing(engine) as connection:
         if not connection.execute(_dethrone(task, "rolled_back", now)).rowcount:
-            return None
-        before = [row for row in _select(connection, releases.c.task == task) if row.status == "retired"]
+            raise ReleaseError(f"no release of {task} is in force: there is nothing to roll back")
+        alarm = last_alarm(connection, task)
+        known = _select(connection, releases.c.task == task)
+        before = [row for row in known if row.status == "retired" and row.changed_at > alarm]
         if not before:
             return None
         last = max(before, key=lambda row: (row.changed_at, row.number))
         _take_step(connection, last.name, from_status="retired", values=_crowned(now))
         return _one(connection, last.name)
+
+
+def last_alarm(connection: sa.Connection, task: str) -> float:
+    """When a release of the task was last voided, in seconds since the epoch; -inf where none was."""
+    voided = sa.select(sa.func.max(releases.c.changed_at)).where(releases.c.task == task, releases.c.status == "voided")
+    found = connection.execute(voided).scalar()
+    return -math.inf if found is None else float(found)
 
 
 def champions(engine: sa.Engine) -> dict[str, Release]:

@@ -45,6 +45,11 @@ class Verdict:
         """Whether the student could have been asked: references are drawn among these, whatever their difficulty."""
         return self.reason not in ("no_task", "unsupported", "sampling")
 
+    @property
+    def unasked(self) -> bool:
+        """Whether the teacher answers every eligible request at the moment, because no student may be asked."""
+        return self.reason in ("no_release", "certificate_expired")
+
 
 async def decide(
     request: ChatRequest, task: TaskPlan | None, *, release: ServedRelease | None, student: Student, now: float

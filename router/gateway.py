@@ -40,9 +40,22 @@ class Ticket:
     reference_draw: float
     priority: Priority
 
-    def is_reference(self, verdict: Verdict) -> bool:
+    def reference_rate(self, verdict: Verdict, *, status: int) -> float | None:
+        """The share of requests such as this one that are references, whatever their difficulty; None: it can be none.
+
+        Where no student is asked all are: the teacher answers them anyway (docs/decisions/0009). Not those for which it
+        had no room: nobody has answered them, and to label them later would take the room of others.
+        """
+        if self.task is None or not verdict.eligible:
+            return None
+        if verdict.unasked:
+            return None if status == NO_ROOM else 1.0
+        return self.task.rho
+
+    def is_reference(self, verdict: Verdict, *, status: int = 200) -> bool:
         """Whether the teacher answers this request whatever its route."""
-        return self.task is not None and verdict.eligible and self.reference_draw < self.task.rho
+        rate = self.reference_rate(verdict, status=status)
+        return rate is not None and self.reference_draw < rate
 
     @property
     def elapsed_s(self) -> float:
@@ -144,7 +157,7 @@ class Gateway:
     def record_error(self, ticket: Ticket, verdict: Verdict, error: GatewayError) -> None:
         """Record why the client is not answered. A reference for which there was only no room, here or at the teacher's
         provider, keeps its label, later: one lost to load would count as a disagreement."""
-        label_later = error.status == NO_ROOM and ticket.is_reference(verdict)
+        label_later = error.status == NO_ROOM and ticket.is_reference(verdict, status=error.status)
         outcome = failed(ticket, status=error.status, why=type(error).__name__)
         self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
         if label_later:
@@ -241,8 +254,8 @@ def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome) -> Exchange:
         reason=verdict.reason,
         status=outcome.status,
         eligible=verdict.eligible,
-        reference=ticket.is_reference(verdict),
-        rho=ticket.task.rho if ticket.task else None,
+        reference=ticket.is_reference(verdict, status=outcome.status),
+        rho=ticket.reference_rate(verdict, status=outcome.status),
         release=release.name if release else None,
         draft=verdict.draft,
         score=verdict.score,

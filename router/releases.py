@@ -37,6 +37,7 @@ class LedgerWatch:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._state = InForce()
+        self._next_reading = asyncio.Event()
 
     def champion(self, task: str) -> ServedRelease | None:
         """The release that serves a task now."""
@@ -49,6 +50,12 @@ class LedgerWatch:
     def price(self, teacher: str) -> Price | None:
         """The price of a teacher in force."""
         return self._state.prices.get(teacher)
+
+    async def price_soon(self, teacher: str) -> Price | None:
+        """The price in force; where there is none, what the next reading finds (while `run` runs)."""
+        if self.price(teacher) is None:
+            await self._next_reading.wait()
+        return self.price(teacher)
 
     def progress(self) -> dict[str, Progress]:
         """How far each task is from its next release, where a worker watches it."""
@@ -70,10 +77,15 @@ class LedgerWatch:
     async def run(self) -> None:
         """Refresh for ever; the ledger's failures are logged and outlived."""
         while True:
+            reading, self._next_reading = (
+                self._next_reading,
+                asyncio.Event(),
+            )  # this one may miss what comes from now on
             try:
                 await asyncio.to_thread(self.refresh)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("ledger not readable, keeping the releases in force: %s", type(error).__name__)
+            reading.set()
             await asyncio.sleep(POLL_S)
 
 

@@ -149,8 +149,8 @@ class Task(Section):
     """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
 
     alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
-    passes the test; rho: share of requests that always also get a teacher's answer; alarm_references: B, a false
-    alarm within m references has at most probability m / B.
+    passes the test; rho: share of requests that always also get a teacher's answer while a release is in force;
+    alarm_references: B, a false alarm within m references has at most probability m / B.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -168,16 +168,18 @@ class DistillSettings(Section):
     """How a student is trained, and how many references are kept back to certify it.
 
     window_share: the newest share of the traffic since the last certification or alarm becomes the certification
-    window; max_rows: of the older rows the newest so many are used; fit_share: the newest share of them, never trained
-    on, that the calibrator is fitted on. The worker begins a run with min_rows rows before
-    the cut and min_references unused references after it, and another one when new_rows have come since the last and
-    no release is in force, more than max_escalation_rate of the requests escalate, or it is max_age_days old.
+    window, max_references of which are drafted at most; max_rows: of the older rows the newest so many are used;
+    fit_share: the newest share of them, never trained on, that the calibrator is fitted on. The worker begins a run
+    with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
+    come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
+    max_age_days old.
     """
 
-    min_rows: Annotated[int, Field(ge=50)] = 300
+    min_rows: Annotated[int, Field(ge=50)] = 1000
     max_rows: Annotated[int, Field(ge=50)] = 20_000
-    min_references: Annotated[int, Field(ge=1)] = 200
-    new_rows: Annotated[int, Field(ge=1)] = 500
+    min_references: Annotated[int, Field(ge=1)] = 600
+    max_references: Annotated[int, Field(ge=1)] = 5000
+    new_rows: Annotated[int, Field(ge=1)] = 1000
     max_escalation_rate: Share = 0.5
     max_age_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 21.0
     window_share: Share = 0.4
@@ -195,6 +197,10 @@ class DistillSettings(Section):
             raise ValueError("fit_share + validation_share leave less than a tenth of the rows to teach: lower them")
         if self.max_rows < self.min_rows:
             raise ValueError(f"max_rows {self.max_rows} is less than min_rows {self.min_rows}: no run would ever begin")
+        if self.max_references < self.min_references:
+            raise ValueError(
+                f"max_references {self.max_references} is less than min_references {self.min_references}: lower that"
+            )
         return self
 
 

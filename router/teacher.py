@@ -25,6 +25,10 @@ class Prices(Protocol):
         """US dollars per token."""
         ...
 
+    async def price_soon(self, teacher: str) -> Price | None:
+        """The same; one that is unknown here, and known to another gateway process already, is waited for."""
+        ...
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -96,7 +100,7 @@ class HttpTeacher:
     async def _post(self, teacher: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """An open response with status 200, or the error that the client is told."""
         endpoint = self._endpoints[teacher]
-        if not self.priced(teacher):
+        if await self._prices.price_soon(teacher) is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
         headers = {"content-type": "application/json"}
         if endpoint.api_key:

@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.settings import ConfigError, Settings, load
-from tutelage.processes import Stack, StackError, ingester, programs, states, student, worker
+from router.settings import ConfigError, load
+from tutelage.processes import NotRunning, Stack, StackError, ingester, programs, states, student, worker
 from tutelage.provision import Home, ProvisionError, ensure_demo_model, ensure_vllm
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -82,21 +82,33 @@ def up(
     config: Config = CONFIG,
 ) -> None:
     """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway, worker."""
+    from tutelage.upkeep import Upkeep
+
     if teacher and not config.exists():
         _write_starter(config, teacher=teacher, task=task, base_model="")
         _say(f"wrote {config}: clients send model {task!r} to have their requests recorded for that task")
-    elif teacher:
-        _fail(f"{config} exists and names its teachers: leave --teacher out, or name another --config")
     with _known_errors():
         settings, home = load(config), Home.from_environment()
+        if teacher and teacher not in {each.model for each in settings.teachers.values()}:
+            _fail(f"{config} exists and names other teachers: leave --teacher out, or name another --config")
+        for each in settings.teachers.values():
+            each.api_key()  # one that is missing is told before anything is installed
         ensure_vllm(home, say=_say)
         served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
-        with Stack(logs_of(config), served) as stack, console.status("starting") as status:
-            stack.wait_ready(tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"))
-            status.stop()
-            _say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
-            _reconcile(settings)
-            _watch(stack, settings)
+        with Stack(logs_of(config), served) as stack, console.status("starting") as line:
+            upkeep = Upkeep(stack, settings, say=_say)
+            try:
+                # Not for the student: the teacher answers while vLLM loads its model.
+                stack.wait_ready(
+                    tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"), but={"student"}
+                )
+                _say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
+                while True:
+                    line.update(upkeep.look())
+                    time.sleep(1.0)
+            except KeyboardInterrupt:
+                line.stop()
+                _say("stopping; streams may finish")
 
 
 def logs_of(config: Path) -> Path:
@@ -104,48 +116,42 @@ def logs_of(config: Path) -> Path:
     return config.resolve().parent / "tutelage-data" / "logs"
 
 
-def _reconcile(settings: Settings) -> None:
-    """vLLM forgets its adapters when it restarts."""
-    from ledger.database import connect
-    from tutelage.distilling import load_champions
-
-    _tell_champions(load_champions(settings, connect(settings.ledger.url)))
-
-
-def _tell_champions(champions: dict[str, str]) -> None:
-    for name, failure in champions.items():
-        _say(f"not in force, the teacher answers for it: {name}: {failure}" if failure else f"in force: {name}")
-    if not champions:
-        _say("in force: no release, the teacher answers")
-
-
-def _watch(stack: Stack, settings: Settings) -> None:
-    """Until Ctrl-C; says what was restarted, and loads the champions again where it was vLLM."""
-    try:
-        while True:
-            changed = stack.changes()
-            for found in changed:
-                _say(f"{found.name}: {found.words}")
-            if any(found.name == "student" for found in changed):
-                stack.wait_ready(only="student", tick=lambda *_: None, patient=True)
-                _reconcile(settings)
-            time.sleep(1.0)
-    except KeyboardInterrupt:
-        _say("stopping; streams may finish")
-
-
 @app.command()
 def status(config: Config = CONFIG) -> None:
-    """What runs, what is in force, and how far each task is from its next release."""
+    """What runs, what is in force, and how far each task is from its next release. Status 1: nothing runs."""
     from ledger.database import connect
     from tutelage.standing import describe
 
     with _known_errors():
         settings = load(config)
-        for found in states(logs_of(config)):
+        try:
+            running = states(logs_of(config))
+        except NotRunning as error:
+            running = []
+            _say(str(error))
+        for found in running:
             _say(f"{found.name}: {found.words}")
         for line in describe(settings, connect(settings.ledger.url), now=time.time()):
             _say(line)
+    raise typer.Exit(0 if running else 1)
+
+
+@app.command()
+def decisions(
+    task: str, limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20, config: Config = CONFIG
+) -> None:
+    """What the worker decided about TASK, or noticed, and why; newest first."""
+    from ledger.database import connect
+    from ledger.decisions import latest
+    from tutelage.standing import date
+
+    table = Table("since", "decision", "by", "why", "about")
+    with _known_errors():
+        settings = load(config)
+        settings.task(task)
+        for found in latest(connect(settings.ledger.url), task, limit=limit):
+            table.add_row(date(found.at), found.action, found.trigger, found.reason, found.release or "")
+    console.print(table)
 
 
 @app.command("import")
@@ -200,9 +206,12 @@ def serve_student(config: Config = CONFIG) -> None:
 
 
 @distill_app.command("run")
-def distill_run(task: str, config: Config = CONFIG) -> None:
+def distill_run(
+    task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
+) -> None:
     """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
     from ledger.database import connect
+    from ledger.decisions import Decision, record
     from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
 
@@ -214,6 +223,8 @@ def distill_run(task: str, config: Config = CONFIG) -> None:
         from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
 
         with exclusive(connect(settings.ledger.url), task) as engine:
+            if not decided:  # by the worker, which has recorded why
+                record(engine, Decision(time.time(), task, "train", "hand", "a person has asked for it"))
             outcome = run(engine, plan, progress=RunProgress(console))
     if isinstance(outcome, Released):
         found = outcome.certificate
@@ -253,7 +264,9 @@ def releases_list(task: str, config: Config = CONFIG) -> None:
 
     table = Table("release", "status", "threshold", "coverage", "at most", "why refused")
     with _known_errors():
-        for release in history(connect(load(config).ledger.url), task):
+        settings = load(config)
+        settings.task(task)
+        for release in history(connect(settings.ledger.url), task):
             held, refusal = release.certificate or {}, release.refusal or {}
             numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "upper_bound")]
             table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
@@ -265,13 +278,19 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
     """Put the release before the present one back in force; without one the teacher answers everything."""
     from ledger.database import connect
     from ledger.releases import rollback
-    from tutelage.distilling import load_champions
+    from tutelage.distilling import load_champion
 
     with _known_errors():
         settings = load(config)
+        settings.task(task)
         engine = connect(settings.ledger.url)
         release = rollback(engine, task, now=time.time())
-        _tell_champions(load_champions(settings, engine) if release else {})
+        if release is None:
+            _say(f"{task}: no release is in force, the teacher answers")
+        elif failure := load_champion(settings, release):
+            _say(f"{release.name} is in force; until vLLM serves it the teacher answers: {failure}")
+        else:
+            _say(f"in force: {release.name}")
 
 
 @app.command()

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from calibration.certify import Contract
 from distill.run import RunConfig
 from distill.train import TrainConfig
-from ledger.leases import held
-from ledger.releases import abandon
+from ledger.leases import held, run_lease
+from ledger.releases import Release, abandon, champions
 from router.gateway import LABEL_WAIT_S
 from router.settings import Settings
 
@@ -46,6 +46,7 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         max_tokens=task.max_tokens,
         min_rows=chosen.min_rows,
         max_rows=chosen.max_rows,
+        max_references=chosen.max_references,
         label_due_s=label_due_s(settings, task_name),
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
@@ -65,30 +66,32 @@ def exclusive(engine: sa.Engine, task: str) -> Iterator[sa.Engine]:
 
     Raises LeaseTaken.
     """
-    with held(engine, f"distill run {task}", holder=f"{socket.gethostname()}:{os.getpid()}"):
+    with held(engine, run_lease(task), holder=f"{socket.gethostname()}:{os.getpid()}"):
         for name in abandon(engine, task, now=time.time()):
             log.warning("%s was left half done and is refused", name)
         yield engine
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
-    """Load every champion's adapter on vLLM, whose registrations vanish when it restarts.
+    """Load every champion's adapter on vLLM, whose registrations vanish when it is started again.
 
     Returns champion -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
     answers it), not the others. Raises AdapterError where vLLM itself does not answer.
     """
-    from distill.adapters import AdapterError, AdapterServer, verify
-    from ledger import releases
+    from distill.adapters import AdapterServer
 
-    server = AdapterServer(settings.student.url)
-    loaded, found = server.loaded(), dict[str, str]()
-    for release in releases.champions(engine).values():
-        try:
-            if release.name not in loaded:
-                path = settings.student.adapters_dir / release.name
-                verify(path, expected=release.adapter_digest)
-                server.load(release.name, path)
-            found[release.name] = ""
-        except AdapterError as error:
-            found[release.name] = str(error)
-    return found
+    AdapterServer(settings.student.url).loaded()
+    return {release.name: load_champion(settings, release) for release in champions(engine).values()}
+
+
+def load_champion(settings: Settings, release: Release) -> str:
+    """Load one release's adapter on vLLM, if it is what the release was certified with; says why not, "" if so."""
+    from distill.adapters import AdapterError, AdapterServer, verify
+
+    path = settings.student.adapters_dir / release.name
+    try:
+        verify(path, expected=release.adapter_digest)
+        AdapterServer(settings.student.url).load(release.name, path)
+    except AdapterError as error:
+        return str(error)
+    return ""

@@ -28,7 +28,8 @@ class ImportRefused(Exception):
 
 @dataclass
 class Tally:
-    """What became of a file's lines. `stored` are new in the ledger, `ineligible` among them only passed through."""
+    """What became of a file's lines. `stored` are new in the ledger, `ineligible` among them only passed through;
+    `prompts` are their system messages."""
 
     lines: int = 0
     sound: int = 0
@@ -36,6 +37,7 @@ class Tally:
     stored: int = 0
     repeated: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
+    prompts: set[str | None] = field(default_factory=set)
     broken: list[tuple[int, str]] = field(default_factory=list)
 
     def words(self) -> Iterator[str]:
@@ -43,6 +45,11 @@ class Tally:
         yield f"{self.lines} lines: {self.stored} rows are new, {self.sound - self.stored} were there before"
         if self.ineligible:
             yield f"  {self.ineligible} the student may not answer (sampling, tools, images): they teach nothing"
+        if len(self.prompts) > 1:
+            yield (
+                f"  WARNING: they have {len(self.prompts)} different system messages, and a task is one job: set the "
+                "task's system_prompt to have the others passed over"
+            )
         if self.repeated:
             yield f"  {self.repeated} repeat an earlier line"
         if self.broken:
@@ -53,22 +60,27 @@ class Tally:
 
 @dataclass(frozen=True)
 class Source:
-    """A log and whose answers it holds. `models` None: whatever model the log names, the task's teacher answered."""
+    """A log and whose answers it holds. `models` None: whatever model the log names, the task's teacher answered.
+
+    `system_prompt`: the task's own, where it has one; a log of several tasks is told apart by it.
+    """
 
     path: Path
     task: str
     teacher: str
     models: frozenset[str] | None
+    system_prompt: str | None
     now: float
 
 
 def source(settings: Settings, path: Path, *, task: str, by_teacher: bool, now: float) -> Source:
     """Raises ConfigError where the task is not configured, ImportRefused where there is no such file."""
-    teacher = settings.task(task).teacher
+    chosen = settings.task(task)
+    teacher = chosen.teacher
     if not path.is_file():
         raise ImportRefused(f"{path}: no such file")
     models = None if by_teacher else frozenset({teacher, settings.teachers[teacher].model})
-    return Source(path, task, teacher, models, now)
+    return Source(path, task, teacher, models, chosen.system_prompt, now)
 
 
 def carry(found: Source, engine: sa.Engine, *, skip_broken: bool, progress: Callable[[int, int], None]) -> Tally:
@@ -143,6 +155,8 @@ class _Reading:
         logged, found = read_line(line), self._found
         if found.models is not None and not logged.by(found.models):
             raise PassedOver(_another(logged.model, found.teacher))
+        if found.system_prompt not in (None, logged.request.system_prompt):
+            raise PassedOver("another system message than the task's")
         if logged.at is not None and logged.at > found.now + CLOCK_SLACK_S:
             raise BrokenLine(f"its time lies in the future, {logged.at - found.now:.0f} s from now")
         key = self._key(logged, line.strip(), number)
@@ -154,6 +168,7 @@ class _Reading:
             logged, task=found.task, teacher=found.teacher, exchange_id=exchange_id(found.task, key=key), at=at
         )
         self.tally.sound += 1
+        self.tally.prompts.add(logged.request.system_prompt)
         self.tally.ineligible += not exchange.eligible
         return exchange
 

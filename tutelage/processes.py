@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from configparser import RawConfigParser
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,8 +32,10 @@ from tutelage.student_server import StudentServer, command, environment
 
 BASE_NAME = "base"  # the name under which vLLM serves the untrained base model
 MAX_LORAS = 2
-STOP_S = 15.0
+STREAMS_S = 60.0  # that a gateway which is asked to end has to finish its streams
+LOADING_S = 60.0  # vLLM may fail as late
 READY_S = 300.0
+TRIES = 3
 
 
 class StackError(Exception):
@@ -53,12 +56,17 @@ class AlreadyRunning(StackError):
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and the URL that answers 200 once it is up."""
+    """What to run, and the URL that answers 200 once it is up.
+
+    One that ends before `starts_s` is started again after a pause that grows; one that is asked to end has `stops_s`.
+    """
 
     name: str
     command: Sequence[str]
     ready_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    starts_s: float = 3.0
+    stops_s: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,8 @@ class State:
     @property
     def words(self) -> str:
         """How it is."""
-        if self.state == "RUNNING":
-            return f"running for {self.up_s:.0f} s, pid {self.pid}"
+        if self.pid:
+            return f"{self.state.lower()} for {self.up_s:.0f} s, pid {self.pid}"
         return f"{self.state.lower()}: {self.why}"
 
 
@@ -95,7 +103,7 @@ def worker(config: Path) -> Program:
 def gateway(settings: Settings, config: Path) -> Program:
     """The process clients talk to."""
     url = f"http://127.0.0.1:{settings.server.port}/health"
-    return Program("gateway", [sys.executable, "-m", "router", str(config)], url)
+    return Program("gateway", [sys.executable, "-m", "router", str(config)], url, stops_s=STREAMS_S)
 
 
 def teacher(settings: Settings, config: Path) -> Program:
@@ -121,7 +129,8 @@ def student(settings: Settings, home: Home) -> Program:
         max_loras=MAX_LORAS,
         lora_rank=settings.distill.rank,
     )
-    return Program("student", command(server), f"{settings.student.url}/health", environment(server))
+    url = f"{settings.student.url}/health"
+    return Program("student", command(server), url, environment(server), starts_s=LOADING_S)
 
 
 class Stack:
@@ -135,6 +144,7 @@ class Stack:
         self._programs = programs
         self._stack = ExitStack()
         self._seen: dict[str, State] = {}
+        self._supervisor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Stack":
         # Ended from outside, or started where Ctrl-C is ignored, it must not leave its programs behind.
@@ -143,23 +153,30 @@ class Stack:
         self._folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(_alone(self._folder))
-            stack.enter_context(self._supervisor())
+            stack.callback(self._end)
+            (self._folder / "supervisord.conf").write_text(_configuration(self._folder, self._programs))
+            self._supervisor = self._launch()
+            _wait_for_supervisor(self._folder, self._supervisor)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def wait_ready(self, *, tick: Callable[[str, float], None], only: str | None = None, patient: bool = False) -> None:
-        """Until every program (or `only` one) answers; `tick(name, seconds waited)` several times a second.
+    def wait_ready(self, *, tick: Callable[[str, float], None], but: Collection[str] = ()) -> None:
+        """Until every program `but` some answers; `tick(name, seconds waited)` several times a second.
 
-        Raises ProcessDied where one takes longer than five minutes, or (unless `patient`) ends before it is up.
+        Raises ProcessDied where one takes longer than five minutes, or has ended three times before: at first the port
+        may still be held by what a killed stack has left, which is ending.
         """
+        ends = Counter[str]()
         for program in self._programs:
             started = time.monotonic()
-            while program.ready_url and only in (None, program.name) and not _answers(program.ready_url):
-                if not patient:
-                    self.check()
+            while program.ready_url and program.name not in but and not _answers(program.ready_url):
+                for found in self.changes(but=but):
+                    ends[found.name] += 1
+                    if ends[found.name] == TRIES:
+                        raise self._died(found)
                 waited = time.monotonic() - started
                 if waited > READY_S:
                     raise ProcessDied(f"{program.name} is not up after {waited:.0f} s:\n{self._tail(program.name)}")
@@ -169,33 +186,42 @@ class Stack:
     def check(self) -> None:
         """Raises ProcessDied if a program has ended since it was first seen, whether or not it runs again."""
         for found in self.changes():
-            raise ProcessDied(f"{found.name} ended: {found.words}\n{self._tail(found.name)}")
+            raise self._died(found)
 
-    def changes(self) -> list[State]:
-        """The programs that have ended or were started again since the last call."""
-        now = {found.name: found for found in states(self._folder)}
-        before, self._seen = self._seen, now
+    def changes(self, *, but: Collection[str] = ()) -> list[State]:
+        """The programs that have ended or were started again since the last call; those left out are told later.
+
+        A supervisor that was killed took them along: it is started again, and they with it.
+        """
+        if self._supervisor is not None and (status := self._supervisor.poll()) is not None:
+            self._supervisor = self._launch()
+            return [State("supervisord", "EXITED", 0, 0.0, f"exit status {status}")]
+        try:
+            now = {found.name: found for found in states(self._folder) if found.name not in but}
+        except NotRunning:  # it is busy
+            return []
+        before, self._seen = self._seen, {**self._seen, **now}
         return [found for name, found in now.items() if _ended(before.get(name), found)]
 
-    @contextmanager
-    def _supervisor(self) -> Iterator[None]:
-        config = self._folder / "supervisord.conf"
-        config.write_text(_configuration(self._folder, self._programs))
-        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)]
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        config = str(self._folder / "supervisord.conf")
+        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", config]
         with (self._folder / "supervisord.out").open("ab") as out:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "tutelage.tied", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,  # Ctrl-C reaches us first, and streams may finish
             )
-        try:
-            _wait_for_supervisor(self._folder, process)
-            yield
-        finally:
-            process.terminate()
-            process.wait()
+
+    def _end(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            self._supervisor.wait()
+
+    def _died(self, found: State) -> ProcessDied:
+        return ProcessDied(f"{found.name} ended: {found.words}\n{self._tail(found.name)}")
 
     def _tail(self, name: str) -> str:
         log = self._folder / f"{name}.log"
@@ -256,9 +282,9 @@ def _configuration(folder: Path, programs: Sequence[Program]) -> str:
             "environment": _escaped(variables),
             "priority": str(priority),
             "autorestart": "true",
-            "startsecs": "3",
+            "startsecs": str(round(program.starts_s)),
             "startretries": "1000000",  # for ever, each pause a second longer
-            "stopwaitsecs": str(int(STOP_S)),
+            "stopwaitsecs": str(round(program.stops_s)),
             "stopasgroup": "false",
             "killasgroup": "true",
             "redirect_stderr": "true",

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from calibration.monitor import delay, exposure
 from ledger.decisions import latest, notices
+from ledger.leases import run_lease, who
 from ledger.progress import Progress, measure
-from ledger.releases import champions
+from ledger.releases import champions, history
 from ledger.standing import Standing, load, standing
 from router.settings import Settings, Task
 
@@ -26,7 +27,7 @@ class Pace:
 
 
 def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:
-    """A few lines a task: what is in force, how far the next release is, the last decision."""
+    """A few lines a task: what is in force, how far the next release is, the last attempt and the last decision."""
     in_force = champions(engine)
     share = settings.distill.window_share
     standings = {
@@ -37,17 +38,28 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         yield f"{task}: {_in_force(found)}"
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
-        if task in in_force:
-            alpha = float((in_force[task].certificate or {})["alpha"])
+        if task in in_force and (alpha := in_force[task].alpha) is not None:
             yield f"  {exposed(settings.tasks[task], alpha=alpha)}"
         else:
             chosen = settings.distill
             needs = measure(found, min_rows=chosen.min_rows, min_references=chosen.min_references, now=now)
             yield f"  {in_words(needs)}"
+        if words := _last_attempt(engine, task, now=now):
+            yield f"  {words}"
         for notice in notices(engine, found.champion or "")[:1]:
-            yield f"  {_date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
+            yield f"  {date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
         for decision in latest(engine, task, limit=1):
-            yield f"  {_date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
+            yield f"  {date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
+
+
+def _last_attempt(engine: sa.Engine, task: str, *, now: float) -> str | None:
+    """The run that is under way, or why the last one ended without a release."""
+    last = next(reversed(history(engine, task)), None)
+    if last is not None and last.status == "candidate" and who(engine, run_lease(task), now=now):
+        return f"{last.name} is being made since {date(last.created_at)}"
+    if last is not None and last.status == "refused":
+        return f"{last.name} was refused on {date(last.changed_at)}: {(last.refusal or {}).get('reason')}"
+    return None
 
 
 def in_words(found: Progress) -> str:
@@ -55,7 +67,7 @@ def in_words(found: Progress) -> str:
     have = f"{found.rows} of {found.rows_needed} rows, {found.references} of {found.references_needed} references"
     if found.complete:
         return f"{have}: enough for a run"
-    return have if found.expected_at is None else f"{have}; at this rate on {_date(found.expected_at)}"
+    return have if found.expected_at is None else f"{have}; at this rate on {date(found.expected_at)}"
 
 
 def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str | None:
@@ -104,8 +116,9 @@ def _in_force(found: Standing) -> str:
     if found.champion is None:
         return "no release in force, the teacher answers" + (" (the alarm closed the last one)" if found.voided else "")
     rate = "" if found.escalation_rate is None else f", {found.escalation_rate:.0%} of recent requests escalate"
-    return f"{found.champion} in force since {_date(found.champion_since or 0.0)}{rate}"
+    return f"{found.champion} in force since {date(found.champion_since or 0.0)}{rate}"
 
 
-def _date(at: float) -> str:
+def date(at: float) -> str:
+    """A time in words, to the minute."""
     return datetime.fromtimestamp(at, UTC).strftime("%a %d %b %H:%M UTC")

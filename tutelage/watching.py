@@ -21,7 +21,7 @@ class ProcessRun:
 
     def __init__(self, task: str, config: Path) -> None:
         tied = [sys.executable, "-m", "tutelage.tied"]
-        command = [sys.executable, "-m", "tutelage", "distill", "run", task, "--config", str(config)]
+        command = [sys.executable, "-m", "tutelage", "distill", "run", task, "--decided", "--config", str(config)]
         self._process = subprocess.Popen([*tied, *command], stdin=subprocess.DEVNULL)
 
     def poll(self) -> int | None:

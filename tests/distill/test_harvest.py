@@ -2,10 +2,11 @@ import time
 
 import pytest
 
+from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.queries import Use, record_uses
+from ledger.queries import Use, record_uses, reference_key
 from ledger.records import TeacherReply
 from ledger.releases import add_candidate, promote, void
 from ledger.spool import SpoolWriter
@@ -31,8 +32,8 @@ def ledger(tmp_path):
 
 
 def take(engine, **fields):
-    asked = {"task": "desk", "teacher": "big", "window_share": 0.4, "max_rows": 1000, "due": 1e9}
-    return harvest(engine, **{**asked, **fields})
+    asked = {"task": "desk", "teacher": "big", "window_share": 0.4, "max_rows": 1000, "max_references": 1000}
+    return harvest(engine, **{**asked, "due": 1e9, **fields})
 
 
 def ids(numbers):
@@ -122,6 +123,17 @@ def test_references_drawn_at_several_rates_count_as_drawn_at_the_lowest(ledger):
     window = take(ledger(*imported, *live), window_share=0.9).window
     assert [row.at for row in window if row.rho == 0.5] == [float(n) for n in range(400, 500, 2)]
     assert 130 < sum(row.rho == 1.0 for row in window) < 220  # 350 at one half
+
+
+def test_of_many_references_those_certify_that_a_lower_rate_would_have_drawn(ledger):
+    engine = ledger(*(exchange(n, rho=1.0, reference=True) for n in range(500)))
+    few, more = (take(engine, max_references=most).window for most in (50, 100))
+    assert [row.at for row in few] == sorted(row.at for row in few) and len(few) == 50
+    assert {row.exchange_id for row in few} < {row.exchange_id for row in more}
+    key = reference_key(engine)
+    drawn = {row.exchange_id for row in few}
+    draws = {row.exchange_id: draw(key, row.exchange_id, domain="reference") for row in take(engine).window}
+    assert max(draws[id] for id in drawn) < min(draws[id] for id in draws.keys() - drawn)
 
 
 def test_an_imported_log_alone_certifies_with_all_its_rows(ledger):

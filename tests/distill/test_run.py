@@ -1,8 +1,11 @@
 """The pipeline over a real ledger; training, vLLM and the gateway's drafts are scripted."""
 
 import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +16,13 @@ from distill import run as pipeline
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.probe import Probe
-from distill.run import Refused, Released, RunConfig, TooFewRows, run
+from distill.run import DiskFull, Refused, Released, RunConfig, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
-from ledger.releases import champions, history
+from ledger.releases import champions, history, void
 from tests.ledger.make import exchange
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
@@ -33,6 +36,7 @@ class World:
     right: float = 1.0
     broken: Exception | None = None
     drafts_fail: Exception | None = None
+    meanwhile: Callable[[], None] = lambda: None
     loaded: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
 
@@ -53,6 +57,8 @@ class World:
     def drafts(self, requests, *, release, task, progress, revive):
         if self.drafts_fail:
             raise self.drafts_fail
+        self.meanwhile()
+        self.meanwhile = lambda: None
         return [self.draft(request) for request in requests]
 
     def draft(self, request):
@@ -128,7 +134,7 @@ def engine(tmp_path):
 def config(tmp_path):
     values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
-    values |= {"max_rows": 10_000, "label_due_s": 60.0}
+    values |= {"max_rows": 10_000, "max_references": 10_000, "label_due_s": 60.0}
     values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
     return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1)
 
@@ -181,9 +187,26 @@ def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
     assert world.loaded == {champion.name}
 
 
+def test_a_student_that_the_alarm_overtakes_is_refused(engine, config, world):
+    champion = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    world.meanwhile = lambda: void(engine, champion, reason="alarm", now=time.time())
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and "before the alarm" in outcome.refusal.reason
+    assert champions(engine) == {} and world.loaded == {champion}
+
+
 def test_too_few_rows_change_nothing_and_say_how_many_are_missing(engine, config, world):
     with pytest.raises(TooFewRows, match=r"450 rows before the data cut, 500 are needed .* some 101 more"):
         run(engine, replace(config, min_rows=500), progress=world)
+    assert history(engine, "desk") == [] and world.steps == []
+
+
+def test_a_disk_that_is_almost_full_is_told_before_minutes_of_training(engine, config, world):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=300 << 20))
+        with pytest.raises(DiskFull, match="300 MiB are free, 1024 are wanted"):
+            run(engine, config, progress=world)
     assert history(engine, "desk") == [] and world.steps == []
 
 

@@ -28,7 +28,7 @@ SERVING = replace(READY, attempts=1, champion_age_s=DAY_S, escalation_rate=0.2)
         (replace(READY, references_wanted=121), (False, "rows"), "120 of 121 unused references"),
         (READY, (True, "first"), "300 rows"),
         (replace(READY, attempts=1, new_rows=199), (False, "rows"), "199 of 200 new rows"),
-        (replace(READY, attempts=1), (True, "rows"), "the last attempt was refused"),
+        (replace(READY, attempts=1), (True, "rows"), "no release is in force"),
         (replace(READY, attempts=2, voided=True), (True, "alarm"), "voided"),
         (SERVING, (False, "settled"), "nothing asks"),
         (replace(SERVING, escalation_rate=0.41), (True, "escalations"), "41% of requests escalate"),

@@ -44,7 +44,8 @@ class World:
 
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
-        return Worker(self.engine, tasks, start=self.start, holder=holder, clock=lambda: self.now)
+        times = {"clock": lambda: self.now, "monotonic": lambda: self.now}
+        return Worker(self.engine, tasks, start=self.start, holder=holder, **times)
 
     def start(self, task):
         self.runs.append(ScriptedRun())
@@ -61,9 +62,10 @@ class World:
     def candidate(self):
         return releases.add_candidate(self.engine, task="desk", cut_at=0.0, base_model="b", now=self.now).name
 
-    def promote(self):
+    def promote(self, certificate=None):
         name = self.candidate()
-        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"alpha": 0.1}, "report": {}}
+        held = certificate or {"alpha": 0.1}
+        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": held, "report": {}}
         releases.promote(self.engine, name, values=values, now=self.now)
         return name
 
@@ -174,6 +176,26 @@ def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new
     world.record(exchange, 60)
     worker.step()
     assert world.told()[0] == ("train", "alarm")
+
+
+def test_an_alarm_stops_the_run_that_learns_from_before_it(world):
+    name = world.promote()
+    world.record(exchange, 100)
+    world.record(student_exchange, 100, release=name, route="teacher", score=0.1)
+    worker = world.worker()
+    worker.step()
+    assert world.told()[0] == ("train", "escalations")
+    world.record(reference("invoice"), 40, release=name)
+    world.now += 1.0
+    worker.step()
+    assert world.runs[0].stopped and world.told()[:2] == [("wait", "rows"), ("void", "alarm")]
+
+
+def test_a_champion_without_a_usable_certificate_is_not_watched_and_stops_nobody(world):
+    world.promote(certificate={"threshold": 0.5})
+    world.record(student_exchange, 60, release="desk--v000001")
+    world.worker().step()
+    assert world.told()[0][0] == "wait"
 
 
 def test_labels_that_never_come_count_as_disagreements_once_they_are_due(world):

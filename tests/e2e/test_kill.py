@@ -22,11 +22,11 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from bench.load import Load
+from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.schema import exchanges
 from router.settings import Settings, load
-from tests.e2e.parts import Part, started, wait_until
 from tutelage.demo.plan import DemoPlan, free_ports, write_config
 from tutelage.demo.run import local_teacher
 from tutelage.processes import gateway, ingester, teacher

@@ -4,6 +4,10 @@ Four labels, each named in its message: what is tested is that the parts work to
 """
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +19,17 @@ import sqlalchemy as sa
 import yaml
 
 from bench.easy import LABELS, write_easy_task
+from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.decisions import latest
 from ledger.queries import rows_used
 from ledger.releases import champions, history, rollback
 from router.settings import Settings, load
-from tests.e2e.parts import Part, started, wait_until
-from tutelage.demo.plan import TASK, TEACHER, DemoPlan, free_ports, write_config
+from tutelage.cli import logs_of
+from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Ports, free_ports, write_config
 from tutelage.demo.run import local_teacher
 from tutelage.demo.traffic import Client
-from tutelage.distilling import load_champions
-from tutelage.processes import programs, worker
+from tutelage.processes import Program, states
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 pytestmark = pytest.mark.e2e
@@ -40,7 +44,8 @@ class Running:
     engine: sa.Engine
     texts: list[str]
     url: str
-    parts: dict[str, Part]
+    config: Path
+    up: Part
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +64,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     write_config(config, plan, home=home, ports=ports)
     hasten(config)
     settings = load(config)
-    served = [local_teacher(data, plan, ports), *programs(settings, config, home), worker(config)]
-    with started(served, work) as parts:
-        url = f"http://127.0.0.1:{ports.gateway}/v1"
+    up = Program(
+        "up", [sys.executable, "-m", "tutelage", "up", "--config", str(config)], f"{url_of(ports)[:-3]}/health"
+    )
+    with started([local_teacher(data, plan, ports), up], work) as parts:
+        url = url_of(ports)
         sent = asyncio.run(Client(url, system_prompt=plan.system_prompt).send_all(texts[:ROWS], concurrency=8))
         assert {(s.route, s.reason, s.error) for s in sent} == {("teacher", "no_release", "")}
         engine = connect(settings.ledger.url)
         wait_until(lambda: status_of_first(engine) not in (None, "candidate"), limit_s=600.0)
-        assert status_of_first(engine) == "champion", parts["worker"].log.read_text()
+        assert status_of_first(engine) == "champion", (logs_of(config) / "worker.log").read_text()
         assert latest(engine, TASK)[-1].trigger == "rows"  # at first there were too few
-        yield Running(settings, engine, texts, url, parts)
+        yield Running(settings, engine, texts, url, config, parts["up"])
+
+
+def url_of(ports: Ports) -> str:
+    return f"http://127.0.0.1:{ports.gateway}/v1"
 
 
 def status_of_first(engine: sa.Engine) -> str | None:
@@ -77,9 +88,8 @@ def status_of_first(engine: sa.Engine) -> str | None:
 
 
 def hasten(config: Path) -> None:
-    """References enough for a certificate from little traffic, and a first run as soon as all of it is there."""
+    """A first run as soon as all rows are there."""
     values = yaml.safe_load(config.read_text())
-    values["tasks"][TASK]["rho"] = 0.9
     values["distill"] |= {"window_share": 0.6, "min_rows": 245}
     config.write_text(yaml.safe_dump(values))
 
@@ -90,6 +100,11 @@ def ask(running: Running, text: str, **fields):
     messages = [{"role": "system", "content": prompt}, {"role": "user", "content": text}]
     raw = client.chat.completions.with_raw_response.create(model=TEACHER, messages=messages, **fields)
     return raw.headers, raw.parse()
+
+
+def kill(running: Running, name: str) -> None:
+    (found,) = (each for each in states(logs_of(running.config)) if each.name == name)
+    os.kill(found.pid, signal.SIGKILL)
 
 
 def sure_text(running: Running) -> str:
@@ -123,15 +138,35 @@ def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
 
 def test_a_killed_student_costs_nobody_an_answer_and_comes_back(running):
     text = sure_text(running)
-    running.parts["student"].kill()
+    kill(running, "student")
     replies = [ask(running, text) for _ in range(8)]
     assert {headers["x-tutelage-route"] for headers, _ in replies} == {"teacher"}
     assert {headers["x-tutelage-reason"] for headers, _ in replies} == {"student_unavailable"}
     assert all(completion.choices[0].message.content in LABELS for _, completion in replies)
-    running.parts["student"].start()
-    running.parts["student"].wait_ready()
-    load_champions(running.settings, running.engine)  # vLLM has forgotten the adapter
-    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "student")
+    # It is started again, and told of the adapter that it has forgotten.
+    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "student", limit_s=240.0)
+    told = running.up.log.read_text()
+    assert "student: " in told and told.count(f"in force: {TASK}--v000001") == 2
+
+
+def test_a_killed_supervisor_is_started_again_with_everything(running):
+    text = sure_text(running)
+    os.kill(int((logs_of(running.config) / "supervisord.pid").read_text()), signal.SIGKILL)
+    wait_until(lambda: "supervisord: exited" in running.up.log.read_text())
+    wait_until(running.up.answers, limit_s=60.0)
+    assert ask(running, text)[1].choices[0].message.content in LABELS
+    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "student", limit_s=240.0)
+
+
+def test_it_says_what_runs_and_what_is_in_force(running):
+    status = subprocess.run(
+        [sys.executable, "-m", "tutelage", "status", "--config", str(running.config)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert all(f"{name}: " in status for name in ("ingester", "student", "teacher", "gateway", "worker"))
+    assert f"{TASK}--v000001 in force since" in status
 
 
 def test_no_row_that_taught_has_certified(running):

@@ -17,9 +17,10 @@ def test_decisions_come_newest_first_and_by_task(engine):
     assert latest(engine, "desk", limit=1)[0].release == "desk--v000001"
 
 
-def test_waiting_for_the_same_reason_is_written_once(engine):
+def test_waiting_by_the_same_rule_is_written_once_and_its_numbers_follow(engine):
     for at in (1.0, 2.0, 3.0):
         record(engine, Decision(at, "desk", "wait", "rows", f"{at} rows"))
+    assert latest(engine, "desk") == [Decision(1.0, "desk", "wait", "rows", "3.0 rows")]
     record(engine, Decision(4.0, "desk", "wait", "settled", "nothing asks"))
     record(engine, Decision(5.0, "desk", "wait", "rows", "few new rows"))
     assert [(d.at, d.trigger) for d in latest(engine, "desk")] == [(5.0, "rows"), (4.0, "settled"), (1.0, "rows")]

@@ -6,7 +6,7 @@ import pytest
 
 from ledger import releases
 from ledger.database import connect
-from ledger.releases import ReleaseError
+from ledger.releases import Overtaken, ReleaseError
 
 VALUES = {"fingerprint": "f", "calibrator": {"bias": 0.0}, "certificate": {"threshold": 0.5}, "report": {}}
 
@@ -18,6 +18,10 @@ def engine(tmp_path):
 
 def candidate(engine) -> str:
     return releases.add_candidate(engine, task="desk", cut_at=1.0, base_model="base", now=2.0).name
+
+
+def late_candidate(engine) -> str:
+    return releases.add_candidate(engine, task="desk", cut_at=6.0, base_model="base", now=6.0).name
 
 
 def promoted(engine, name: str, *, now: float) -> str:
@@ -91,12 +95,31 @@ def test_rollback_goes_to_the_release_last_in_force_not_to_the_newest(engine):
     assert statuses(engine) == ["champion", "retired", "rolled_back"]
 
 
-def test_rollback_without_a_champion_brings_nothing_back(engine):
+def test_rollback_without_a_champion_is_refused_and_brings_nothing_back(engine):
     first = promoted(engine, candidate(engine), now=3.0)
     assert releases.rollback(engine, "desk", now=4.0) is None
-    assert releases.rollback(engine, "desk", now=5.0) is None
+    for task in ("desk", "nobody"):
+        with pytest.raises(ReleaseError, match=f"no release of {task} is in force"):
+            releases.rollback(engine, task, now=5.0)
     assert releases.get(engine, first).changed_at == 4.0
-    assert releases.rollback(engine, "nobody", now=5.0) is None
+
+
+def test_rollback_does_not_go_behind_an_alarm(engine):
+    for at in (3.0, 4.0):
+        voided = promoted(engine, candidate(engine), now=at)
+    releases.void(engine, voided, reason="alarm", now=5.0)
+    promoted(engine, late_candidate(engine), now=7.0)
+    assert releases.rollback(engine, "desk", now=8.0) is None
+    assert statuses(engine) == ["retired", "voided", "rolled_back"]
+
+
+def test_a_candidate_that_the_alarm_has_overtaken_is_not_promoted(engine):
+    champion, overtaken = candidate(engine), candidate(engine)
+    promoted(engine, champion, now=3.0)
+    releases.void(engine, champion, reason="alarm", now=5.0)
+    with pytest.raises(Overtaken, match="before the alarm"):
+        promoted(engine, overtaken, now=6.0)
+    assert statuses(engine) == ["voided", "candidate"]
 
 
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):
@@ -142,7 +165,8 @@ def test_a_voided_champion_leaves_its_task_to_the_teacher_for_good(engine):
     releases.void(engine, second, reason="alarm after 120 references", now=5.0)
     assert releases.champions(engine) == {} and statuses(engine) == ["retired", "voided"]
     assert releases.get(engine, second).refusal == {"reason": "alarm after 120 references"}
-    assert releases.rollback(engine, "desk", now=6.0) is None  # nor does the one before come back by itself
+    with pytest.raises(ReleaseError, match="no release of desk is in force"):  # nor does the one before come back
+        releases.rollback(engine, "desk", now=6.0)
     with pytest.raises(ReleaseError, match="voided, not champion"):
         releases.void(engine, second, reason="again", now=7.0)
 

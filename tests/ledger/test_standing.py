@@ -76,6 +76,8 @@ def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
     ledger(*(msgspec.structs.replace(student_exchange(n), release=name) for n in range(30, 120)))
     found = ask(engine)
     assert (found.champion, found.champion_since, found.escalation_rate) == (name, 8.0, 0.25)
+    ledger(*(exchange(n, release=name, reason="student_unavailable") for n in range(120, 160)))
+    assert ask(engine).escalation_rate == 0.25  # an engine that is away says nothing about the student
     releases.void(engine, name, reason="alarm", now=9.0)
     assert ask(engine).voided and ask(engine).champion is None
 

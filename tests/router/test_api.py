@@ -125,6 +125,23 @@ async def test_ineligible_requests_are_never_references():
     assert not exchange.eligible and not exchange.reference
 
 
+@pytest.mark.parametrize("release", [None, replace(RELEASE, expires_at=0.0)])
+async def test_while_no_student_may_be_asked_every_request_is_a_reference(release):
+    parts = gateway(releases=FakeReleases(release), tasks={"desk": replace(TASK, rho=0.01)})
+    for _ in range(5):
+        await client(parts).chat.completions.create(**BODY)
+    assert [(exchange.reference, exchange.rho) for exchange in parts.spool.records] == [(True, 1.0)] * 5
+
+
+async def test_but_one_that_the_teacher_had_no_room_for_is_none_and_gets_no_label():
+    parts = gateway(releases=FakeReleases(None), capacity=FakeCapacity([SHORT]))
+    async with http(parts) as session:
+        assert (await session.post("/v1/chat/completions", json=BODY)).status_code == 429
+    await parts.drain(timeout_s=5)
+    (exchange,) = parts.spool.records
+    assert (exchange.status, exchange.eligible, exchange.reference, exchange.rho) == (429, True, False, None)
+
+
 async def test_a_client_that_changed_only_its_base_url_is_recognised():
     async with http(gateway()) as session:
         by_prompt = await session.post("/v1/chat/completions", json={**BODY, "model": "big"})

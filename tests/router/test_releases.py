@@ -74,6 +74,17 @@ def test_prices_follow_the_ledger(engine):
     assert watch.price("big") == Price(3e-6, 2e-6)
 
 
+async def test_a_price_that_another_process_has_seen_is_waited_for(engine):
+    watch = LedgerWatch(engine)
+    running = asyncio.create_task(watch.run())
+    await asyncio.sleep(0.05)  # it has read the ledger and waits
+    write_price(engine, "big", Price(1e-6, 2e-6), source="settings", at=1.0)
+    assert watch.price("big") is None
+    assert await asyncio.wait_for(watch.price_soon("big"), 5.0) == Price(1e-6, 2e-6)
+    assert await asyncio.wait_for(watch.price_soon("unknown"), 5.0) is None
+    running.cancel()
+
+
 async def runs_for(watch, seconds):
     with pytest.raises(TimeoutError):  # it never ends by itself
         await asyncio.wait_for(watch.run(), seconds)

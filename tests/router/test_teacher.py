@@ -33,6 +33,9 @@ class Prices:
     def price(self, teacher):
         return self.known
 
+    async def price_soon(self, teacher):
+        return self.known
+
 
 @asynccontextmanager
 async def teacher(answer, *, price=PRICE, timeout_s=2.0):

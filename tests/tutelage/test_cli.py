@@ -4,6 +4,7 @@ from typer.testing import CliRunner
 
 from ledger import releases
 from ledger.database import connect
+from ledger.decisions import Decision, record
 from router.settings import load
 from tutelage import cli
 from tutelage.cli import app
@@ -49,18 +50,31 @@ def test_init_overwrites_nothing(config):
     assert "exists; it is not overwritten" in words(again)
 
 
-def test_up_with_a_teacher_beside_a_configuration_is_told_what_to_do(config):
+def test_up_with_a_teacher_that_the_configuration_does_not_name_is_told_what_to_do(config):
     said = ask("up", "--teacher", "openai/gpt-4o", "--config", config)
     assert said.exit_code == 2 and "leave --teacher out" in words(said)
 
 
-def test_status_of_nothing_says_how_to_start(config):
+def test_up_asks_for_a_missing_key_before_it_installs_anything(config, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    said = ask("up", "--teacher", "openai/gpt-4o-mini", "--config", config)  # the configuration's own teacher
+    assert said.exit_code == 2 and "the environment variable OPENAI_API_KEY (api_key_env) is not set" in words(said)
+
+
+def test_status_of_nothing_says_how_to_start_and_how_the_tasks_stand(config):
     said = ask("status", "--config", config)
-    assert said.exit_code == 2 and "start it with `tutelage up`" in words(said)
+    assert said.exit_code == 1 and "start it with `tutelage up`" in words(said)
+    assert "desk: no release in force" in words(said)
+
+
+def test_decisions_are_listed_with_their_reasons(config):
+    record(connect(load(config).ledger.url), Decision(1.0, "desk", "wait", "rows", "3 of 1000 rows"))
+    listed = words(ask("decisions", "desk", "--config", config))
+    assert "wait" in listed and "3 of 1000 rows" in listed and "Thu 01 Jan 00:00 UTC" in listed
 
 
 @pytest.mark.parametrize(
-    "command", [["up"], ["distill", "run", "desk"], ["releases", "list", "desk"], ["serve", "student"]]
+    "command", [["up"], ["distill", "run", "desk"], ["decisions", "desk"], ["releases", "list", "desk"]]
 )
 def test_an_unreadable_configuration_ends_a_command_with_its_path(command, tmp_path):
     missing = ask(*command, "--config", tmp_path / "none.yaml")
@@ -83,8 +97,10 @@ def test_distilling_without_permission_is_refused_with_what_to_set(config):
     assert refused.exit_code == 2 and "set teachers.gpt-4o-mini.may_train: true" in words(refused)
 
 
-def test_an_unknown_task_is_named_beside_the_known_ones(config):
-    assert "no task named 'dsek' under tasks (known: desk)" in words(ask("distill", "run", "dsek", "--config", config))
+@pytest.mark.parametrize("command", ["distill run", "releases list", "releases rollback", "decisions"])
+def test_an_unknown_task_is_named_beside_the_known_ones(config, command):
+    said = ask(*command.split(), "dsek", "--config", config)
+    assert said.exit_code == 2 and "no task named 'dsek' under tasks (known: desk)" in words(said)
 
 
 def test_releases_are_listed_and_rolled_back(config):
@@ -92,8 +108,16 @@ def test_releases_are_listed_and_rolled_back(config):
     listed = words(ask("releases", "list", "desk", "--config", config))
     assert name in listed and "champion" in listed and "0.7000" in listed
     rolled = ask("releases", "rollback", "desk", "--config", config)
-    assert (rolled.exit_code, words(rolled)) == (0, "in force: no release, the teacher answers")
+    assert (rolled.exit_code, words(rolled)) == (0, "desk: no release is in force, the teacher answers")
     assert "rolled_back" in words(ask("releases", "list", "desk", "--config", config))
+    again = ask("releases", "rollback", "desk", "--config", config)
+    assert again.exit_code == 2 and "no release of desk is in force" in words(again)
+
+
+def test_rolled_back_while_vllm_is_away_the_release_is_in_force_and_the_teacher_answers(config):
+    first, _ = promoted(config), promoted(config)
+    rolled = ask("releases", "rollback", "desk", "--config", config)
+    assert rolled.exit_code == 0 and f"{first} is in force; until vLLM serves it the teacher answers" in words(rolled)
 
 
 def test_a_part_is_started_in_place_of_the_command(config, monkeypatch):

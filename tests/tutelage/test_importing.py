@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -31,10 +32,11 @@ def bring(tmp_path):
     settings = load(tmp_path / "tutelage.yaml")
     engine = connect(settings.ledger.url.replace("tutelage-data/", ""))
 
-    def bring(lines, *, by_teacher=False, skip_broken=False):
+    def bring(lines, *, by_teacher=False, skip_broken=False, system_prompt=None):
         path = tmp_path / "log.jsonl"
         path.write_text("\n".join(lines))
         found = source(settings, path, task="desk", by_teacher=by_teacher, now=NOW)
+        found = replace(found, system_prompt=system_prompt)
         return carry(found, engine, skip_broken=skip_broken, progress=lambda *_: None), engine
 
     return bring
@@ -47,6 +49,19 @@ def test_a_log_becomes_rows_in_its_order_and_costs_nothing_of_ours(bring):
     assert [row.messages[0]["content"] for row in rows] == [f"message {n}" for n in range(1200)]
     assert rows[-1].at <= NOW and all(row.reference and row.rho == 1.0 for row in rows)
     assert spend(engine, "desk").requests == 0
+
+
+def asked(system, number):
+    messages = [{"role": "user", "content": f"message {number}"}, {"role": "assistant", "content": "refund"}]
+    return line(number, messages=[{"role": "system", "content": system}, *messages])
+
+
+def test_a_log_of_several_jobs_is_told_apart_by_the_tasks_system_message(bring):
+    lines = [asked("Name the topic.", 1), asked("Translate.", 2), line(3)]
+    tally, _ = bring(lines, system_prompt="Name the topic.")
+    assert tally.stored == 1 and tally.passed_over == {"another system message than the task's": 2}
+    tally, _ = bring(lines)
+    assert tally.stored == 2 and "WARNING: they have 3 different system messages" in "\n".join(tally.words())
 
 
 def test_imported_twice_it_is_there_once(bring):

@@ -84,6 +84,24 @@ def test_one_that_is_killed_runs_again_and_that_is_told(tmp_path, polite):
         assert stack.changes() == []
 
 
+def test_a_killed_supervisor_is_started_again_with_its_programs(tmp_path, polite):
+    with Stack(tmp_path, [polite]) as stack:
+        wait_for((tmp_path / "up").exists)
+        stack.changes()
+        (before,) = states(tmp_path)
+        os.kill(int((tmp_path / "supervisord.pid").read_text()), signal.SIGKILL)
+        wait_for(lambda: [change.name for change in stack.changes()] == ["supervisord"])
+        wait_for(lambda: [change.name for change in stack.changes()] == ["part"])
+        (after,) = states(tmp_path)
+        assert after.pid not in (0, before.pid) and (tmp_path / "told").exists()  # the one before was told to end
+
+
+def test_what_is_left_out_is_neither_waited_for_nor_hidden_later(tmp_path, program):
+    with Stack(tmp_path, [program("exit(3)", ready_url="http://127.0.0.1:1")]) as stack:
+        stack.wait_ready(tick=lambda *_: None, but={"part"})
+        wait_for(lambda: any(found.name == "part" and "quickly" in found.why for found in stack.changes()))
+
+
 def test_two_stacks_in_one_folder_are_one_too_many(tmp_path, polite):
     with Stack(tmp_path, [polite]), pytest.raises(AlreadyRunning, match="tutelage status"), Stack(tmp_path, [polite]):
         pass

@@ -29,8 +29,8 @@ OLDER_ROWS = 1800  # of the generated desk: what a student of 135M learns from i
 EPOCHS, OWN_DATA_EPOCHS = 1, 3  # where rows cost nothing, new ones teach more than the same ones again (decision 0007)
 RANK = 8  # vLLM's CPU build applies an adapter token by token: drafting takes time in proportion (decision 0007)
 RHO = 0.20
-OWN_DATA_SHARE = 0.6  # of a file of one's own, where labels are many and rows are dear
-OWN_DATA_RHO = 0.5  # so that what is left makes references enough
+REFERENCES, OWN_DATA_REFERENCES = 650, 800  # that certify, at most: each is drafted
+OWN_DATA_SHARE = 0.6  # of a file of one's own teaches: its labels are many and its rows are dear
 FIT_SHARE, FIT_ROWS = 0.25, 260  # of the rows before the cut, and at most
 
 DRIFTED_MOST = 700  # drifted requests until the alarm, at most
@@ -66,11 +66,6 @@ class DemoPlan:
     def older_rows(self) -> int:
         """Rows of the first phase before the data cut; the rest is kept back to certify."""
         return int(self.rows * OWN_DATA_SHARE if self.data else min(OLDER_ROWS, self.rows * OWN_DATA_SHARE))
-
-    @property
-    def rho(self) -> float:
-        """The share of requests that are references."""
-        return OWN_DATA_RHO if self.data else RHO
 
     @property
     def fit_share(self) -> float:
@@ -169,7 +164,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             TASK: {
                 "teacher": TEACHER,
                 **CONTRACT,
-                "rho": plan.rho,
+                "rho": RHO,
                 "max_tokens": 24,
                 "alarm_references": ALARM_REFERENCES,
                 "system_prompt": plan.system_prompt,
@@ -179,6 +174,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             "min_rows": plan.older_rows,  # the worker begins where the first phase ends
             "max_rows": plan.older_rows,
             "min_references": 1,
+            "max_references": OWN_DATA_REFERENCES if plan.data else REFERENCES,
             "new_rows": RELEARN_ROWS,
             "window_share": plan.window_share,
             "fit_share": plan.fit_share,

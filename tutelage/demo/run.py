@@ -7,6 +7,7 @@ was right is asked of the local teacher afterwards, outside the product's view.
 import asyncio
 import sys
 import time
+from collections.abc import Collection
 from itertools import takewhile
 from pathlib import Path
 from tempfile import mkdtemp
@@ -84,9 +85,9 @@ class _Demo:
 
     async def play(self, messages: Messages) -> DemoOutcome:
         """All phases in turn. Raises NotShown where there is no going on."""
-        await self._await("local-teacher", "teacher", "gateway")  # nobody needs the student before it is trained
+        await self._await(but={"student"})  # nobody needs it before it is trained
         await self._send("1 teacher only", messages.first)
-        await self._await("student")
+        await self._await()
         first = await self._first_release(messages)
         before = await self._serve("3 student and teacher", messages.served, first)
         if not self._plan.drifts:
@@ -103,14 +104,13 @@ class _Demo:
         lost = [sent for sent in self._sent if sent.answer is None]
         return [f"{len(lost)} requests were dropped, the first with {lost[0].error}"] if lost else []
 
-    async def _await(self, *names: str) -> None:
-        with self._console.status(f"waiting for {names[0]}") as status:
-            for name in names:
-                await asyncio.to_thread(
-                    self._stack.wait_ready,
-                    only=name,
-                    tick=lambda name, waited: status.update(f"waiting for {name} ({waited:.0f} s)"),
-                )
+    async def _await(self, *, but: Collection[str] = ()) -> None:
+        with self._console.status("starting") as line:
+            await asyncio.to_thread(
+                self._stack.wait_ready,
+                tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"),
+                but=but,
+            )
 
     async def _send(self, phase: str, texts: list[str]) -> list[Sent]:
         with PhaseView(self._console, phase, total=len(texts)) as view:

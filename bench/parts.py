@@ -1,4 +1,4 @@
-"""Real processes under the tests' hands."""
+"""Real processes under the hands of measurements and tests."""
 
 import os
 import signal

@@ -1,0 +1,97 @@
+"""What `tutelage up` does while it serves: tells what happens, and keeps the champions loaded on vLLM.
+
+Nothing that happens to one part ends the others. What cannot be done now is said once and tried again.
+"""
+
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+
+from distill.adapters import AdapterError
+from ledger import decisions
+from ledger.database import LedgerError, connect
+from ledger.progress import published
+from ledger.releases import Release, champions, history
+from router.settings import Settings
+from tutelage.distilling import load_champions
+from tutelage.processes import Stack
+from tutelage.standing import in_words
+
+AWAY = "the student does not answer yet: the teacher answers everything"
+
+
+class Upkeep:
+    """Call `look` every second or so; `say` gets what is new, a line each."""
+
+    def __init__(self, stack: Stack, settings: Settings, *, say: Callable[[str], None]) -> None:
+        self._stack = stack
+        self._settings = settings
+        self._say = say
+        self._engine: sa.Engine | None = None
+        self._told = 0  # the last decision
+        self._releases: dict[str, str] = {}  # name -> status
+        self._loaded: frozenset[str] | None = None  # champions that vLLM was asked to load since it was last started
+        self._trouble = ""
+
+    def look(self) -> str:
+        """Do what there is to do; returns how far each task is from its next release, in words."""
+        for found in self._stack.changes():
+            self._say(f"{found.name}: {found.words}")
+            if found.name == "student":
+                self._loaded = None
+        progress = ""
+        try:
+            engine = self._ledger()
+            self._tell_decisions(engine)
+            self._tell_releases(engine)
+            progress = " | ".join(f"{task}: {in_words(found)}" for task, found in published(engine).items())
+            trouble = "" if self._load(engine) else AWAY
+        except (LedgerError, sa.exc.SQLAlchemyError) as error:
+            trouble = f"the ledger does not answer ({type(error).__name__}): what is in force stays so"
+        if trouble and trouble != self._trouble:
+            self._say(trouble)
+        self._trouble = trouble
+        return progress
+
+    def _ledger(self) -> sa.Engine:
+        if self._engine is None:
+            engine = connect(self._settings.ledger.url)
+            self._told = decisions.last_id(engine)
+            self._releases = {release.name: release.status for release in self._known(engine)}
+            self._engine = engine
+        return self._engine
+
+    def _known(self, engine: sa.Engine) -> Iterator[Release]:
+        for task in self._settings.tasks:
+            yield from history(engine, task)
+
+    def _tell_decisions(self, engine: sa.Engine) -> None:
+        for number, found in decisions.after(engine, self._told):
+            self._told = number
+            self._say(f"{found.task}: {found.action} ({found.trigger}): {found.reason}")
+
+    def _tell_releases(self, engine: sa.Engine) -> None:
+        for release in self._known(engine):
+            if self._releases.get(release.name) != release.status:
+                self._releases[release.name] = release.status
+                why = (release.refusal or {}).get("reason")
+                self._say(f"{release.name}: {release.status}" + (f": {why}" if why else ""))
+
+    def _load(self, engine: sa.Engine) -> bool:
+        """vLLM forgets its adapters when it is started again, and another machine's run has loaded none here. False
+        where it does not answer."""
+        names = frozenset(release.name for release in champions(engine).values())
+        if names == self._loaded:
+            return True
+        try:
+            found = load_champions(self._settings, engine)
+        except AdapterError:
+            return False
+        for name, failure in found.items():
+            self._say(
+                f"not in force, the teacher answers for it: {name}: {failure}" if failure else f"in force: {name}"
+            )
+        if not found:
+            self._say("in force: no release, the teacher answers")
+        self._loaded = names
+        return True
