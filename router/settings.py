@@ -149,8 +149,9 @@ class Task(Section):
     """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
 
     alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
-    passes the test; rho: share of requests that always also get a teacher's answer while a release is in force;
-    alarm_references: B, a false alarm within m references has at most probability m / B.
+    passes the test; headroom: share of alpha that a release leaves free where it was tested, for some coverage, so that
+    neither a small drift nor bad luck closes it; rho: share of requests that always also get a teacher's answer while a
+    release is in force; alarm_references: B, a false alarm within m references has at most probability m / B.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -158,6 +159,7 @@ class Task(Section):
     teacher: Name
     alpha: Share = 0.05
     delta: Share = 0.05
+    headroom: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0

@@ -230,7 +230,7 @@ def distill_run(
         found = outcome.certificate
         _say(
             f"promoted {outcome.release}: accepts {found.coverage:.0%} of the window, "
-            f"{found.errors} of {found.accepted} disagree, at most {found.upper_bound:.1%} with confidence "
+            f"{found.errors} of {found.accepted} disagree, at most {found.alpha:.0%} of all with confidence "
             f"{1 - found.delta_spent:.0%}"
         )
         return
@@ -262,13 +262,13 @@ def releases_list(task: str, config: Config = CONFIG) -> None:
     from ledger.database import connect
     from ledger.releases import history
 
-    table = Table("release", "status", "threshold", "coverage", "at most", "why refused")
+    table = Table("release", "status", "threshold", "coverage", "contract", "why refused")
     with _known_errors():
         settings = load(config)
         settings.task(task)
         for release in history(connect(settings.ledger.url), task):
             held, refusal = release.certificate or {}, release.refusal or {}
-            numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "upper_bound")]
+            numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "alpha")]
             table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
     console.print(table)
 
@@ -298,7 +298,7 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     data: Annotated[Path | None, typer.Option(help="Your own labelled CSV instead of the generated desk.")] = None,
     text: Annotated[str, typer.Option(help="Column with the messages.")] = "text",
     label: Annotated[str, typer.Option(help="Column with the labels; only the local teacher reads it.")] = "label",
-    rows: Annotated[int, typer.Option(min=100, help="Requests before the student exists.")] = 5000,
+    rows: Annotated[int, typer.Option(min=100, help="Requests before the student exists.")] = 3000,
     serve: Annotated[int, typer.Option(min=20, help="Requests of each phase in which a student serves.")] = 500,
     epochs: Annotated[int | None, typer.Option(help="Epochs of training: 1, and 3 on your own file.")] = None,
     seed: int = 0,

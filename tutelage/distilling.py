@@ -28,7 +28,7 @@ def run_config(settings: Settings, task_name: str) -> RunConfig:
         task=task_name,
         teacher=task.teacher,
         may_train=settings.teachers[task.teacher].may_train,
-        contract=Contract(task.alpha, task.delta),
+        contract=Contract(task.alpha, task.delta, task.headroom),
         train=TrainConfig(
             base_model=settings.student.base_model,
             rank=chosen.rank,

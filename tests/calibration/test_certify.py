@@ -46,6 +46,19 @@ def test_a_good_student_is_certified_at_the_loosest_threshold_that_passes():
     assert found.expires_at == 100.0 + 30 * 86400
 
 
+def test_headroom_takes_a_stricter_one_of_the_thresholds_that_passed():
+    without, some, much = (certify(good(), plan=replace(PLAN, contract=Contract(0.1, 0.05, h))) for h in (0, 0.4, 0.9))
+    assert without.threshold < some.threshold < much.threshold
+    assert some.errors <= 0.06 * some.accepted and much.errors <= 0.01 * much.accepted
+
+
+def test_where_no_threshold_leaves_the_headroom_the_one_that_leaves_most_is_taken():
+    rows = [ScoredRow(i / 1000, float(i % 25 == 0)) for i in range(1000)]  # 4 % everywhere
+    found = certify(rows, plan=replace(PLAN, contract=Contract(0.1, 0.05, 0.9)))
+    assert isinstance(found, Certificate)
+    assert 0.03 <= found.errors / found.accepted <= 0.04
+
+
 def test_the_sequence_stops_at_the_first_failure():
     """A loose threshold that would pass by itself is not reached past a strict one that fails."""
     rows = [ScoredRow(0.95, 1.0)] * 60 + [ScoredRow(0.9, 0.0)] * 60 + [ScoredRow(0.5, 0.0)] * 5000
@@ -78,10 +91,12 @@ def test_a_certificate_survives_json():
     assert Certificate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
-@pytest.mark.parametrize(("alpha", "delta"), [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.5)])
-def test_a_contract_lies_between_zero_and_one(alpha, delta):
+@pytest.mark.parametrize(
+    "values", [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.5), (0.1, 0.05, 1.0), (0.1, 0.05, -0.1)]
+)
+def test_a_contract_lies_between_zero_and_one(values):
     with pytest.raises(ValueError):
-        Contract(alpha, delta)
+        Contract(*values)
 
 
 def test_the_grid_descends_without_repetition():

@@ -27,11 +27,13 @@ def risk_above(threshold: float, a: float) -> float:
     return a * (1 - threshold) ** 2 / 3
 
 
-def repeat(n: int, alpha: float, a: float, *, choose=None, seed: int = 0) -> tuple[int, int, float]:
+def repeat(
+    n: int, alpha: float, a: float, *, choose=None, headroom: float = 0.0, seed: int = 0
+) -> tuple[int, int, float]:
     """Certificates issued, false ones, mean coverage of those issued."""
     rng, issued, false, coverage = np.random.default_rng(seed), 0, 0, []
     for _ in range(RUNS):
-        contract = Contract(alpha, DELTA)
+        contract = Contract(alpha, DELTA, headroom)
         grid = frozen_grid(draw_rows(rng, 300, a), contract=contract, n=n)
         rows = draw_rows(rng, n, a)
         plan = Plan(contract, grid, (0.0, 1.0), "f", 0.0)
@@ -68,6 +70,12 @@ def test_false_certificates_are_rare_and_coverage_is_had(n, alpha, a):
     floor = 0.7 if n == 1000 else 0.35
     assert issued >= 0.5 * RUNS
     assert coverage >= floor * oracle, f"coverage {coverage:.2f}, the oracle has {oracle:.2f}"
+
+
+@pytest.mark.parametrize("headroom", [0.2, 0.5])
+def test_a_threshold_chosen_for_its_headroom_holds_as_well(headroom):
+    issued, false, _ = repeat(300, 0.10, 0.9, headroom=headroom)
+    assert false <= allowed() and issued >= 0.5 * RUNS
 
 
 def test_a_student_just_beyond_the_contract_everywhere_is_refused():

@@ -22,6 +22,7 @@ OWN_DATA_PROMPT = "Classify the message. Answer with its label only."
 TEACHER_PRICE = {"input_usd_per_mtok": 2.50, "output_usd_per_mtok": 10.00}
 STUDENT_PRICE = {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}
 CONTRACT = {"alpha": 0.10, "delta": 0.05}
+HEADROOM = 0.5  # so that 500 answers show what the contract says of all traffic (decision 0010)
 MIN_SHARE = 0.5
 MIN_RECOVERED = 0.8  # of the share before the drift, after it
 
@@ -33,9 +34,9 @@ REFERENCES, OWN_DATA_REFERENCES = 650, 800  # that certify, at most: each is dra
 OWN_DATA_SHARE = 0.6  # of a file of one's own teaches: its labels are many and its rows are dear
 FIT_SHARE, FIT_ROWS = 0.25, 260  # of the rows before the cut, and at most
 
-DRIFTED_MOST = 700  # drifted requests until the alarm, at most
-RELEARN_ROWS = 4800  # after it, all of them the teacher's, until the next release is due
-ALARM_REFERENCES = 1000.0  # B: a false alarm in a phase of 300 requests has a probability of at most some 6 %
+DRIFTED_MOST = 1500  # drifted requests until the alarm, at most
+RELEARN_ROWS = 3000  # after it, all of them the teacher's, until the next release is due
+ALARM_REFERENCES = 1000.0  # B: a false alarm in a phase of 500 requests has a probability of at most some 10 %
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             TASK: {
                 "teacher": TEACHER,
                 **CONTRACT,
+                "headroom": HEADROOM,
                 "rho": RHO,
                 "max_tokens": 24,
                 "alarm_references": ALARM_REFERENCES,
