@@ -6,7 +6,7 @@ In each round another domain of fifteen intents joins the traffic, every open do
 worker trains, certifies, switches and alarms as it sees fit. A round ends with messages that were never sent before:
 every answer of the student to one of them is compared with the local teacher's.
 
-A domain has 1500 messages for traffic, which are used again when they run out, and 300 to measure with, which are not.
+A domain has 1350 messages for traffic, which are used again when they run out, and 450 to measure with, which are not.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from tutelage.demo.traffic import Client
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 REQUESTS, MEASURED = 1200, 150  # of a round
-SPARE = 300  # of a domain's messages, to measure with
+SPARE = 450  # of a domain's messages, to measure with: enough for ten domains
 CONCURRENCY = 8
 QUIET_S = 20.0  # no run and no candidate for so long: the worker has nothing to do
 TASK_SETTINGS = {"rho": 0.5, "alarm_references": 1000.0, "max_tokens": 16}
@@ -45,6 +45,8 @@ DISTILL = {
     "fit_share": 0.2,
     "min_rows": 700,
     "max_rows": 2000,
+    "min_references": 200,
+    "max_references": 500,
     "new_rows": 1000,
     "max_escalation_rate": 0.3,
     "epochs": 2,
@@ -97,8 +99,8 @@ class Messages:
         return [self._spare[domain].pop() for domain in domains for _ in range(each)][:count]
 
 
-async def play(product: Product, messages: Messages, *, count: int, console: Console) -> list[Round]:
-    """All rounds in turn."""
+async def play(product: Product, messages: Messages, *, count: int, done: Callable[[list[Round]], None]) -> None:
+    """All rounds in turn; `done` gets those so far after each."""
     gateway = Client(product.url, system_prompt=product.plan.system_prompt)
     rounds: list[Round] = []
     for number, domain in enumerate(messages.order[:count], 1):
@@ -118,9 +120,8 @@ async def play(product: Product, messages: Messages, *, count: int, console: Con
             **await _quality(product, gateway, messages.unseen(opened, MEASURED)),
             seconds=time.time() - started,
         )
-        console.print(found, soft_wrap=True)
         rounds.append(found)
-    return rounds
+        done(rounds)
 
 
 async def _quality(product: Product, gateway: Client, texts: list[str]) -> dict[str, Any]:
@@ -196,11 +197,14 @@ def main() -> None:
     with (work / "clinc.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *messages.pairs])
     product = Product(work, home, work / "clinc.csv", task=TASK_SETTINGS, distill={**DISTILL, "seed": options.seed})
+
+    def done(rounds: list[Round]) -> None:
+        console.print(show(rounds, seed=options.seed))
+        if options.out:
+            options.out.write_text(json.dumps([asdict(each) for each in rounds], indent=1))
+
     with product.up():
-        rounds = asyncio.run(play(product, messages, count=options.domains, console=console))
-    console.print(show(rounds, seed=options.seed))
-    if options.out:
-        options.out.write_text(json.dumps([asdict(each) for each in rounds], indent=1))
+        asyncio.run(play(product, messages, count=options.domains, done=done))
 
 
 if __name__ == "__main__":

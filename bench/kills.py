@@ -90,9 +90,11 @@ def play(product: Product, load: Load) -> Iterator[Kill]:
 
 def _kill(product: Product, load: Load, *, stage: str, victim: str, pid: int) -> Kill:
     seen, at = len(load.answers), time.time()
+    supervisor = product.pid("supervisord")
     os.kill(pid, signal.SIGKILL)
     if victim == "up":
         product.parts["up"].start()
+        _until(lambda: product.pid("supervisord") not in (None, supervisor), "another supervisor", tick_s=0.1)
     _until(lambda: product.back(victim, killed=pid), f"{victim} to be back", tick_s=0.1)
     back = time.time()
     time.sleep(WATCH_S)
@@ -103,11 +105,15 @@ def _kill(product: Product, load: Load, *, stage: str, victim: str, pid: int) ->
     return Kill(stage, victim, max(gaps, default=0.0), dict(failed), back - at)
 
 
+class Waited(Exception):
+    """What has to come does not; the message says what it is."""
+
+
 def _until(condition: Callable[[], bool], what: str, *, tick_s: float = 0.3) -> None:
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"waited {LIMIT_S:.0f} s in vain for {what}")
+            raise Waited(f"waited {LIMIT_S:.0f} s in vain for {what}")
         time.sleep(tick_s)
 
 
@@ -145,16 +151,20 @@ def main() -> None:
     ensure_vllm(home, say=print)
     ensure_demo_model(home, say=print)
     product, texts = easy_product(Path(tempfile.mkdtemp(prefix="kills-")), home, releases=len(STAGES))
-    kills: list[Kill] = []
+    kills, failure = list[Kill](), ""
     with product.up():
         with Load(product.chat_url, iter(texts), clients=CLIENTS, pause_s=PAUSE_S) as load, Watch(product) as watch:
-            for kill in play(product, load):
-                print(kill, flush=True)
-                kills.append(kill)
-        text = report(product, load, watch, kills=kills)
+            try:
+                for kill in play(product, load):
+                    print(kill, flush=True)
+                    kills.append(kill)
+            except Waited as error:
+                failure = f"\n\nNot all were done: {error}."
+        text = report(product, load, watch, kills=kills) + failure
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
+    raise SystemExit(1 if failure else 0)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Product:
         if name == "up":
             return self.parts["up"].process.pid
         if name == "supervisord":
-            return int((self.logs / "supervisord.pid").read_text())
+            return _pid(self.logs / "supervisord.pid")
         supervised = "student" if name == "engine" else name
         try:
             found = next(state.pid for state in states(self.logs) if state.name == supervised)
@@ -108,12 +108,12 @@ class Product:
 
 
 def easy_product(work: Path, home: Home, *, releases: int) -> tuple[Product, list[str]]:
-    """The product on the easy task, and its texts. The worker makes one release, or one after the other."""
+    """The product on the easy task, and its texts. The worker makes one release, or one after the other by age."""
     texts = write_easy_task(work / "easy.csv", rows=TEXTS)
-    sizes = {"window_share": 0.4, "min_rows": 800, "max_rows": 800, "new_rows": 400, "epochs": 1}
-    rate = 0.999 if releases == 1 else 1e-6  # of escalations, beyond which the next is due
+    rows = {"window_share": 0.4, "min_rows": 1200, "max_rows": 1200, "min_references": 150, "max_references": 200}
+    due = {"new_rows": 400, "max_escalation_rate": 0.999, "max_age_days": 365.0 if releases == 1 else 1e-6}
     task = {"rho": 0.5, "alarm_references": 1e6}
-    return Product(work, home, work / "easy.csv", task=task, distill={**sizes, "max_escalation_rate": rate}), texts
+    return Product(work, home, work / "easy.csv", task=task, distill={**rows, **due, "epochs": 1}), texts
 
 
 def _answers(url: str) -> bool:
@@ -121,6 +121,13 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=2.0).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _pid(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # it is being started
+        return None
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -42,12 +42,12 @@ class Sample:
     files: int
 
 
-def sample(product: Product) -> dict[str, Sample]:
-    """All processes now."""
+def sample(product: Product) -> dict[str, Sample] | None:
+    """All processes now; None where the supervisor is busy or one does not run."""
     found = {}
     for name in PROCESSES:
-        pid = product.pid(name)
-        assert pid is not None, f"{name} does not run"
+        if (pid := product.pid(name)) is None:
+            return None
         process = psutil.Process(pid)
         found[name] = Sample(process.memory_info().rss / 2**20, process.num_fds())
     return found
@@ -101,7 +101,7 @@ def main() -> None:
         samples = []
         with Load(product.chat_url, texts, clients=CLIENTS, pause_s=PAUSE_S) as load:
             for _ in track(range(round(options.minutes * 60 / SAMPLE_S)), description="steady load"):
-                samples.append(sample(product))
+                samples += filter(None, [sample(product)])
                 time.sleep(SAMPLE_S)
     console.print(show(samples, load, minutes=options.minutes))
     draw(samples, out=options.out)

@@ -30,19 +30,19 @@ MAX_ROWS = 20_000  # beyond it "more rows" is no advice
 class Contract:
     """At most a share alpha of student answers differ; a worse release passes with probability at most delta.
 
-    `headroom` in [0, 1): the share of alpha that a release is operated below, as far as the window can tell, where a
-    threshold that passed allows it. It costs coverage and no validity.
+    `margin` in [0, 1): the share of alpha that a release leaves free on its window, where a threshold that passed
+    allows it. It costs coverage and no validity.
     """
 
     alpha: float
     delta: float
-    headroom: float = 0.0
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
             raise ValueError(f"alpha and delta lie strictly between 0 and 1, not {self.alpha} and {self.delta}")
-        if not 0 <= self.headroom < 1:
-            raise ValueError(f"headroom is a share below 1 of alpha, not {self.headroom}")
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin is a share below 1 of alpha, not {self.margin}")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
             f"teacher: too many to show at most {plan.contract.alpha:.1%} at a level of {plan.delta_spent:.1%}"
         )
         return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract), True)
-    return _issue(_operated(passed, plan.contract), n=len(rows), plan=plan)
+    return _issue(_operated(passed, plan), n=len(rows), plan=plan)
 
 
 def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
@@ -290,13 +290,18 @@ def _passes(outcome: _Outcome, plan: Plan) -> bool:
     return binomial_p_value(outcome.errors, outcome.accepted, plan.contract.alpha) <= plan.delta_spent
 
 
-def _operated(passed: Sequence[_Outcome], contract: Contract) -> _Outcome:
-    """Of the thresholds that passed the loosest that leaves the headroom; where none does, the one that leaves most.
+def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
+    """Of the thresholds that passed the loosest that keeps the margin; where none does, the one of the lowest bound.
 
     All that passed hold at once, so one may be chosen by what the window showed (docs/decisions/0010).
     """
-    roomy = [each for each in passed if each.errors <= (1.0 - contract.headroom) * contract.alpha * each.accepted]
-    return roomy[-1] if roomy else min(passed, key=lambda each: each.errors / each.accepted)
+    most = (1.0 - plan.contract.margin) * plan.contract.alpha
+    keeping = [each for each in passed if each.errors <= most * each.accepted]
+    return keeping[-1] if keeping else min(passed, key=lambda each: _bound(each, plan))
+
+
+def _bound(outcome: _Outcome, plan: Plan) -> float:
+    return upper_bound(outcome.errors, outcome.accepted, plan.delta_spent)
 
 
 def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
@@ -307,7 +312,7 @@ def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
         n=n,
         accepted=outcome.accepted,
         errors=outcome.errors,
-        upper_bound=upper_bound(outcome.errors, outcome.accepted, plan.delta_spent),
+        upper_bound=_bound(outcome, plan),
         coverage=outcome.accepted / n,
         window=plan.window,
         attempt=plan.attempt,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow
-from ledger.queries import Row, fresh_since, last_cut, reference_key, rows_used, task_rows
+from ledger.queries import HARDLY_ANY, Row, fresh_since, last_cut, reference_key, rows_used, task_rows
 
 
 class HarvestError(DistillError):
@@ -81,14 +81,17 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
 
 
 def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
-    """The references of rows that were drawn at several rates, as if all had been drawn at the lowest.
+    """The references of rows that were drawn at several rates, as if all had been drawn at one.
 
     A row that was imported, or recorded without a release in force, is a reference for certain, another one with
     probability rho, and rho is a setting: together they would stand for the traffic of the higher rate. The draw is
-    permanent, so the lower rate's references are among the higher one's.
+    permanent, so the lower rate's references are among the higher one's: all are taken at the lowest. Unless hardly any
+    was drawn at less than 1: then all rows are references, and a label that is missing counts as lost.
     """
-    lowest = min((row.rho for row in rows if row.rho is not None), default=1.0)
-    drawn = [row for row in rows if row.reference and row.rho is not None]
+    if sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows):
+        return list(rows)
+    lowest = min(row.rho or 0.0 for row in rows)
+    drawn = [row for row in rows if row.reference]
     return [row for row in drawn if row.rho == lowest or draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < lowest]
 
 

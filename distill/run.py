@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,10 +75,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run needs, as plain values; shares lie in (0, 1)."""
+    """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
+    with, and without which it is not in force."""
 
     task: str
     teacher: str
+    binding: Mapping[str, str]
     may_train: bool
     contract: Contract
     train: TrainConfig
@@ -301,7 +303,10 @@ class _Attempt:
         if refusal := self._too_weak(fit_rows, n=len(kept)):
             return refusal
         grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
-        plan = Plan(self.config.contract, grid, harvested.window_span, self._fingerprint(), issued_at=time.time())
+        bound = self._bound_to()
+        self.report.update(bound_to=bound, margin=self.config.contract.margin)
+        fingerprint = hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+        plan = Plan(self.config.contract, grid, harvested.window_span, fingerprint, issued_at=time.time())
         rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
         return certify(weigh(rows, kept), plan=plan)
 
@@ -337,14 +342,17 @@ class _Attempt:
         }
         releases.promote(self.engine, self.name, values=values, now=time.time())
 
-    def _fingerprint(self) -> str:
-        """What the certificate is bound to: any change of these voids it."""
+    def _bound_to(self) -> dict[str, str]:
+        """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
         release = releases.get(self.engine, self.name)
-        facts = [
-            *(release.adapter_digest, release.base_model, self.config.teacher),
-            *("greedy", "exact", self.server.version(), list(FEATURES)),
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return {
+            **self.config.binding,
+            "adapter": release.adapter_digest,
+            "engine": self.server.version(),
+            "decoding": "greedy",
+            "measure": "exact",
+            "features": " ".join(FEATURES),
+        }
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
         client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)

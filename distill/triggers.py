@@ -6,18 +6,20 @@ In order: what forbids training, what waits for more rows, then what asks for it
 from dataclasses import dataclass
 from typing import Literal
 
-Trigger = Literal["forbidden", "rows", "first", "alarm", "escalations", "age", "settled"]
+Trigger = Literal["forbidden", "rows", "first", "voided", "escalations", "age", "settled"]
 DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class TriggerConfig:
     """`min_rows`: rows before the cut, `min_references`: unused references after it, without which nothing begins;
+    `max_references`: more than these a run does not draft;
     `new_rows`: rows since the last attempt that make another one worth it; `escalation_rate`: share of requests that
     the teacher answers beyond which a champion is retrained; `age_s`: how old a champion may grow."""
 
     min_rows: int
     min_references: int
+    max_references: int
     new_rows: int
     escalation_rate: float
     age_s: float
@@ -65,6 +67,8 @@ def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
     if facts.rows < config.min_rows:
         return f"{facts.rows} of {config.min_rows} rows before the cut"
     wanted = max(config.min_references, facts.references_wanted)
+    if wanted > config.max_references:
+        return f"the last refusal asks for {wanted} references, distill.max_references is {config.max_references}"
     if facts.references < wanted:
         return f"{facts.references} of {wanted} unused references after the cut"
     needed = 1 if facts.attempts == 0 else config.new_rows
@@ -77,8 +81,8 @@ def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:
     if facts.attempts == 0:
         return Verdict(True, "first", f"{facts.rows} rows are enough for a first student")
     if facts.champion_age_s is None:
-        why = "the alarm has voided the last certificate" if facts.voided else "no release is in force"
-        return Verdict(True, "alarm" if facts.voided else "rows", f"{why}, and there are {facts.new_rows} new rows")
+        why = "the last release was voided" if facts.voided else "no release is in force"
+        return Verdict(True, "voided" if facts.voided else "rows", f"{why}, and there are {facts.new_rows} new rows")
     rate = facts.escalation_rate
     if rate is not None and rate > config.escalation_rate:
         return Verdict(True, "escalations", f"{rate:.0%} of requests escalate, more than {config.escalation_rate:.0%}")

@@ -46,9 +46,11 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Watched:
-    """One task's rules. `alarm_bound` is B in references; a label later than `label_due_s` counts as lost."""
+    """One task's rules. `binding`: what a release must have been certified with to be in force; `alarm_bound`: B in
+    references; a label later than `label_due_s` counts as lost."""
 
     teacher: str
+    binding: Mapping[str, str]
     may_train: bool
     alarm_bound: float
     label_due_s: float
@@ -126,16 +128,17 @@ class Worker:
         champion = releases.champions(self._engine).get(task)
         if champion is None or champion.alpha is None:  # without a usable certificate the teacher answers
             return
+        if words := champion.mismatch(watched.binding):
+            self._void(champion, "changed", words)
+            return
         for notice in self._attention.look(champion):
             self._record(notice)
         self._watch_alarm(champion, watched, alpha=champion.alpha)
 
     def _watch_alarm(self, champion: releases.Release, watched: Watched, *, alpha: float) -> None:
         """By the contract in force, whatever the settings say by now."""
-        task, now = champion.task, self._clock()
-        pairs = reference_outcomes(
-            self._engine, champion.name, due=min(now, newest_at(self._engine, task)) - watched.label_due_s
-        )
+        newest = min(self._clock(), newest_at(self._engine, champion.task))
+        pairs = reference_outcomes(self._engine, champion.name, due=newest - watched.label_due_s)
         alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:
             return
@@ -143,10 +146,15 @@ class Worker:
             f"alarm: {alarm.errors} of the first {alarm.references} references disagree, "
             f"the contract allows {alpha:.0%}"
         )
+        self._void(champion, "alarm", reason)
+
+    def _void(self, champion: releases.Release, trigger: str, reason: str) -> None:
+        """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""
+        now = self._clock()
         releases.void(self._engine, champion.name, reason=reason, now=now)
-        self._record(Decision(now, task, "void", "alarm", reason, champion.name))
-        if self._run is not None and self._run[0] == task:
-            self._stop_run("the alarm has sounded, and what it learns is from before")
+        self._record(Decision(now, champion.task, "void", trigger, reason, champion.name))
+        if self._run is not None and self._run[0] == champion.task:
+            self._stop_run(f"{champion.name} was voided, and what it learns is from before")
 
     def _weigh(self, task: str, watched: Watched) -> None:
         now = self._clock()

@@ -30,8 +30,10 @@ def measure(found: Standing, *, min_rows: int, min_references: int, now: float) 
     """A refusal may have asked for more references than the settings do."""
     needed = max(min_references, found.references_needed or 0)
     share = min(found.rows / min_rows, found.references / needed)
-    paced = found.first_at is not None and 0 < share < 1
-    expected_at = found.first_at + (now - found.first_at) / share if paced and found.first_at is not None else None
+    expected_at = None
+    if found.first_at is not None and 0 < share < 1:
+        lacking = (1 / share - 1) / found.live_share  # in terms of what clients have sent so far: a log sends no more
+        expected_at = now + (now - found.first_at) * lacking
     return Progress(found.rows, min_rows, found.references, needed, expected_at)
 
 

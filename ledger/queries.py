@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ledger.database import writing
 from ledger.records import TRAFFIC, Origin
-from ledger.releases import last_alarm
+from ledger.releases import last_voided
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
@@ -84,6 +84,9 @@ class Spend:
         return self.teacher_usd + self.reference_usd + self.draft_usd
 
 
+HARDLY_ANY = 0.01  # of a window's rows: so few that were drawn at a lower rate than 1 do not thin the others
+
+
 def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> list[Row]:
     """A task's exchanges in [since, until), imported ones among them, in order of arrival."""
     query = (
@@ -115,7 +118,7 @@ def fresh_since(connection: sa.Connection, task: str) -> float:
     """
     query = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
     certified = connection.execute(query).scalar()
-    return max(last_alarm(connection, task), -math.inf if certified is None else float(certified))
+    return max(last_voided(connection, task), -math.inf if certified is None else float(certified))
 
 
 def last_cut(connection: sa.Connection, task: str) -> float:

@@ -4,6 +4,7 @@ A promotion or a rollback is one transaction: readers see the old champion or th
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ class ReleaseError(Exception):
 
 
 class Overtaken(ReleaseError):
-    """The alarm has sounded since the candidate was begun: what it was certified on is traffic from before."""
+    """A release was voided behind the candidate's data cut: part of what it was certified on is traffic from before."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class Release:
         """The contract of its certificate; None where it has none, or one that cannot be read."""
         alpha = (self.certificate or {}).get("alpha")
         return float(alpha) if isinstance(alpha, int | float) else None
+
+    def expired(self, *, now: float) -> bool:
+        """Whether its certificate has run out, at a time in seconds since the epoch."""
+        return float((self.certificate or {}).get("expires_at", math.inf)) <= now
+
+    def mismatch(self, binding: Mapping[str, str]) -> str | None:
+        """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""
+        held = (self.report or {}).get("bound_to") or {}
+        for name, now in binding.items():
+            if held.get(name) != now:
+                return f"certified with {name} {held.get(name)!r}, and now it is {now!r}"
+        return None
 
 
 def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: str, now: float) -> Release:
@@ -85,15 +98,15 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
     """Make a candidate its task's champion; the old champion retires.
 
     `values`: fingerprint, calibrator, certificate, report. Raises ReleaseError unless it is a candidate that comes with
-    a certificate, Overtaken where the alarm has sounded since it was begun.
+    a certificate, Overtaken where a release was voided behind its data cut.
     """
     assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
     if not values["certificate"]:
         raise ReleaseError(f"{name} has no certificate and cannot be promoted")
     with writing(engine) as connection:
         candidate = _one(connection, name)
-        if last_alarm(connection, candidate.task) > candidate.created_at:
-            raise Overtaken(f"{name} was certified on traffic from before the alarm and cannot be promoted")
+        if last_voided(connection, candidate.task) > candidate.cut_at:
+            raise Overtaken(f"{name} cannot be promoted: it was certified on traffic from before the last was voided")
         connection.execute(_dethrone(candidate.task, "retired", now))
         _take_step(connection, name, from_status="candidate", values={**values, **_crowned(now)})
 
@@ -125,18 +138,19 @@ def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
     return left
 
 
-def rollback(engine: sa.Engine, task: str, *, now: float) -> Release | None:
+def rollback(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float) -> Release | None:
     """Put the champion before the present one back in force; None, and no champion, where there is none.
 
-    What retired before the last alarm stays so: its certificate is of the traffic that the alarm has ended. Raises
-    ReleaseError where no release is in force.
+    What retired before one was voided stays so, since its certificate is of traffic from before, and what was certified
+    otherwise than the `binding` says. Raises ReleaseError where no release is in force.
     """
     with writing(engine) as connection:
         if not connection.execute(_dethrone(task, "rolled_back", now)).rowcount:
             raise ReleaseError(f"no release of {task} is in force: there is nothing to roll back")
-        alarm = last_alarm(connection, task)
+        voided_at = last_voided(connection, task)
         known = _select(connection, releases.c.task == task)
-        before = [row for row in known if row.status == "retired" and row.changed_at > alarm]
+        before = [row for row in known if row.status == "retired" and row.changed_at > voided_at]
+        before = [row for row in before if row.mismatch(binding) is None]
         if not before:
             return None
         last = max(before, key=lambda row: (row.changed_at, row.number))
@@ -144,7 +158,7 @@ def rollback(engine: sa.Engine, task: str, *, now: float) -> Release | None:
         return _one(connection, last.name)
 
 
-def last_alarm(connection: sa.Connection, task: str) -> float:
+def last_voided(connection: sa.Connection, task: str) -> float:
     """When a release of the task was last voided, in seconds since the epoch; -inf where none was."""
     voided = sa.select(sa.func.max(releases.c.changed_at)).where(releases.c.task == task, releases.c.status == "voided")
     found = connection.execute(voided).scalar()
@@ -161,6 +175,13 @@ def history(engine: sa.Engine, task: str) -> list[Release]:
     """All releases of a task, oldest first."""
     with engine.connect() as connection:
         return _select(connection, releases.c.task == task)
+
+
+def statuses(engine: sa.Engine) -> dict[str, tuple[str, str | None]]:
+    """Name -> (status, why it was refused or voided) of every release."""
+    query = sa.select(releases.c.name, releases.c.status, releases.c.refusal).order_by(releases.c.changed_at)
+    with engine.connect() as connection:
+        return {row.name: (row.status, (row.refusal or {}).get("reason")) for row in connection.execute(query)}
 
 
 def get(engine: sa.Engine, name: str) -> Release:

@@ -1,12 +1,13 @@
 """How a task stands: what the worker's triggers and `tutelage status` ask, counted by the database."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ledger.queries import fresh_since, last_cut
+from ledger.queries import HARDLY_ANY, fresh_since, last_cut
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
@@ -21,7 +22,8 @@ class Standing:
     `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
     after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
-    refusal asked for. `first_at`: where the traffic since the last certification or alarm begins.
+    refusal asked for. `first_at`: where clients' traffic since the last certification or alarm begins, of which
+    `live_share` is the share among all since then, an imported log included.
     """
 
     rows: int
@@ -34,6 +36,7 @@ class Standing:
     escalation_rate: float | None
     references_needed: int | None
     first_at: float | None
+    live_share: float
 
 
 def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float) -> Standing:
@@ -41,9 +44,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
     mine = sa.and_(_eligible(task), ~_answered_by_another(teacher))
     with engine.connect() as connection:
         fresh = fresh_since(connection, task)
-        first_at = connection.execute(
-            sa.select(sa.func.min(exchanges.c.at)).where(mine, exchanges.c.at > fresh)
-        ).scalar()
+        first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
         cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
@@ -57,11 +58,20 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
             attempts=len(history),
             champion=champion.name if champion else None,
             champion_since=champion.changed_at if champion else None,
-            voided=champion is None and any(row.status == "voided" for row in history),
+            voided=champion is None and _was_voided(history),
             escalation_rate=_escalation_rate(connection, task, champion.name) if champion else None,
             references_needed=_references_needed(history[0]) if history else None,
             first_at=first_at,
+            live_share=live / all_fresh if all_fresh else 0.0,
         )
+
+
+def _pace(connection: sa.Connection, fresh: sa.ColumnElement[bool]) -> tuple[float | None, int, int]:
+    """When clients began to ask, how many requests are theirs, and how many there are with those of logs."""
+    live = exchanges.c.origin == "client"
+    query = sa.select(sa.func.min(exchanges.c.at).filter(live), sa.func.count().filter(live), sa.func.count())
+    first_at, asked, known = connection.execute(query.where(fresh)).one()
+    return first_at, int(asked), int(known)
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,12 @@ def _came_to_a_verdict(release: sa.Row[Any]) -> bool:
     return release.status != "candidate" and bool((release.refusal or {}).get("verdict", True))
 
 
+def _was_voided(history: Sequence[sa.Row[Any]]) -> bool:
+    """Whether it was that which ended the last champion."""
+    ended = [row for row in history if row.status in ("voided", "rolled_back")]
+    return bool(ended) and max(ended, key=lambda row: (row.changed_at, row.name)).status == "voided"
+
+
 def _references_needed(last: sa.Row[Any]) -> int | None:
     """A refusal asks for independent references; of a window only a part are that, near-duplicates being thinned."""
     refusal, report = last.refusal or {}, last.report or {}
@@ -144,8 +160,11 @@ def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
 
 
 def _references(connection: sa.Connection, mine: sa.ColumnElement[bool], *, since: float) -> int:
-    """Unused references, those drawn at a higher rate than the lowest counted in proportion, as a run takes them."""
+    """Unused references, counted as a run takes them: at the lowest rate, or all where hardly any has a lower one."""
     window = sa.and_(mine, exchanges.c.at >= since)
+    rows = _count(connection, window)
+    if _count(connection, sa.and_(window, exchanges.c.rho < 1.0)) <= HARDLY_ANY * rows:
+        return _count(connection, sa.and_(window, ~_used()))
     lowest = sa.select(sa.func.min(exchanges.c.rho)).where(window).scalar_subquery()
     query = sa.select(sa.func.sum(lowest / exchanges.c.rho)).where(window, exchanges.c.reference, ~_used())
     return int(connection.execute(query).scalar() or 0.0)

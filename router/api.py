@@ -134,8 +134,9 @@ async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway: Gateway = http.app.state.gateway
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
+    in_force = {task: each.name for task, each in champions.items() if each and time.time() < each.expires_at}
     text = gateway.metrics.exposition(
-        releases={task: release.name for task, release in champions.items() if release},
+        releases=in_force,
         progress=gateway.releases.progress(),
         noticed=gateway.releases.noticed(),
     )

@@ -94,7 +94,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """Real adapters for every port; all of them are closed with the stack."""
     engine = await _open(settings.ledger.url)
     stack.callback(engine.dispose)
-    watch = await _watch(engine, stack)
+    bindings = {name: settings.binding(name) for name in settings.tasks}
+    watch = await _watch(LedgerWatch(engine, bindings=bindings), stack)
     session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
     spool = SpoolWriter(settings.ledger.spool_dir)
     stack.callback(spool.close)
@@ -128,9 +129,8 @@ async def _open(url: str) -> sa.Engine:
             await anyio.sleep(LEDGER_PAUSE_S)
 
 
-async def _watch(engine: sa.Engine, stack: AsyncExitStack) -> LedgerWatch:
+async def _watch(watch: LedgerWatch, stack: AsyncExitStack) -> LedgerWatch:
     """The ledger read once before the first request, then for ever in the background."""
-    watch = LedgerWatch(engine)
     await anyio.to_thread.run_sync(watch.refresh)
     group = await stack.enter_async_context(anyio.create_task_group())
     group.start_soon(watch.run)

@@ -43,14 +43,12 @@ class Ticket:
     def reference_rate(self, verdict: Verdict, *, status: int) -> float | None:
         """The share of requests such as this one that are references, whatever their difficulty; None: it can be none.
 
-        Where no student is asked all are: the teacher answers them anyway (docs/decisions/0009). Not those for which it
-        had no room: nobody has answered them, and to label them later would take the room of others.
+        Where no student is asked all are, since the teacher answers them anyway (docs/decisions/0009); but to label
+        later all for which it had no room would take the room of others.
         """
         if self.task is None or not verdict.eligible:
             return None
-        if verdict.unasked:
-            return None if status == NO_ROOM else 1.0
-        return self.task.rho
+        return 1.0 if verdict.unasked and status != NO_ROOM else self.task.rho
 
     def is_reference(self, verdict: Verdict, *, status: int = 200) -> bool:
         """Whether the teacher answers this request whatever its route."""

@@ -6,6 +6,7 @@ releases. A ledger that does not answer leaves the last known state in force; ce
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -34,8 +35,11 @@ class InForce:
 class LedgerWatch:
     """`router.ports.Releases` and `router.teacher.Prices`, refreshed by `run`."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, *, bindings: Mapping[str, Mapping[str, str]]) -> None:
+        """`bindings`: by task, what its release must have been certified with; one that was not is not in force."""
         self._engine = engine
+        self._bindings = bindings
+        self._unusable: dict[str, str] = {}
         self._state = InForce()
         self._next_reading = asyncio.Event()
 
@@ -67,12 +71,25 @@ class LedgerWatch:
 
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""
-        champions = {task: served for task, row in releases.champions(self._engine).items() if (served := _served(row))}
+        champions = self._champions()
         before = {task: release.name for task, release in self._state.champions.items()}
         self._state = InForce(champions, current_prices(self._engine), published(self._engine), noticed(self._engine))
         after = {task: release.name for task, release in champions.items()}
         if after != before:
             log.info("releases in force: %s", after or "none")
+
+    def _champions(self) -> dict[str, ServedRelease]:
+        """As the cascade applies them. One that holds no usable certificate is left out: the teacher answers."""
+        found, unusable = dict[str, ServedRelease](), dict[str, str]()
+        for task, row in releases.champions(self._engine).items():
+            try:
+                found[task] = _served(row, self._bindings.get(task, {}))
+            except (ValueError, KeyError, TypeError) as error:
+                unusable[row.name] = str(error)
+        for name, why in unusable.items() - self._unusable.items():
+            log.error("release %s is not usable, its task goes to the teacher: %s", name, why)
+        self._unusable = unusable
+        return found
 
     async def run(self) -> None:
         """Refresh for ever; the ledger's failures are logged and outlived."""
@@ -89,17 +106,15 @@ class LedgerWatch:
             await asyncio.sleep(POLL_S)
 
 
-def _served(row: releases.Release) -> ServedRelease | None:
-    """A release as the cascade applies it; None where it holds no usable certificate: the teacher answers."""
-    try:
-        if row.calibrator is None or row.certificate is None:
-            raise ValueError("no calibrator or no certificate")
-        return ServedRelease(
-            name=row.name,
-            calibrator=Calibrator.from_dict(row.calibrator),
-            threshold=float(row.certificate["threshold"]),
-            expires_at=float(row.certificate["expires_at"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        log.error("release %s is not usable, its task goes to the teacher: %s", row.name, error)
-        return None
+def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
+    """Raises ValueError, KeyError or TypeError where it holds no usable certificate."""
+    if row.calibrator is None or row.certificate is None or row.alpha is None:
+        raise ValueError("no calibrator, or no certificate of a contract")
+    if words := row.mismatch(binding):
+        raise ValueError(words)
+    return ServedRelease(
+        name=row.name,
+        calibrator=Calibrator.from_dict(row.calibrator),
+        threshold=float(row.certificate["threshold"]),
+        expires_at=float(row.certificate["expires_at"]),
+    )

@@ -149,7 +149,7 @@ class Task(Section):
     """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
 
     alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
-    passes the test; headroom: share of alpha that a release leaves free where it was tested, for some coverage, so that
+    passes the test; margin: share of alpha that a release leaves free where it was tested, for some coverage, so that
     neither a small drift nor bad luck closes it; rho: share of requests that always also get a teacher's answer while a
     release is in force; alarm_references: B, a false alarm within m references has at most probability m / B.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
@@ -159,7 +159,7 @@ class Task(Section):
     teacher: Name
     alpha: Share = 0.05
     delta: Share = 0.05
-    headroom: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
@@ -262,6 +262,10 @@ class Settings(BaseSettings):
         if name not in self.tasks:
             raise ConfigError(f"no task named {name!r} under tasks (known: {', '.join(sorted(self.tasks)) or 'none'})")
         return self.tasks[name]
+
+    def binding(self, task: str) -> dict[str, str]:
+        """What a release of the task must have been certified with to be in force (`Release.mismatch`)."""
+        return {"teacher": self.teachers[self.task(task).teacher].model, "base_model": self.student.base_model}
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""

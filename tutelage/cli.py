@@ -210,6 +210,8 @@ def distill_run(
     task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
 ) -> None:
     """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
+    # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from ledger.database import connect
     from ledger.decisions import Decision, record
     from tutelage.distilling import exclusive, run_config
@@ -218,8 +220,6 @@ def distill_run(
     with _known_errors():
         settings = load(config)
         plan = run_config(settings, task)
-        # Threads that spin while they wait make training beside other work three times slower.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
 
         with exclusive(connect(settings.ledger.url), task) as engine:
@@ -284,11 +284,11 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
         settings = load(config)
         settings.task(task)
         engine = connect(settings.ledger.url)
-        release = rollback(engine, task, now=time.time())
+        release = rollback(engine, task, binding=settings.binding(task), now=time.time())
         if release is None:
             _say(f"{task}: no release is in force, the teacher answers")
         elif failure := load_champion(settings, release):
-            _say(f"{release.name} is in force; until vLLM serves it the teacher answers: {failure}")
+            _say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
         else:
             _say(f"in force: {release.name}")
 

@@ -6,12 +6,11 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from calibration.certify import Contract
-from distill.run import RunConfig
-from distill.train import TrainConfig
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon, champions
 from router.gateway import LABEL_WAIT_S
@@ -20,15 +19,22 @@ from router.settings import Settings
 SLACK_S = 10.0  # from the teacher's answer to the ledger
 log = logging.getLogger(__name__)
 
+if TYPE_CHECKING:
+    from distill.run import RunConfig
 
-def run_config(settings: Settings, task_name: str) -> RunConfig:
+
+def run_config(settings: Settings, task_name: str) -> "RunConfig":
     """Plain values for one run. Raises ConfigError where the task is not configured."""
+    from distill.run import RunConfig  # with torch, which the worker and `up` do not need
+    from distill.train import TrainConfig
+
     task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
     return RunConfig(
         task=task_name,
         teacher=task.teacher,
+        binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
-        contract=Contract(task.alpha, task.delta, task.headroom),
+        contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
             base_model=settings.student.base_model,
             rank=chosen.rank,
@@ -81,13 +87,16 @@ def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
     from distill.adapters import AdapterServer
 
     AdapterServer(settings.student.url).loaded()
-    return {release.name: load_champion(settings, release) for release in champions(engine).values()}
+    mine = (release for task, release in champions(engine).items() if task in settings.tasks)
+    return {release.name: load_champion(settings, release) for release in mine}
 
 
 def load_champion(settings: Settings, release: Release) -> str:
-    """Load one release's adapter on vLLM, if it is what the release was certified with; says why not, "" if so."""
+    """Load one release's adapter on vLLM, if all is as the release was certified; says why not, "" if so."""
     from distill.adapters import AdapterError, AdapterServer, verify
 
+    if words := release.mismatch(settings.binding(release.task)):
+        return words
     path = settings.student.adapters_dir / release.name
     try:
         verify(path, expected=release.adapter_digest)

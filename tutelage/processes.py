@@ -5,6 +5,7 @@ supervisord ends with us, and its programs with it, also by kill -9 (`tutelage.t
 
 import fcntl
 import hashlib
+import math
 import os
 import shlex
 import signal
@@ -36,6 +37,7 @@ STREAMS_S = 60.0  # that a gateway which is asked to end has to finish its strea
 LOADING_S = 60.0  # vLLM may fail as late
 READY_S = 300.0
 TRIES = 3
+RELAUNCH_S = 10.0  # from one relaunch of the supervisor to the next
 
 
 class StackError(Exception):
@@ -145,6 +147,7 @@ class Stack:
         self._stack = ExitStack()
         self._seen: dict[str, State] = {}
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._relaunched_at = -math.inf
 
     def __enter__(self) -> "Stack":
         # Ended from outside, or started where Ctrl-C is ignored, it must not leave its programs behind.
@@ -153,6 +156,7 @@ class Stack:
         self._folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(_alone(self._folder))
+            _await_former(self._folder)
             stack.callback(self._end)
             (self._folder / "supervisord.conf").write_text(_configuration(self._folder, self._programs))
             self._supervisor = self._launch()
@@ -194,7 +198,9 @@ class Stack:
         A supervisor that was killed took them along: it is started again, and they with it.
         """
         if self._supervisor is not None and (status := self._supervisor.poll()) is not None:
-            self._supervisor = self._launch()
+            if time.monotonic() < self._relaunched_at + RELAUNCH_S:  # it fails at once
+                return []
+            self._supervisor, self._relaunched_at = self._launch(), time.monotonic()
             return [State("supervisord", "EXITED", 0, 0.0, f"exit status {status}")]
         try:
             now = {found.name: found for found in states(self._folder) if found.name not in but}
@@ -317,6 +323,25 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise AlreadyRunning(f"a stack runs in {folder} already: `tutelage status` shows it") from error
         yield
+
+
+def _former(folder: Path) -> int | None:
+    """The supervisor of a stack in this folder whose `up` was killed: it is ending, and holds socket and ports."""
+    try:
+        pid = int((folder / "supervisord.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if str(folder / "supervisord.conf").encode() in command else None
+
+
+def _await_former(folder: Path) -> None:
+    """Raises AlreadyRunning where it does not end in the time that its programs have to stop."""
+    deadline = time.monotonic() + 2 * STREAMS_S
+    while (pid := _former(folder)) is not None:
+        if time.monotonic() > deadline:
+            raise AlreadyRunning(f"the supervisor of an earlier stack does not end: kill process {pid}")
+        time.sleep(0.2)
 
 
 def _wait_for_supervisor(folder: Path, process: "subprocess.Popen[bytes]") -> None:

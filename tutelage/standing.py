@@ -10,7 +10,7 @@ from calibration.monitor import delay, exposure
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
 from ledger.progress import Progress, measure
-from ledger.releases import champions, history
+from ledger.releases import Release, champions, history
 from ledger.standing import Standing, load, standing
 from router.settings import Settings, Task
 
@@ -35,7 +35,8 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
     }
     paces = {task: _pace(engine, task, now=now) for task in standings}
     for task, found in standings.items():
-        yield f"{task}: {_in_force(found)}"
+        closed = _why_closed(in_force[task], settings, now=now) if task in in_force else None
+        yield f"{task}: " + (f"{found.champion} is not in force: {closed}" if closed else _in_force(found))
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
         if task in in_force and (alpha := in_force[task].alpha) is not None:
@@ -50,6 +51,13 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
             yield f"  {date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
         for decision in latest(engine, task, limit=1):
             yield f"  {date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
+
+
+def _why_closed(champion: Release, settings: Settings, *, now: float) -> str | None:
+    """Why the gateway does not use a champion, in words; None where it does."""
+    if champion.expired(now=now):
+        return "its certificate has expired"
+    return champion.mismatch(settings.binding(champion.task))
 
 
 def _last_attempt(engine: sa.Engine, task: str, *, now: float) -> str | None:
@@ -114,7 +122,7 @@ def _pace(engine: sa.Engine, task: str, *, now: float) -> Pace:
 
 def _in_force(found: Standing) -> str:
     if found.champion is None:
-        return "no release in force, the teacher answers" + (" (the alarm closed the last one)" if found.voided else "")
+        return "no release in force, the teacher answers" + (" (the last one was voided)" if found.voided else "")
     rate = "" if found.escalation_rate is None else f", {found.escalation_rate:.0%} of recent requests escalate"
     return f"{found.champion} in force since {date(found.champion_since or 0.0)}{rate}"
 

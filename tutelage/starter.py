@@ -32,7 +32,7 @@ tasks:
     teacher: {teacher}
     alpha: 0.05              # at most this share of student answers may differ from the teacher's ...
     delta: 0.05              # ... or the release fails the test with probability 1 - delta
-    headroom: 0.2            # share of alpha that is kept free where a release was tested
+    margin: 0.2              # share of alpha that a release leaves free where it was tested
     rho: 0.05                # share of requests that the teacher always answers too
     # Requests for model "{teacher}" with exactly this system message belong to the task; otherwise clients
     # send model "{task}" or the header x-tutelage-task.

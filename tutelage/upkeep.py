@@ -3,7 +3,8 @@
 Nothing that happens to one part ends the others. What cannot be done now is said once and tried again.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -11,12 +12,13 @@ from distill.adapters import AdapterError
 from ledger import decisions
 from ledger.database import LedgerError, connect
 from ledger.progress import published
-from ledger.releases import Release, champions, history
+from ledger.releases import champions, statuses
 from router.settings import Settings
 from tutelage.distilling import load_champions
 from tutelage.processes import Stack
 from tutelage.standing import in_words
 
+AGAIN_S = 10.0  # until an adapter that could not be loaded is tried again
 AWAY = "the student does not answer yet: the teacher answers everything"
 
 
@@ -30,7 +32,9 @@ class Upkeep:
         self._engine: sa.Engine | None = None
         self._told = 0  # the last decision
         self._releases: dict[str, str] = {}  # name -> status
-        self._loaded: frozenset[str] | None = None  # champions that vLLM was asked to load since it was last started
+        self._asked: frozenset[str] | None = None  # champions that vLLM was asked to load since it was last started
+        self._failed: dict[str, str] = {}  # of them, and why
+        self._again_at = 0.0
         self._trouble = ""
 
     def look(self) -> str:
@@ -38,7 +42,7 @@ class Upkeep:
         for found in self._stack.changes():
             self._say(f"{found.name}: {found.words}")
             if found.name == "student":
-                self._loaded = None
+                self._asked = None
         progress = ""
         try:
             engine = self._ledger()
@@ -57,41 +61,39 @@ class Upkeep:
         if self._engine is None:
             engine = connect(self._settings.ledger.url)
             self._told = decisions.last_id(engine)
-            self._releases = {release.name: release.status for release in self._known(engine)}
+            self._releases = {name: status for name, (status, _) in statuses(engine).items()}
             self._engine = engine
         return self._engine
-
-    def _known(self, engine: sa.Engine) -> Iterator[Release]:
-        for task in self._settings.tasks:
-            yield from history(engine, task)
 
     def _tell_decisions(self, engine: sa.Engine) -> None:
         for number, found in decisions.after(engine, self._told):
             self._told = number
-            self._say(f"{found.task}: {found.action} ({found.trigger}): {found.reason}")
+            if found.action != "void":  # its release tells it
+                self._say(f"{found.task}: {found.action} ({found.trigger}): {found.reason}")
 
     def _tell_releases(self, engine: sa.Engine) -> None:
-        for release in self._known(engine):
-            if self._releases.get(release.name) != release.status:
-                self._releases[release.name] = release.status
-                why = (release.refusal or {}).get("reason")
-                self._say(f"{release.name}: {release.status}" + (f": {why}" if why else ""))
+        for name, (status, why) in statuses(engine).items():
+            if self._releases.get(name) != status:
+                self._releases[name] = status
+                self._say(f"{name}: {status}" + (f": {why}" if why else ""))
 
     def _load(self, engine: sa.Engine) -> bool:
         """vLLM forgets its adapters when it is started again, and another machine's run has loaded none here. False
         where it does not answer."""
         names = frozenset(release.name for release in champions(engine).values())
-        if names == self._loaded:
+        if names == self._asked and not (self._failed and time.monotonic() >= self._again_at):
             return True
         try:
             found = load_champions(self._settings, engine)
         except AdapterError:
             return False
         for name, failure in found.items():
-            self._say(
-                f"not in force, the teacher answers for it: {name}: {failure}" if failure else f"in force: {name}"
-            )
-        if not found:
+            if names != self._asked or self._failed.get(name) != (failure or None):
+                self._say(
+                    f"not in force, the teacher answers for it: {name}: {failure}" if failure else f"in force: {name}"
+                )
+        if not found and names != self._asked:
             self._say("in force: no release, the teacher answers")
-        self._loaded = names
+        self._asked, self._failed = names, {name: failure for name, failure in found.items() if failure}
+        self._again_at = time.monotonic() + AGAIN_S
         return True

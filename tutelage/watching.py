@@ -50,6 +50,7 @@ def _watched(settings: Settings, name: str) -> Watched:
     teacher = settings.teachers[task.teacher]
     return Watched(
         teacher=task.teacher,
+        binding=settings.binding(name),
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,
         label_due_s=label_due_s(settings, name),
@@ -57,6 +58,7 @@ def _watched(settings: Settings, name: str) -> Watched:
         triggers=TriggerConfig(
             min_rows=chosen.min_rows,
             min_references=chosen.min_references,
+            max_references=chosen.max_references,
             new_rows=chosen.new_rows,
             escalation_rate=chosen.max_escalation_rate,
             age_s=chosen.max_age_days * DAY_S,

@@ -136,6 +136,13 @@ def test_of_many_references_those_certify_that_a_lower_rate_would_have_drawn(led
     assert max(draws[id] for id in drawn) < min(draws[id] for id in draws.keys() - drawn)
 
 
+def test_a_few_rows_of_a_lower_rate_thin_nobody_and_count_as_lost_where_they_have_no_label(ledger):
+    imported = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(397)]
+    live = [exchange(n, rho=0.05, reference=False, teacher_reply=None) for n in range(397, 400)]
+    window = take(ledger(*imported, *live), window_share=0.99).window
+    assert len(window) == 396 and [row.teacher_text for row in window[-3:]] == [None] * 3
+
+
 def test_an_imported_log_alone_certifies_with_all_its_rows(ledger):
     rows = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(10)]
     assert [row.at for row in take(ledger(*rows)).window] == [6.0, 7.0, 8.0, 9.0]

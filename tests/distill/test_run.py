@@ -133,6 +133,7 @@ def engine(tmp_path):
 @pytest.fixture
 def config(tmp_path):
     values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
+    values["binding"] = {"teacher": "openai/big", "base_model": "base"}
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
     values |= {"max_rows": 10_000, "max_references": 10_000, "label_due_s": 60.0}
     values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
@@ -145,6 +146,8 @@ def test_a_good_student_is_released_with_its_certificate(engine, config, world):
     champion = champions(engine)["desk"]
     assert (champion.name, champion.certificate) == (outcome.release, outcome.certificate.to_dict())
     assert outcome.certificate.errors == 0 and world.loaded == {outcome.release}
+    assert champion.mismatch(config.binding) is None
+    assert champion.mismatch({**config.binding, "teacher": "other"}) is not None
     uses = rows_used(engine, "desk")
     assert {use for found in uses.values() for use in found} == {"train", "validate", "fit", "certify"}
     assert all(len(found) == 1 for found in uses.values())
@@ -192,7 +195,7 @@ def test_a_student_that_the_alarm_overtakes_is_refused(engine, config, world):
     store(engine, traffic()[ROWS:])
     world.meanwhile = lambda: void(engine, champion, reason="alarm", now=time.time())
     outcome = run(engine, config, progress=world)
-    assert isinstance(outcome, Refused) and "before the alarm" in outcome.refusal.reason
+    assert isinstance(outcome, Refused) and "before the last was voided" in outcome.refusal.reason
     assert champions(engine) == {} and world.loaded == {champion}
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from distill.triggers import DAY_S, Facts, TriggerConfig, weigh
 
-CONFIG = TriggerConfig(min_rows=300, min_references=120, new_rows=200, escalation_rate=0.4, age_s=14 * DAY_S)
+CONFIG = TriggerConfig(
+    min_rows=300, min_references=120, max_references=900, new_rows=200, escalation_rate=0.4, age_s=14 * DAY_S
+)
 READY = Facts(
     may_train=True,
     rows=300,
@@ -28,8 +30,9 @@ SERVING = replace(READY, attempts=1, champion_age_s=DAY_S, escalation_rate=0.2)
         (replace(READY, references_wanted=121), (False, "rows"), "120 of 121 unused references"),
         (READY, (True, "first"), "300 rows"),
         (replace(READY, attempts=1, new_rows=199), (False, "rows"), "199 of 200 new rows"),
+        (replace(READY, references=999, references_wanted=901), (False, "rows"), "distill.max_references is 900"),
         (replace(READY, attempts=1), (True, "rows"), "no release is in force"),
-        (replace(READY, attempts=2, voided=True), (True, "alarm"), "voided"),
+        (replace(READY, attempts=2, voided=True), (True, "voided"), "voided"),
         (SERVING, (False, "settled"), "nothing asks"),
         (replace(SERVING, escalation_rate=0.41), (True, "escalations"), "41% of requests escalate"),
         (replace(SERVING, escalation_rate=0.41, new_rows=0), (False, "rows"), "0 of 200 new rows"),

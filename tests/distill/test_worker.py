@@ -16,8 +16,10 @@ from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange, student_exchange
 
-TRIGGERS = TriggerConfig(min_rows=20, min_references=10, new_rows=30, escalation_rate=0.5, age_s=DAY_S)
-WATCHED = Watched("big", may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
+TRIGGERS = TriggerConfig(
+    min_rows=20, min_references=10, max_references=900, new_rows=30, escalation_rate=0.5, age_s=DAY_S
+)
+WATCHED = Watched("big", {}, may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
 
 
 @dataclass
@@ -175,7 +177,14 @@ def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new
     assert world.told()[:2] == [("wait", "rows"), ("void", "alarm")]  # what came before the alarm certifies nothing
     world.record(exchange, 60)
     worker.step()
-    assert world.told()[0] == ("train", "alarm")
+    assert world.told()[0] == ("train", "voided")
+
+
+def test_a_release_of_another_teacher_is_voided_with_what_has_changed(world):
+    name = world.promote()
+    world.worker(binding={"teacher": "openai/bigger"}).step()
+    assert releases.get(world.engine, name).status == "voided" and ("void", "changed") in world.told()
+    assert "now it is 'openai/bigger'" in releases.get(world.engine, name).refusal["reason"]
 
 
 def test_an_alarm_stops_the_run_that_learns_from_before_it(world):

@@ -183,6 +183,6 @@ def test_no_row_that_taught_has_certified(running):
 def test_rolled_back_the_teacher_answers_within_a_second(running):
     text = sure_text(running)
     name = champions(running.engine)[TASK].name
-    assert rollback(running.engine, TASK, now=time.time()) is None
+    assert rollback(running.engine, TASK, binding={}, now=time.time()) is None
     wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "teacher", limit_s=2.0)
     assert name not in champions(running.engine)

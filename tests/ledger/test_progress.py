@@ -15,6 +15,7 @@ EMPTY = Standing(
     escalation_rate=None,
     references_needed=None,
     first_at=None,
+    live_share=1.0,
 )
 
 
@@ -30,6 +31,11 @@ def test_without_rows_there_is_no_date():
 def test_the_scarcer_kind_sets_the_date():
     assert ask(replace(EMPTY, rows=500, references=50, first_at=0.0)).expected_at == 400.0
     assert ask(replace(EMPTY, rows=100, references=200, first_at=60.0)).expected_at == 460.0
+
+
+def test_an_imported_log_sends_no_more():
+    found = replace(EMPTY, rows=500, references=100, first_at=90.0, live_share=0.1)
+    assert ask(found).expected_at == 200.0  # ten seconds have brought a tenth of what is there, and as much is lacking
 
 
 def test_a_refusals_needs_are_heeded():

@@ -45,10 +45,10 @@ def test_promotion_retires_the_old_champion(engine):
 def test_rollback_brings_the_one_before_back_and_then_none(engine):
     for _ in range(2):
         releases.promote(engine, candidate(engine), values=VALUES, now=3.0)
-    back = releases.rollback(engine, "desk", now=5.0)
+    back = releases.rollback(engine, "desk", binding={}, now=5.0)
     assert back is not None and back.name == "desk--v000001"
     assert statuses(engine) == ["champion", "rolled_back"]
-    assert releases.rollback(engine, "desk", now=6.0) is None
+    assert releases.rollback(engine, "desk", binding={}, now=6.0) is None
     assert statuses(engine) == ["rolled_back", "rolled_back"]
     assert releases.champions(engine) == {}
 
@@ -89,7 +89,7 @@ def test_rollback_goes_to_the_release_last_in_force_not_to_the_newest(engine):
     first, second, third = (candidate(engine) for _ in range(3))
     for at, name in enumerate([second, first, third]):
         promoted(engine, name, now=float(at))
-    back = releases.rollback(engine, "desk", now=9.0)
+    back = releases.rollback(engine, "desk", binding={}, now=9.0)
     assert back is not None
     assert (back.name, back.status, back.changed_at) == (first, "champion", 9.0)
     assert statuses(engine) == ["champion", "retired", "rolled_back"]
@@ -97,10 +97,10 @@ def test_rollback_goes_to_the_release_last_in_force_not_to_the_newest(engine):
 
 def test_rollback_without_a_champion_is_refused_and_brings_nothing_back(engine):
     first = promoted(engine, candidate(engine), now=3.0)
-    assert releases.rollback(engine, "desk", now=4.0) is None
+    assert releases.rollback(engine, "desk", binding={}, now=4.0) is None
     for task in ("desk", "nobody"):
         with pytest.raises(ReleaseError, match=f"no release of {task} is in force"):
-            releases.rollback(engine, task, now=5.0)
+            releases.rollback(engine, task, binding={}, now=5.0)
     assert releases.get(engine, first).changed_at == 4.0
 
 
@@ -109,15 +109,22 @@ def test_rollback_does_not_go_behind_an_alarm(engine):
         voided = promoted(engine, candidate(engine), now=at)
     releases.void(engine, voided, reason="alarm", now=5.0)
     promoted(engine, late_candidate(engine), now=7.0)
-    assert releases.rollback(engine, "desk", now=8.0) is None
+    assert releases.rollback(engine, "desk", binding={}, now=8.0) is None
     assert statuses(engine) == ["retired", "voided", "rolled_back"]
+
+
+def test_rollback_brings_nothing_back_that_was_certified_with_another_teacher(engine):
+    for at in (3.0, 4.0):
+        promoted(engine, candidate(engine), now=at)
+    assert releases.rollback(engine, "desk", binding={"teacher": "bigger"}, now=5.0) is None
+    assert statuses(engine) == ["retired", "rolled_back"]
 
 
 def test_a_candidate_that_the_alarm_has_overtaken_is_not_promoted(engine):
     champion, overtaken = candidate(engine), candidate(engine)
     promoted(engine, champion, now=3.0)
     releases.void(engine, champion, reason="alarm", now=5.0)
-    with pytest.raises(Overtaken, match="before the alarm"):
+    with pytest.raises(Overtaken, match="before the last was voided"):
         promoted(engine, overtaken, now=6.0)
     assert statuses(engine) == ["voided", "candidate"]
 
@@ -166,7 +173,7 @@ def test_a_voided_champion_leaves_its_task_to_the_teacher_for_good(engine):
     assert releases.champions(engine) == {} and statuses(engine) == ["retired", "voided"]
     assert releases.get(engine, second).refusal == {"reason": "alarm after 120 references"}
     with pytest.raises(ReleaseError, match="no release of desk is in force"):  # nor does the one before come back
-        releases.rollback(engine, "desk", now=6.0)
+        releases.rollback(engine, "desk", binding={}, now=6.0)
     with pytest.raises(ReleaseError, match="voided, not champion"):
         releases.void(engine, second, reason="again", now=7.0)
 

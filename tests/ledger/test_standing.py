@@ -40,6 +40,7 @@ def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
     engine = ledger(*map(exchange, range(10)), exchange(10, eligible=False), exchange(11, task="other"))
     found = ask(engine)
     assert (found.rows, found.references, found.first_at) == (5, 2, 0.0)  # references: 6 and 8
+    assert found.live_share == 1.0
     name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
     record_uses(engine, release=name, uses=[Use("id-000006", "certify")])
     refusal = {"reason": "few", "n": 50, "rows_needed": 123}
@@ -84,9 +85,30 @@ def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
 
 def test_references_of_a_higher_rate_count_in_proportion(ledger):
     imported = [exchange(n, origin="import", rho=1.0, reference=True) for n in range(40)]
-    assert ask(ledger(*imported)).references == 20
+    alone = ask(ledger(*imported))
+    assert (alone.references, alone.first_at, alone.live_share) == (20, None, 0.0)
     found = ask(ledger(*(exchange(n, rho=0.5) for n in range(40, 60))))
+    assert (found.first_at, found.live_share) == (40.0, pytest.approx(1 / 3))
     assert found.references == 10 // 2 + 10  # imported rows 30..39, and half of twenty live ones
+
+
+def test_a_few_rows_of_a_lower_rate_thin_nobody(ledger):
+    ledger(*(exchange(n, rho=1.0, reference=True) for n in range(298)))
+    assert ask(ledger(exchange(298, rho=0.05))).references == 150
+    assert ask(ledger(exchange(299, rho=0.05))).references == 8  # two of 150 are more than a few
+
+
+def test_a_release_that_was_rolled_back_after_one_was_voided_is_no_alarm(ledger):
+    engine = ledger(*(exchange(n) for n in range(10)))
+    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
+    for at, end in ((8.0, releases.void), (20.0, None)):
+        name = releases.add_candidate(engine, task="desk", cut_at=at, base_model="b", now=at).name
+        releases.promote(engine, name, values=values, now=at + 1)
+        if end:
+            end(engine, name, reason="alarm", now=at + 2)
+            assert ask(engine).voided
+    releases.rollback(engine, "desk", binding={}, now=30.0)
+    assert ask(engine).champion is None and not ask(engine).voided
 
 
 def test_the_load_counts_clients_and_what_their_teacher_answered(ledger):

@@ -43,9 +43,9 @@ rows = st.lists(
 
 
 @given(rows, st.floats(0.02, 0.3), st.floats(0.0, 0.9))
-def test_a_certificate_never_claims_more_than_its_test(found_rows, alpha, headroom):
+def test_a_certificate_never_claims_more_than_its_test(found_rows, alpha, margin):
     grid = score_grid([row.score for row in found_rows])
-    plan = Plan(Contract(alpha, 0.05, headroom), grid, (0.0, 1.0), "f", 0.0)
+    plan = Plan(Contract(alpha, 0.05, margin), grid, (0.0, 1.0), "f", 0.0)
     found = certify(found_rows, plan=plan)
     if isinstance(found, Certificate):
         assert found.upper_bound <= alpha + 1e-9

@@ -133,13 +133,16 @@ async def test_while_no_student_may_be_asked_every_request_is_a_reference(releas
     assert [(exchange.reference, exchange.rho) for exchange in parts.spool.records] == [(True, 1.0)] * 5
 
 
-async def test_but_one_that_the_teacher_had_no_room_for_is_none_and_gets_no_label():
-    parts = gateway(releases=FakeReleases(None), capacity=FakeCapacity([SHORT]))
+@pytest.mark.parametrize("rho", [0.0, 1.0])
+async def test_but_of_those_that_the_teacher_had_no_room_for_only_a_share_rho_that_is_labelled_later(rho):
+    tasks = {"desk": replace(TASK, rho=rho)}
+    parts = gateway(releases=FakeReleases(None), capacity=FakeCapacity([SHORT]), tasks=tasks)
     async with http(parts) as session:
         assert (await session.post("/v1/chat/completions", json=BODY)).status_code == 429
     await parts.drain(timeout_s=5)
-    (exchange,) = parts.spool.records
-    assert (exchange.status, exchange.eligible, exchange.reference, exchange.rho) == (429, True, False, None)
+    exchange, *labels = parts.spool.records
+    assert (exchange.status, exchange.eligible, exchange.reference, exchange.rho) == (429, True, rho == 1.0, rho)
+    assert [label.reply.text for label in labels] == ["delivery"] * round(rho)
 
 
 async def test_a_client_that_changed_only_its_base_url_is_recognised():

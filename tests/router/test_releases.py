@@ -19,14 +19,14 @@ def engine(tmp_path):
 
 def promote(engine, *, task="desk", threshold=0.9, **values):
     name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model="b", now=1.0).name
-    held = {"threshold": threshold, "expires_at": 2e9}
+    held = {"alpha": 0.1, "threshold": threshold, "expires_at": 2e9}
     known = {"fingerprint": "f", "calibrator": RELEASE.calibrator.to_dict(), "certificate": held, "report": {}}
     releases.promote(engine, name, values=known | values, now=2.0)
     return name
 
 
-def read(engine):
-    watch = LedgerWatch(engine)
+def read(engine, **bindings):
+    watch = LedgerWatch(engine, bindings=bindings)
     watch.refresh()
     return watch
 
@@ -46,8 +46,9 @@ def test_the_champion_comes_with_its_own_threshold_and_calibrator(engine):
 @pytest.mark.parametrize(
     "damage",
     [
-        {"certificate": {"threshold": 0.9}},
-        {"certificate": {"threshold": "x", "expires_at": 1}},
+        {"certificate": {"threshold": 0.9, "expires_at": 2e9}},
+        {"certificate": {"alpha": 0.1, "threshold": 0.9}},
+        {"certificate": {"alpha": 0.1, "threshold": "x", "expires_at": 1}},
         {"calibrator": {"features": []}},
     ],
 )
@@ -55,6 +56,16 @@ def test_a_damaged_release_is_not_in_force_and_the_others_are(engine, damage):
     promote(engine, **damage)
     other = promote(engine, task="other")
     assert {task: served.name for task, served in read(engine).champions().items()} == {"other": other}
+
+
+def test_a_release_that_was_certified_with_another_teacher_is_not_in_force_and_that_is_logged_once(engine, caplog):
+    name = promote(engine, report={"bound_to": {"teacher": "openai/big", "base_model": "b"}})
+    assert read(engine, desk={"teacher": "openai/big", "base_model": "b"}).champion("desk").name == name
+    watch = read(engine, desk={"teacher": "openai/bigger", "base_model": "b"})
+    watch.refresh()
+    assert watch.champion("desk") is None
+    (said,) = [record.message for record in caplog.records if "not usable" in record.message]
+    assert "certified with teacher 'openai/big', and now it is 'openai/bigger'" in said
 
 
 def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine):
@@ -75,7 +86,7 @@ def test_prices_follow_the_ledger(engine):
 
 
 async def test_a_price_that_another_process_has_seen_is_waited_for(engine):
-    watch = LedgerWatch(engine)
+    watch = LedgerWatch(engine, bindings={})
     running = asyncio.create_task(watch.run())
     await asyncio.sleep(0.05)  # it has read the ledger and waits
     write_price(engine, "big", Price(1e-6, 2e-6), source="settings", at=1.0)
@@ -102,6 +113,6 @@ async def test_a_ledger_that_does_not_answer_leaves_the_last_state_in_force(engi
         down.setattr(releases, "champions", broken)
         await runs_for(watch, 0.3)
     assert watch.champion("desk").name == name
-    releases.rollback(engine, "desk", now=3.0)
+    releases.rollback(engine, "desk", binding={}, now=3.0)
     await runs_for(watch, 0.5)
     assert watch.champion("desk") is None

@@ -27,10 +27,12 @@ def words(result):
 
 
 def promoted(config):
-    engine = connect(load(config).ledger.url)
+    settings = load(config)
+    engine = connect(settings.ledger.url)
     name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
-    certificate = {"threshold": 0.9, "expires_at": 2e9, "coverage": 0.7, "upper_bound": 0.04}
-    values = {"fingerprint": "f", "calibrator": {}, "certificate": certificate, "report": {}}
+    certificate = {"alpha": 0.1, "threshold": 0.9, "expires_at": 2e9, "coverage": 0.7, "upper_bound": 0.04}
+    values = {"fingerprint": "f", "calibrator": {}, "certificate": certificate}
+    values["report"] = {"bound_to": settings.binding("desk")}
     releases.promote(engine, name, values=values, now=2.0)
     return name
 
@@ -114,10 +116,10 @@ def test_releases_are_listed_and_rolled_back(config):
     assert again.exit_code == 2 and "no release of desk is in force" in words(again)
 
 
-def test_rolled_back_while_vllm_is_away_the_release_is_in_force_and_the_teacher_answers(config):
+def test_rolled_back_to_a_release_that_vllm_cannot_serve_the_teacher_answers_and_that_is_said(config):
     first, _ = promoted(config), promoted(config)
     rolled = ask("releases", "rollback", "desk", "--config", config)
-    assert rolled.exit_code == 0 and f"{first} is in force; until vLLM serves it the teacher answers" in words(rolled)
+    assert rolled.exit_code == 0 and f"{first} is the champion again, and until this is mended the" in words(rolled)
 
 
 def test_a_part_is_started_in_place_of_the_command(config, monkeypatch):

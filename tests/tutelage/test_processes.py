@@ -102,6 +102,18 @@ def test_what_is_left_out_is_neither_waited_for_nor_hidden_later(tmp_path, progr
         wait_for(lambda: any(found.name == "part" and "quickly" in found.why for found in stack.changes()))
 
 
+def test_a_stack_waits_for_what_a_killed_one_has_left(tmp_path, polite):
+    command = [sys.executable, "-c", OUTER, str(tmp_path), *polite.command]
+    outer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / "up").exists)
+    (tmp_path / "up").unlink()
+    outer.kill()
+    outer.wait()
+    with Stack(tmp_path, [polite]):
+        assert (tmp_path / "told").exists()
+        wait_for((tmp_path / "up").exists)
+
+
 def test_two_stacks_in_one_folder_are_one_too_many(tmp_path, polite):
     with Stack(tmp_path, [polite]), pytest.raises(AlreadyRunning, match="tutelage status"), Stack(tmp_path, [polite]):
         pass

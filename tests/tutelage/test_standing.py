@@ -7,6 +7,7 @@ import pytest
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.progress import Progress
+from ledger.releases import add_candidate, promote
 from ledger.spool import SpoolWriter
 from router.settings import Settings, Task
 from tests.ledger.make import exchange, student_exchange
@@ -57,6 +58,25 @@ def test_too_little_of_it_is_a_warning_counted_over_all_tasks_of_the_teacher():
     words = headroom(both, PACES, task="mail")
     assert words.startswith("WARNING: big answers 30.0 of 30.0 ")
     assert words.endswith("if the student closed, all 30.0: with its other tasks 125% of capacity_rpm 56")
+
+
+def test_a_release_that_was_certified_with_another_teacher_is_not_in_force(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    report = {"bound_to": {"teacher": "openai/former", "base_model": "m"}}
+    values = {"fingerprint": "f", "calibrator": {}, "certificate": {"alpha": 0.1}, "report": report}
+    promote(engine, name, values=values, now=2.0)
+    told = next(describe(settings(), engine, now=3.0))
+    assert told == f"desk: {name} is not in force: certified with teacher 'openai/former', and now it is 'openai/big'"
+
+
+def test_a_release_whose_certificate_has_expired_is_not_in_force(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    values = {"fingerprint": "f", "calibrator": {}, "certificate": {"alpha": 0.1, "expires_at": 9.0}}
+    promote(engine, name, values=values | {"report": {"bound_to": settings().binding("desk")}}, now=2.0)
+    assert next(describe(settings(), engine, now=8.9)).startswith(f"desk: {name} in force since")
+    assert next(describe(settings(), engine, now=9.0)) == f"desk: {name} is not in force: its certificate has expired"
 
 
 def test_status_reads_the_headroom_of_the_last_hour_from_the_ledger(tmp_path):

@@ -25,6 +25,7 @@ class World:
     changed: list[State] = field(default_factory=list)
     loaded: set[str] | None = field(default_factory=set)
     told: list[str] = field(default_factory=list)
+    broken: str = ""
 
     def changes(self):
         found, self.changed = self.changed, []
@@ -33,6 +34,8 @@ class World:
     def load(self, settings, engine):
         if self.loaded is None:
             raise EngineDown("connection refused")
+        if self.broken:
+            return {release.name: self.broken for release in releases.champions(engine).values()}
         self.loaded |= {release.name for release in releases.champions(engine).values()}
         return dict.fromkeys(self.loaded, "")
 
@@ -83,6 +86,16 @@ def test_an_engine_that_stays_away_ends_nothing_and_is_told_once(world, upkeep):
     assert world.new(upkeep) == []
     world.loaded = set()
     assert world.new(upkeep) == [f"in force: {name}"]
+
+
+def test_an_adapter_that_cannot_be_loaded_is_told_once_and_tried_again(world, upkeep, monkeypatch):
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    name, world.broken = world.promote(), "the folder is altered"
+    assert world.new(upkeep) == [f"not in force, the teacher answers for it: {name}: the folder is altered"]
+    assert world.new(upkeep) == []
+    world.broken = ""
+    assert world.new(upkeep) == [f"in force: {name}"]
+    assert world.new(upkeep) == []
 
 
 def test_a_release_that_another_process_promotes_is_told_and_loaded(world, upkeep):

@@ -27,13 +27,11 @@ def risk_above(threshold: float, a: float) -> float:
     return a * (1 - threshold) ** 2 / 3
 
 
-def repeat(
-    n: int, alpha: float, a: float, *, choose=None, headroom: float = 0.0, seed: int = 0
-) -> tuple[int, int, float]:
+def repeat(n: int, alpha: float, a: float, *, choose=None, seed: int = 0) -> tuple[int, int, float]:
     """Certificates issued, false ones, mean coverage of those issued."""
     rng, issued, false, coverage = np.random.default_rng(seed), 0, 0, []
     for _ in range(RUNS):
-        contract = Contract(alpha, DELTA, headroom)
+        contract = Contract(alpha, DELTA)
         grid = frozen_grid(draw_rows(rng, 300, a), contract=contract, n=n)
         rows = draw_rows(rng, n, a)
         plan = Plan(contract, grid, (0.0, 1.0), "f", 0.0)
@@ -72,10 +70,21 @@ def test_false_certificates_are_rare_and_coverage_is_had(n, alpha, a):
     assert coverage >= floor * oracle, f"coverage {coverage:.2f}, the oracle has {oracle:.2f}"
 
 
-@pytest.mark.parametrize("headroom", [0.2, 0.5])
-def test_a_threshold_chosen_for_its_headroom_holds_as_well(headroom):
-    issued, false, _ = repeat(300, 0.10, 0.9, headroom=headroom)
-    assert false <= allowed() and issued >= 0.5 * RUNS
+@pytest.mark.parametrize("margin", [0.2, 0.5, 0.9])
+def test_a_threshold_chosen_for_its_margin_holds_as_well(margin):
+    """Risk .12 above a score of a half and .10 over all, at alpha .11: where the window flatters it is violated."""
+    rng, issued, false = np.random.default_rng(5), 0, 0
+    grid = tuple(np.linspace(0.7, 0.0, 15).round(6).tolist())
+    plan = Plan(Contract(0.11, DELTA, margin), grid, (0.0, 1.0), "f", 0.0)
+    for _ in range(RUNS):
+        scores = rng.random(1000).round(6)
+        wrong = rng.random(1000) < np.where(scores > 0.5, 0.12, 0.08)
+        found = certify([ScoredRow(float(s), float(d)) for s, d in zip(scores, wrong, strict=True)], plan=plan)
+        if isinstance(found, Certificate):
+            issued += 1
+            above = 1.0 - found.threshold
+            false += (0.12 * min(above, 0.5) + 0.08 * max(0.0, above - 0.5)) / above > 0.11
+    assert false <= allowed() and issued
 
 
 def test_a_student_just_beyond_the_contract_everywhere_is_refused():

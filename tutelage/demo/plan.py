@@ -22,7 +22,7 @@ OWN_DATA_PROMPT = "Classify the message. Answer with its label only."
 TEACHER_PRICE = {"input_usd_per_mtok": 2.50, "output_usd_per_mtok": 10.00}
 STUDENT_PRICE = {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}
 CONTRACT = {"alpha": 0.10, "delta": 0.05}
-HEADROOM = 0.5  # so that 500 answers show what the contract says of all traffic (decision 0010)
+MARGIN = 0.5  # so that 500 answers show what the contract says of all traffic (decision 0010)
 MIN_SHARE = 0.5
 MIN_RECOVERED = 0.8  # of the share before the drift, after it
 
@@ -165,7 +165,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             TASK: {
                 "teacher": TEACHER,
                 **CONTRACT,
-                "headroom": HEADROOM,
+                "margin": MARGIN,
                 "rho": RHO,
                 "max_tokens": 24,
                 "alarm_references": ALARM_REFERENCES,

@@ -1,6 +1,6 @@
-"""What headroom costs in coverage, and how often 500 answers then keep to the contract: on real drafts of demos.
+"""What a margin costs in coverage, and how often 500 answers then keep to the contract: on real drafts of demos.
 
-    python -m bench.headroom .tutelage/demos/*
+    python -m bench.margin .tutelage/demos/*
 
 Every release that a demo certified has scored drafts beside the teacher's answers: its certification window, and the
 traffic of its own phase (what an earlier student was sent after the drift is left out). They are divided anew many
@@ -30,7 +30,7 @@ from tutelage.demo.local_teacher import answer, read_table
 from tutelage.demo.plan import TASK, DemoPlan
 
 FIT, WINDOW, PHASE = 200, 330, 500
-HEADROOMS = (0.0, 0.25, 0.4, 0.5)
+MARGINS = (0.0, 0.25, 0.4, 0.5)
 PHASES: dict[int, Split] = {1: "serve", 2: "drift-serve"}  # the traffic of each release
 
 
@@ -67,12 +67,12 @@ def drafts(folder: Path) -> Iterator[tuple[str, list[ScoredRow]]]:
         yield f"seed {settings.distill.seed}, {release.name}", rows
 
 
-def play(rows: Sequence[ScoredRow], *, headroom: float, rng: np.random.Generator) -> Played:
+def play(rows: Sequence[ScoredRow], *, margin: float, rng: np.random.Generator) -> Played:
     """One division of the rows. Window and phase are drawn with replacement from what does not fit."""
     order = rng.permutation(len(rows))
     fit = [rows[i] for i in order[:FIT]]
     window, phase = ([rows[i] for i in rng.choice(order[FIT:], size)] for size in (WINDOW, PHASE))
-    contract = Contract(0.10, 0.05, headroom)
+    contract = Contract(0.10, 0.05, margin)
     plan = Plan(contract, frozen_grid(fit, contract=contract, n=WINDOW), (0.0, 1.0), "f", 0.0)
     found = certify(window, plan=plan)
     if not isinstance(found, Certificate):
@@ -84,25 +84,25 @@ def play(rows: Sequence[ScoredRow], *, headroom: float, rng: np.random.Generator
 
 def main() -> None:
     """Run it and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.headroom")
+    parser = argparse.ArgumentParser(prog="python -m bench.margin")
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--runs", type=int, default=100, help="divisions of each release")
     options = parser.parse_args()
     console = Console()
     known = [found for folder in options.folders if (folder / "ledger.db").exists() for found in drafts(folder)]
     title = f"{len(known)} releases, {options.runs} divisions of each, alpha 10 %"
-    table = Table("headroom", "certified", "share", "agreement", "phases below 90 %", title=title)
-    for headroom in HEADROOMS:
+    table = Table("margin", "certified", "share", "agreement", "phases below 90 %", title=title)
+    for margin in MARGINS:
         rng = np.random.default_rng(0)
         runs = [
-            play(rows, headroom=headroom, rng=rng)
-            for _, rows in track(known, description=f"headroom {headroom}", console=console)
+            play(rows, margin=margin, rng=rng)
+            for _, rows in track(known, description=f"margin {margin}", console=console)
             for _ in range(options.runs)
         ]
         issued = [run for run in runs if run.issued]
         means = [f"{np.mean([getattr(run, name) for run in issued]):.1%}" for name in ("share", "agreement")]
         below = f"{np.mean([run.agreement < 0.9 for run in issued]):.1%}"
-        table.add_row(str(headroom), f"{len(issued) / len(runs):.1%}", *means, below)
+        table.add_row(str(margin), f"{len(issued) / len(runs):.1%}", *means, below)
     console.print(table)
 
 
