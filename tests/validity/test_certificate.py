@@ -70,15 +70,15 @@ def test_false_certificates_are_rare_and_coverage_is_had(n, alpha, a):
     assert coverage >= floor * oracle, f"coverage {coverage:.2f}, the oracle has {oracle:.2f}"
 
 
-@pytest.mark.parametrize("margin", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("margin", [0.5, 0.9])
 def test_a_threshold_chosen_for_its_margin_holds_as_well(margin):
     """Risk .12 above a score of a half and .10 over all, at alpha .11: where the window flatters it is violated."""
     rng, issued, false = np.random.default_rng(5), 0, 0
     grid = tuple(np.linspace(0.7, 0.0, 15).round(6).tolist())
     plan = Plan(Contract(0.11, DELTA, margin), grid, (0.0, 1.0), "f", 0.0)
     for _ in range(RUNS):
-        scores = rng.random(1000).round(6)
-        wrong = rng.random(1000) < np.where(scores > 0.5, 0.12, 0.08)
+        scores = rng.random(300).round(6)
+        wrong = rng.random(300) < np.where(scores > 0.5, 0.12, 0.08)
         found = certify([ScoredRow(float(s), float(d)) for s, d in zip(scores, wrong, strict=True)], plan=plan)
         if isinstance(found, Certificate):
             issued += 1
