@@ -1,6 +1,6 @@
 """kill -9 of every process at every stage of the loop, under load: what is lost or doubled, and how long it shows.
 
-    python -m bench.kills [--out kills.md]
+    python -m bench.kills [--minutes 60] [--out kills.md]
 
 `tutelage up`, real vLLM and a real LoRA on an easy task, and clients that go on asking. Four stages: the teacher
 answers alone, a student is trained, it is certified, it serves. The worker makes releases by itself, one after the
@@ -78,11 +78,13 @@ class Watch:
                 self.most_champions = max(self.most_champions, int(connection.execute(champions).scalar_one()))
 
 
-def play(product: Product, load: Load) -> Iterator[Kill]:
-    """Every kill, each in its stage, whichever stage comes."""
+def play(product: Product, load: Load, *, until: float) -> Iterator[Kill]:
+    """Every kill, each in its stage, whichever stage comes. Raises Waited where time is up (in `time.monotonic`)."""
     left = {stage: list(victims) for stage, victims in STAGES.items()}
     while any(left.values()):
-        _until(lambda: bool(left.get(product.stage())), f"a stage of {left}")
+        _until(lambda: time.monotonic() > until or bool(left.get(product.stage())), f"a stage of {left}")
+        if time.monotonic() > until:
+            raise Waited(f"time is up, left are {left}")
         stage = product.stage()
         if left.get(stage) and (pid := product.pid(left[stage][0])):
             yield _kill(product, load, stage=stage, victim=left[stage].pop(0), pid=pid)
@@ -113,7 +115,7 @@ def _until(condition: Callable[[], bool], what: str, *, tick_s: float = 0.3) -> 
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise Waited(f"waited {LIMIT_S:.0f} s in vain for {what}")
+            raise Waited(f"{LIMIT_S:.0f} s were waited in vain for {what}")
         time.sleep(tick_s)
 
 
@@ -145,6 +147,7 @@ def _words(failed: dict[int, int]) -> str:
 def main() -> None:
     """Run it and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.kills")
+    parser.add_argument("--minutes", type=float, default=60.0, help="at most; what is not done by then is told")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     home = Home.from_environment()
@@ -155,7 +158,7 @@ def main() -> None:
     with product.up():
         with Load(product.chat_url, iter(texts), clients=CLIENTS, pause_s=PAUSE_S) as load, Watch(product) as watch:
             try:
-                for kill in play(product, load):
+                for kill in play(product, load, until=time.monotonic() + 60.0 * options.minutes):
                     print(kill, flush=True)
                     kills.append(kill)
             except Waited as error:

@@ -110,7 +110,7 @@ class Product:
 def easy_product(work: Path, home: Home, *, releases: int) -> tuple[Product, list[str]]:
     """The product on the easy task, and its texts. The worker makes one release, or one after the other by age."""
     texts = write_easy_task(work / "easy.csv", rows=TEXTS)
-    rows = {"window_share": 0.4, "min_rows": 1200, "max_rows": 1200, "min_references": 150, "max_references": 200}
+    rows = {"window_share": 0.4, "min_rows": 750, "max_rows": 750, "min_references": 150, "max_references": 200}
     due = {"new_rows": 400, "max_escalation_rate": 0.999, "max_age_days": 365.0 if releases == 1 else 1e-6}
     task = {"rho": 0.5, "alarm_references": 1e6}
     return Product(work, home, work / "easy.csv", task=task, distill={**rows, **due, "epochs": 1}), texts

@@ -31,6 +31,7 @@ from router.settings import ConfigError, Settings, TeacherSettings, load
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
+KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection (aiohttp: 15 s): it never asks on a closed one
 log = logging.getLogger(__name__)
 
 
@@ -158,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
         port=settings.teacher_server.port,
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     return 0
 
