@@ -94,10 +94,8 @@ class LedgerWatch:
     async def run(self) -> None:
         """Refresh for ever; the ledger's failures are logged and outlived."""
         while True:
-            reading, self._next_reading = (
-                self._next_reading,
-                asyncio.Event(),
-            )  # this one may miss what comes from now on
+            # Whoever begins to wait from here on waits for the reading after this one, which may miss what is new.
+            reading, self._next_reading = self._next_reading, asyncio.Event()
             try:
                 await asyncio.to_thread(self.refresh)
             except sa.exc.SQLAlchemyError as error:

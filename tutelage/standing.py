@@ -39,7 +39,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         yield f"{task}: " + (f"{found.champion} is not in force: {closed}" if closed else _in_force(found))
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
-        if task in in_force and (alpha := in_force[task].alpha) is not None:
+        if task in in_force and not closed and (alpha := in_force[task].alpha) is not None:
             yield f"  {exposed(settings.tasks[task], alpha=alpha)}"
         else:
             chosen = settings.distill
