@@ -9,7 +9,7 @@ The state is plain numbers, and replaying a release's references from the first 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,6 +59,16 @@ def watch(disagreements: Iterable[float], *, alpha: float, bound: float) -> Alar
         if alarm.raised:
             break
     return alarm
+
+
+def rise(disagreements: Sequence[float], *, alpha: float) -> int:
+    """So many of the last references speak most for a raised risk, whichever bet gains most by them; at least 1.
+
+    Not part of the guarantee: it tells a reader of the alarm what it has seen.
+    """
+    bets = np.array(ETAS)[:, None] / alpha
+    gains = np.log1p(bets * (np.asarray(disagreements, dtype=float)[::-1] - alpha))  # (ETAS, n), the newest first
+    return int(gains.cumsum(axis=1).max(axis=0).argmax()) + 1
 
 
 def delay(*, alpha: float, bound: float, risk: float) -> float:

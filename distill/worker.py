@@ -15,7 +15,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from calibration.agreement import disagreement
-from calibration.monitor import watch
+from calibration.monitor import rise, watch
 from distill.attention import Attention
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
@@ -139,12 +139,15 @@ class Worker:
         """By the contract in force, whatever the settings say by now."""
         newest = min(self._clock(), newest_at(self._engine, champion.task))
         pairs = reference_outcomes(self._engine, champion.name, due=newest - watched.label_due_s)
-        alarm = watch((disagreement(*pair) for pair in pairs), alpha=alpha, bound=watched.alarm_bound)
+        found = [disagreement(*pair) for pair in pairs]
+        alarm = watch(found, alpha=alpha, bound=watched.alarm_bound)
         if not alarm.raised:
             return
+        seen = found[: alarm.references]
+        last = rise(seen, alpha=alpha)
         reason = (
-            f"alarm: {alarm.errors} of the first {alarm.references} references disagree, "
-            f"the contract allows {alpha:.0%}"
+            f"alarm: {sum(d > 0 for d in seen[-last:])} of the last {last} references disagree "
+            f"({alarm.errors} of all {alarm.references} since it is in force), the contract allows {alpha:.0%}"
         )
         self._void(champion, "alarm", reason)
 

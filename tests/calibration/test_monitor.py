@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.monitor import Alarm, delay, exposure, watch
+from calibration.monitor import Alarm, delay, exposure, rise, watch
 
 ALPHA = 0.05
 
@@ -56,6 +56,14 @@ def test_the_delay_told_is_the_detectors_own(risk, measured):
     told = delay(alpha=ALPHA, bound=5000.0, risk=risk)
     assert told == pytest.approx(float(np.median(delays)), rel=0.35)
     assert told == pytest.approx(measured, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [([0.0] * 90, [1.0] * 9, 9), ([0.0] * 90, [1.0, 0.0, 1.0, 1.0], 4), ([], [1.0] * 3, 3)],
+)
+def test_a_rise_is_found_where_it_began(before, after, expected):
+    assert rise(before + after, alpha=0.1) == expected
 
 
 def test_exposure_counts_answers_beyond_the_contract():

@@ -1,5 +1,6 @@
 """The worker over a real ledger; runs are scripted, and time is set by hand."""
 
+import re
 import threading
 from dataclasses import dataclass, field
 
@@ -175,6 +176,7 @@ def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new
     worker.step()
     assert releases.get(world.engine, name).status == "voided"
     assert world.told()[:2] == [("wait", "rows"), ("void", "alarm")]  # what came before the alarm certifies nothing
+    assert re.search(r"(\d+) of the last \1 references disagree", releases.get(world.engine, name).refusal["reason"])
     world.record(exchange, 60)
     worker.step()
     assert world.told()[0] == ("train", "voided")

@@ -35,7 +35,7 @@ from tutelage.provision import Home
 
 PLAN = DemoPlan(None, "text", "label", 3200, 300, 2, 0, Path("plot.png"))
 GOOD = Phase("r", 0.0, 300, 200, 190, 40, 38, 0.01, 0.03, 0.1, 0.2)
-DRIFT = Drift(160, 100, 60, 4.0, 5.0, "alarm: 15 of the first 40 references disagree")
+DRIFT = Drift(160, 100, 60, 4.0, 5.0, "alarm: 15 of the last 40 references disagree")
 USAGE = CompletionUsage(prompt_tokens=1_000_000, completion_tokens=0, total_tokens=1_000_000)
 
 
