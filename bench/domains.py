@@ -1,10 +1,11 @@
-"""CLINC150, its domains opened one after another, and nobody but the worker: does the student follow?
+"""CLINC150, its ten domains opened one after another, and nobody but the worker: does the student follow?
 
-    python -m bench.domains ../shared/data/clinc150 [--domains 5] [--seed 0] [--out domains.json]
+    python -m bench.domains ../shared/data/clinc150 [--rounds 5] [--seed 0] [--out domains.json]
 
-In each round another domain of fifteen intents joins the traffic, every open domain being as likely as another. The
-worker trains, certifies, switches and alarms as it sees fit. A round ends with messages that were never sent before:
-every answer of the student to one of them is compared with the local teacher's.
+In each round two more domains of fifteen intents join the traffic, the second when half of the round is over; every
+open domain is as likely as another. The worker trains, certifies, switches and alarms as it sees fit, while clients go
+on asking until a release is in force, to a limit. A round ends with messages that were never sent before: every answer
+of the student to one of them is compared with the local teacher's.
 
 A domain has 1350 messages for traffic, which are used again when they run out, and 450 to measure with, which are not.
 """
@@ -29,13 +30,15 @@ from rich.table import Table
 from bench.product import Product
 from calibration.agreement import disagreement
 from calibration.bounds import binomial_interval
-from ledger.queries import spend
+from ledger.queries import Spend, spend
 from ledger.releases import Release, champions, history
 from tutelage.demo.plan import TASK
 from tutelage.demo.traffic import Client
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
-REQUESTS, MEASURED = 1200, 150  # of a round
+OPENED = 2  # domains a round
+REQUESTS, MEASURED = 1600, 300  # of a round
+MORE, MOST = 200, 3200  # so many at a time where no release is in force yet, and so many in all
 SPARE = 450  # of a domain's messages, to measure with: enough for ten domains
 CONCURRENCY = 8
 QUIET_S = 20.0  # no run and no candidate for so long: the worker has nothing to do
@@ -55,16 +58,19 @@ DISTILL = {
 
 @dataclass(frozen=True)
 class Round:
-    """What one round came to. `interval`: 95 %, of `agreement`; dollars of the traffic, the measured part without."""
+    """What one round came to. `interval`: 95 %, of `agreement`. `share`, `agreement`: of the measured part; requests,
+    dollars, and what they would be if the teacher had answered each at its mean price: of the traffic before it."""
 
-    domain: str
+    domains: list[str]
     intents: int
+    requests: int
     releases: list[str]
     in_force: str | None
     share: float
     agreement: float | None
     interval: tuple[float, float] | None
     spent_usd: float
+    teacher_only_usd: float | None
     trained_s: float
     seconds: float
 
@@ -103,25 +109,39 @@ async def play(product: Product, messages: Messages, *, count: int, done: Callab
     """All rounds in turn; `done` gets those so far after each."""
     gateway = Client(product.url, system_prompt=product.plan.system_prompt)
     rounds: list[Round] = []
-    for number, domain in enumerate(messages.order[:count], 1):
+    for number in range(OPENED, OPENED * count + 1, OPENED):
         opened, started, known = messages.order[:number], time.time(), _names(product)
-        await gateway.send_all(messages.traffic(opened, REQUESTS), concurrency=CONCURRENCY)
+        for so_many in range(number - OPENED + 1, number + 1):
+            texts = messages.traffic(messages.order[:so_many], REQUESTS // OPENED)
+            await gateway.send_all(texts, concurrency=CONCURRENCY)
         await _settled(product)
-        spent = spend(product.engine, TASK, since=started).total_usd
+        for _ in range(REQUESTS, MOST, MORE):
+            if TASK in champions(product.engine):
+                break
+            await gateway.send_all(messages.traffic(opened, MORE), concurrency=CONCURRENCY)
+            await _settled(product)
+        spent = spend(product.engine, TASK, since=started)
         made = [release for release in history(product.engine, TASK) if release.name not in known]
         champion = champions(product.engine).get(TASK)
         found = Round(
-            domain=domain,
+            domains=opened[-OPENED:],
             intents=15 * number,
+            requests=spent.requests,
             releases=[f"{_short(release)} {release.status}" for release in made],
             in_force=_short(champion) if champion else None,
-            spent_usd=spent,
+            spent_usd=spent.total_usd,
+            teacher_only_usd=_teacher_only(spent),
             trained_s=sum((release.report or {}).get("training", {}).get("seconds", 0.0) for release in made),
             **await _quality(product, gateway, messages.unseen(opened, MEASURED)),
             seconds=time.time() - started,
         )
         rounds.append(found)
         done(rounds)
+
+
+def _teacher_only(spent: Spend) -> float | None:
+    answered = spent.requests - spent.student_answers
+    return spent.teacher_usd / answered * spent.requests if answered else None
 
 
 async def _quality(product: Product, gateway: Client, texts: list[str]) -> dict[str, Any]:
@@ -158,26 +178,26 @@ def _names(product: Product) -> set[str]:
 
 def show(rounds: Sequence[Round], *, seed: int) -> Table:
     """A row a round."""
-    columns = (
-        "domain",
-        "intents",
-        "releases",
-        "in force",
-        "share",
-        "agreement",
-        "95 %",
-        "escalated",
-        "$",
-        "trained",
-        "s",
-    )
-    table = Table(*columns, title=f"seed {seed}, {Counter(r.in_force for r in rounds)}")
+    columns = "domains|intents|requests|releases|in force|share|agreement|95 %|escalated|$|teacher only|trained, s|s"
+    table = Table(*columns.split("|"), title=f"seed {seed}, {Counter(r.in_force for r in rounds)}")
     for r in rounds:
         agreed = f"{r.agreement:.1%}" if r.agreement is not None else ""
         interval = f"{r.interval[0]:.1%} - {r.interval[1]:.1%}" if r.interval else ""
-        cells = (r.domain, str(r.intents), ", ".join(r.releases), r.in_force or "none", f"{r.share:.1%}", agreed)
-        money = (f"{r.spent_usd:.4f}", f"{r.trained_s:.0f}", f"{r.seconds:.0f}")
-        table.add_row(*cells, interval, f"{1 - r.share:.1%}", *money)
+        table.add_row(
+            ", ".join(r.domains),
+            str(r.intents),
+            str(r.requests),
+            ", ".join(r.releases),
+            r.in_force or "none",
+            f"{r.share:.1%}",
+            agreed,
+            interval,
+            f"{1 - r.share:.1%}",
+            f"{r.spent_usd:.4f}",
+            f"{r.teacher_only_usd:.4f}" if r.teacher_only_usd is not None else "",
+            f"{r.trained_s:.0f}",
+            f"{r.seconds:.0f}",
+        )
     return table
 
 
@@ -185,11 +205,11 @@ def main() -> None:
     """Run it and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.domains")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--domains", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    home, console = Home.from_environment(), Console(width=160)
+    home, console = Home.from_environment(), Console(width=220)
     ensure_vllm(home, say=console.print)
     ensure_demo_model(home, say=console.print)
     work = Path(tempfile.mkdtemp(prefix="domains-"))
@@ -204,7 +224,7 @@ def main() -> None:
             options.out.write_text(json.dumps([asdict(each) for each in rounds], indent=1))
 
     with product.up():
-        asyncio.run(play(product, messages, count=options.domains, done=done))
+        asyncio.run(play(product, messages, count=options.rounds, done=done))
 
 
 if __name__ == "__main__":
