@@ -12,17 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from rich.progress import track
 
-from calibration.certify import (
-    MIN_POWER,
-    Certificate,
-    Contract,
-    Plan,
-    ScoredRow,
-    certify,
-    frozen_grid,
-    predicted_power,
-    score_grid,
-)
+from calibration.certificate import Certificate, Contract
+from calibration.certify import MIN_POWER, Plan, ScoredRow, certify, frozen_grid, predicted_power, score_grid
 
 RUNS = 100
 SIZES = [(140, 290, 0.10), (200, 380, 0.10), (300, 1000, 0.05)]  # fit rows, window rows, alpha

@@ -20,7 +20,8 @@ from rich.progress import track
 from rich.table import Table
 
 from calibration.agreement import disagreement
-from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, frozen_grid
+from calibration.certificate import Certificate, Contract
+from calibration.certify import Plan, ScoredRow, certify, frozen_grid
 from ledger.database import connect
 from ledger.releases import history
 from ledger.schema import exchanges, row_uses

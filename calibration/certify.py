@@ -9,40 +9,21 @@ et al. 2021, "Learn then Test"). "No certificate" is a type: there is no fallbac
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom, binom
 
 from calibration.bounds import binomial_p_value, smallest_sample, upper_bound
+from calibration.certificate import Certificate, Contract, Refusal
 
 GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 20_000  # beyond it "more rows" is no advice
-
-
-@dataclass(frozen=True)
-class Contract:
-    """At most a share alpha of student answers differ; a worse release passes with probability at most delta.
-
-    `margin` in [0, 1): the share of alpha that a release leaves free on its window, where a threshold that passed
-    allows it. It costs coverage and no validity.
-    """
-
-    alpha: float
-    delta: float
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.alpha < 1 and 0 < self.delta < 1):
-            raise ValueError(f"alpha and delta lie strictly between 0 and 1, not {self.alpha} and {self.delta}")
-        if not 0 <= self.margin < 1:
-            raise ValueError(f"margin is a share below 1 of alpha, not {self.margin}")
 
 
 @dataclass(frozen=True)
@@ -88,57 +69,6 @@ class Plan:
     def delta_spent(self) -> float:
         """The level of this attempt; all attempts together spend less than delta."""
         return float(0.8 * 0.2 ** (self.attempt - 1) * self.contract.delta)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Accept iff score >= threshold. `coverage` is of the window. What is certified is alpha: `upper_bound`, one-sided
-    at the level spent, is that of a threshold fixed beforehand, and this one was chosen among those that passed."""
-
-    alpha: float
-    delta: float
-    threshold: float
-    n: int
-    accepted: int
-    errors: int
-    upper_bound: float
-    coverage: float
-    window: tuple[float, float]
-    attempt: int
-    delta_spent: float
-    issued_at: float
-    expires_at: float
-    fingerprint: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "window": list(self.window)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Certificate":
-        """The inverse of `to_dict`. Raises ValueError where the values are no certificate."""
-        try:
-            begin, end = values["window"]
-            return cls(**{**values, "window": (begin, end)})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a certificate: {error}") from error
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """No certificate, in words. `rows_needed` is an estimate; None where more rows would not help.
-
-    `labels_seen`: whether delta was spent.
-    """
-
-    reason: str
-    n: int
-    rows_needed: int | None
-    labels_seen: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:

@@ -9,7 +9,7 @@ The state is plain numbers, and replaying a release's references from the first 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,16 +49,6 @@ class Alarm:
         bets = (1.0 + eta / self.alpha * (disagreement - self.alpha) for eta in ETAS)
         sums = tuple((total + 1.0) * e for total, e in zip(self.sums, bets, strict=True))
         return replace(self, sums=sums, references=self.references + 1, errors=self.errors + (disagreement > 0))
-
-
-def watch(disagreements: Iterable[float], *, alpha: float, bound: float) -> Alarm:
-    """The detector after these references, in their order; it stops where the alarm sounds, as the task does."""
-    alarm = Alarm(alpha, bound)
-    for disagreement in disagreements:
-        alarm = alarm.after(disagreement)
-        if alarm.raised:
-            break
-    return alarm
 
 
 def rise(disagreements: Sequence[float], *, alpha: float) -> int:

@@ -4,8 +4,6 @@ Each step hands frozen facts to the next. It ends in a `Released` or a `Refused`
 has its name is recorded with it, and the champion in force stays in force.
 """
 
-import hashlib
-import json
 import logging
 import shutil
 import time
@@ -17,13 +15,11 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from calibration.calibrator import Calibrator
+from calibration.certificate import Certificate, Contract, Refusal, fingerprint
 from calibration.certify import (
     MIN_POWER,
-    Certificate,
-    Contract,
     Kept,
     Plan,
-    Refusal,
     ScoredRow,
     certify,
     cluster_cap,
@@ -305,8 +301,7 @@ class _Attempt:
         grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
         bound = self._bound_to()
         self.report.update(bound_to=bound, margin=self.config.contract.margin)
-        fingerprint = hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
-        plan = Plan(self.config.contract, grid, harvested.window_span, fingerprint, issued_at=time.time())
+        plan = Plan(self.config.contract, grid, harvested.window_span, fingerprint(bound), issued_at=time.time())
         rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
         return certify(weigh(rows, kept), plan=plan)
 
@@ -335,7 +330,6 @@ class _Attempt:
 
     def _promote(self, calibrator: Calibrator, certificate: Certificate) -> None:
         values = {
-            "fingerprint": certificate.fingerprint,
             "calibrator": calibrator.to_dict(),
             "certificate": certificate.to_dict(),
             "report": self.report,

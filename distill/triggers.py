@@ -13,8 +13,8 @@ DAY_S = 86_400.0
 @dataclass(frozen=True)
 class TriggerConfig:
     """`min_rows`: rows before the cut, `min_references`: unused references after it, without which nothing begins;
-    `max_references`: more than these a run does not draft;
-    `new_rows`: rows since the last attempt that make another one worth it; `escalation_rate`: share of requests that
+    `max_references`: more than these a run does not draft; `new_rows`: rows since the last attempt that make another
+    one worth it, twice as many with every refusal in a row; `escalation_rate`: share of requests that
     the teacher answers beyond which a champion is retrained; `age_s`: how old a champion may grow."""
 
     min_rows: int
@@ -30,8 +30,9 @@ class Facts:
     """A task as the ledger has it.
 
     `references` are unused ones after the cut that a run would make now, `references_wanted` is what the last refusal
-    asked for, or 0; `new_rows` came since the last attempt began. The escalation rate is of the champion's recent
-    requests, None while there are too few; `champion_age_s` is None without a champion.
+    asked for, or 0; `new_rows` came since the last attempt began; so many `refusals` in a row came last. The escalation
+    rate is of the champion's recent requests, None while there are too few; `champion_age_s` is None without a
+    champion.
     """
 
     may_train: bool
@@ -40,6 +41,7 @@ class Facts:
     references_wanted: int
     new_rows: int
     attempts: int
+    refusals: int
     champion_age_s: float | None
     voided: bool
     escalation_rate: float | None
@@ -66,15 +68,21 @@ def weigh(facts: Facts, config: TriggerConfig) -> Verdict:
 def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
     if facts.rows < config.min_rows:
         return f"{facts.rows} of {config.min_rows} rows before the cut"
-    wanted = max(config.min_references, facts.references_wanted)
-    if wanted > config.max_references:
-        return f"the last refusal asks for {wanted} references, distill.max_references is {config.max_references}"
+    # A refusal asks for the references that its student would need. What has learned from more rows may need fewer.
+    wanted = min(max(config.min_references, facts.references_wanted), config.max_references)
     if facts.references < wanted:
         return f"{facts.references} of {wanted} unused references after the cut"
-    needed = 1 if facts.attempts == 0 else config.new_rows
-    if facts.new_rows < needed:
-        return f"{facts.new_rows} of {needed} new rows since the last attempt"
+    if facts.new_rows < (needed := _rows_worth_it(facts, config)):
+        refused = f", the last {facts.refusals} were refused" if facts.refusals > 1 else ""
+        return f"{facts.new_rows} of {needed} new rows since the last attempt{refused}"
     return None
+
+
+def _rows_worth_it(facts: Facts, config: TriggerConfig) -> int:
+    """A student learns by orders of magnitude: what was refused is tried again after twice as many rows each time."""
+    if facts.attempts == 0:
+        return 1
+    return int(config.new_rows * 2 ** max(0, facts.refusals - 1))
 
 
 def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:

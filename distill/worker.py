@@ -14,13 +14,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from calibration.agreement import disagreement
-from calibration.monitor import rise, watch
 from distill.attention import Attention
+from distill.references import References
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
 from ledger.decisions import Decision
-from ledger.queries import newest_at, reference_outcomes
+from ledger.queries import newest_at
 from ledger.standing import Standing, standing
 
 LEASE = "distill"
@@ -73,7 +72,7 @@ class Worker:
     ) -> None:
         self._engine = engine
         self._tasks = tasks
-        self._attention = Attention(engine)
+        self._attention, self._references = Attention(engine), References(engine)
         self._start = start
         self._holder = holder
         self._clock = clock
@@ -126,30 +125,20 @@ class Worker:
 
     def _watch_champion(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)
-        if champion is None or champion.alpha is None:  # without a usable certificate the teacher answers
+        if champion is None:
             return
-        if words := champion.mismatch(watched.binding):
-            self._void(champion, "changed", words)
+        try:
+            certificate = champion.valid(watched.binding)
+        except ValueError as error:  # the teacher answers
+            self._void(champion, "changed", str(error))
             return
         for notice in self._attention.look(champion):
             self._record(notice)
-        self._watch_alarm(champion, watched, alpha=champion.alpha)
-
-    def _watch_alarm(self, champion: releases.Release, watched: Watched, *, alpha: float) -> None:
-        """By the contract in force, whatever the settings say by now."""
-        newest = min(self._clock(), newest_at(self._engine, champion.task))
-        pairs = reference_outcomes(self._engine, champion.name, due=newest - watched.label_due_s)
-        found = [disagreement(*pair) for pair in pairs]
-        alarm = watch(found, alpha=alpha, bound=watched.alarm_bound)
-        if not alarm.raised:
-            return
-        seen = found[: alarm.references]
-        last = rise(seen, alpha=alpha)
-        reason = (
-            f"alarm: {sum(d > 0 for d in seen[-last:])} of the last {last} references disagree "
-            f"({alarm.errors} of all {alarm.references} since it is in force), the contract allows {alpha:.0%}"
-        )
-        self._void(champion, "alarm", reason)
+        due = min(self._clock(), newest_at(self._engine, task)) - watched.label_due_s
+        # By the contract in force, whatever the settings say by now.
+        heard = self._references.look(champion, certificate, bound=watched.alarm_bound, due=due, go_on=self._lead)
+        if heard.alarm.raised:
+            self._void(champion, "alarm", heard.in_words())
 
     def _void(self, champion: releases.Release, trigger: str, reason: str) -> None:
         """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""
@@ -163,7 +152,13 @@ class Worker:
         now = self._clock()
         found = standing(self._engine, task, teacher=watched.teacher, window_share=watched.window_share)
         needs = watched.triggers
-        gathered = progress.measure(found, min_rows=needs.min_rows, min_references=needs.min_references, now=now)
+        gathered = progress.measure(
+            found,
+            min_rows=needs.min_rows,
+            min_references=needs.min_references,
+            max_references=needs.max_references,
+            now=now,
+        )
         progress.publish(self._engine, task, gathered, now=now)
         if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
             return
@@ -203,6 +198,7 @@ def _facts(found: Standing, watched: Watched, *, now: float) -> Facts:
         references_wanted=found.references_needed or 0,
         new_rows=found.new_rows,
         attempts=found.attempts,
+        refusals=found.refusals,
         champion_age_s=None if found.champion_since is None else now - found.champion_since,
         voided=found.voided,
         escalation_rate=found.escalation_rate,

@@ -26,9 +26,9 @@ class Progress:
         return self.rows >= self.rows_needed and self.references >= self.references_needed
 
 
-def measure(found: Standing, *, min_rows: int, min_references: int, now: float) -> Progress:
-    """A refusal may have asked for more references than the settings do."""
-    needed = max(min_references, found.references_needed or 0)
+def measure(found: Standing, *, min_rows: int, min_references: int, max_references: int, now: float) -> Progress:
+    """A refusal may have asked for more references than the settings do, of which a run draws so many at most."""
+    needed = min(max(min_references, found.references_needed or 0), max_references)
     share = min(found.rows / min_rows, found.references / needed)
     expected_at = None
     if found.first_at is not None and 0 < share < 1:

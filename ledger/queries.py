@@ -58,6 +58,20 @@ class ScoredDraft:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """An answer of the student: its score, the rate at which it was drawn as a reference, and whether it was. The
+    teacher's text is None where there is none, or where it is lost."""
+
+    exchange_id: str
+    at: float
+    score: float
+    rho: float
+    reference: bool
+    text: str | None
+    teacher_text: str | None
+
+
+@dataclass(frozen=True)
 class Use:
     """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows."""
 
@@ -225,38 +239,46 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
         return Spend(*connection.execute(query).one())
 
 
-def reference_outcomes(
-    engine: sa.Engine, release: str, *, since: float = 0.0, due: float = math.inf
-) -> list[tuple[str, str | None]]:
-    """(student's answer, teacher's answer or None where it is lost) of a release's live accepted references, in order.
+def answers_since(
+    engine: sa.Engine, release: str, *, after: Position, due: float = math.inf, limit: int | None = None
+) -> list[Answer]:
+    """The first `limit` answers of a release's student behind a position, in order.
 
-    A label that is missing of a request before `due` is lost. At the first one that may still be on its way the list
-    ends: to take those behind it first would prefer what the teacher answers quickly.
+    A reference whose request came before `due` has lost its label if it has none. At the first one that may still get
+    it the list ends: to take those behind it first would prefer what the teacher answers quickly.
     """
     query = (
-        sa.select(exchanges.c.at, exchanges.c.draft_text, teacher_replies.c.exchange_id, teacher_replies.c.text)
+        sa.select(
+            *(exchanges.c[name] for name in ("id", "at", "score", "rho", "reference", "draft_text")),
+            teacher_replies.c.text,
+            teacher_replies.c.exchange_id.is_not(None).label("replied"),
+        )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
-        .where(exchanges.c.at >= since)
+        .where(exchanges.c.release == release, exchanges.c.route == "student", _behind(after))
         .order_by(exchanges.c.at, exchanges.c.id)
+        .limit(limit)
     )
     with engine.connect() as connection:
-        known = takewhile(lambda row: row.exchange_id is not None or row.at < due, connection.execute(query))
-        return [(row.draft_text, row.text) for row in known]
+        rows = connection.execute(query)
+        known = takewhile(lambda row: row.replied or not row.reference or row.at < due, rows)
+        return [Answer(*row[:-1]) for row in known]
 
 
 def drafts_since(engine: sa.Engine, release: str, *, after: Position, limit: int) -> list[ScoredDraft]:
     """The first `limit` drafts of a release whose requests come after a position, in their order."""
-    at, exchange_id = after
-    behind = sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
     query = (
         sa.select(exchanges.c.id, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
-        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), behind)
+        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), _behind(after))
         .order_by(exchanges.c.at, exchanges.c.id)
         .limit(limit)
     )
     with engine.connect() as connection:
         return [ScoredDraft(*row) for row in connection.execute(query)]
+
+
+def _behind(after: Position) -> sa.ColumnElement[bool]:
+    at, exchange_id = after
+    return sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
 
 
 def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:

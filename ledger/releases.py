@@ -5,15 +5,16 @@ A promotion or a rollback is one transaction: readers see the old champion or th
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
 from ledger.schema import releases
 
-CERTIFIED = {"fingerprint", "calibrator", "certificate", "report"}
+CERTIFIED = {"calibrator", "certificate", "report"}
 
 
 class ReleaseError(Exception):
@@ -47,15 +48,25 @@ class Release:
     refusal: dict[str, Any] | None
     report: dict[str, Any] | None
 
-    @property
-    def alpha(self) -> float | None:
-        """The contract of its certificate; None where it has none, or one that cannot be read."""
-        alpha = (self.certificate or {}).get("alpha")
-        return float(alpha) if isinstance(alpha, int | float) else None
+    def valid(self, binding: Mapping[str, str]) -> Certificate:
+        """Its certificate, where it holds for all of the `binding`; whether it has expired is not asked.
 
-    def expired(self, *, now: float) -> bool:
-        """Whether its certificate has run out, at a time in seconds since the epoch."""
-        return float((self.certificate or {}).get("expires_at", math.inf)) <= now
+        Raises ValueError where it has none or does not hold, and where certificate, calibrator, adapter or what it is
+        bound to were altered, or are another release's. The fingerprint is no signature: it finds accidents, not
+        forgers.
+        """
+        if self.certificate is None or self.calibrator is None:
+            raise ValueError(f"{self.name} has no certificate")
+        if self.fingerprint != self.seal():
+            raise ValueError("it is not what was certified: its fingerprint differs")
+        if words := self.mismatch(binding):
+            raise ValueError(words)
+        return Certificate.from_dict(self.certificate)
+
+    def seal(self) -> str:
+        """The fingerprint that everything a release is served with must have. Raises ValueError for no JSON values."""
+        bound = (self.report or {}).get("bound_to")
+        return fingerprint([self.name, self.adapter_digest, self.calibrator, self.certificate, bound])
 
     def mismatch(self, binding: Mapping[str, str]) -> str | None:
         """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""
@@ -97,8 +108,9 @@ def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str) -> None
 def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
     """Make a candidate its task's champion; the old champion retires.
 
-    `values`: fingerprint, calibrator, certificate, report. Raises ReleaseError unless it is a candidate that comes with
-    a certificate, Overtaken where a release was voided behind its data cut.
+    `values`: calibrator, certificate, report; from here on they are what `Release.certified` compares. Raises
+    ReleaseError unless it is a candidate that comes with a certificate, Overtaken where a release was voided behind its
+    data cut.
     """
     assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
     if not values["certificate"]:
@@ -107,8 +119,9 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
         candidate = _one(connection, name)
         if last_voided(connection, candidate.task) > candidate.cut_at:
             raise Overtaken(f"{name} cannot be promoted: it was certified on traffic from before the last was voided")
+        sealed = {**values, "fingerprint": replace(candidate, **values).seal()}
         connection.execute(_dethrone(candidate.task, "retired", now))
-        _take_step(connection, name, from_status="candidate", values={**values, **_crowned(now)})
+        _take_step(connection, name, from_status="candidate", values={**sealed, **_crowned(now)})
 
 
 def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dict[str, Any], now: float) -> None:

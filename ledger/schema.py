@@ -167,6 +167,21 @@ progress = sa.Table(
     sa.Column("expected_at", sa.Float),
 )
 
+live = sa.Table(
+    # What the references of a release have shown since it is in force: the worker's last count, for whoever shows it.
+    "live",
+    metadata,
+    sa.Column("release", sa.String(96), primary_key=True),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("answers", sa.Integer, nullable=False),
+    sa.Column("references", sa.Integer, nullable=False),
+    sa.Column("errors", sa.Integer, nullable=False),
+    sa.Column("agreement", sa.Float, nullable=False),
+    sa.Column("low", sa.Float, nullable=False),
+    sa.Column("high", sa.Float, nullable=False),
+    sa.Column("alarm", sa.Float, nullable=False),
+)
+
 settings = sa.Table(
     # Small durable facts, such as the key of the reference draw.
     "settings",

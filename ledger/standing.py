@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,8 @@ class Standing:
     """Counts of a task's eligible requests.
 
     `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
-    after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt.
+    after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt. So
+    many `refusals` came last.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
     refusal asked for. `first_at`: where clients' traffic since the last certification or alarm begins, of which
     `live_share` is the share among all since then, an imported log included.
@@ -30,6 +32,7 @@ class Standing:
     references: int
     new_rows: int
     attempts: int
+    refusals: int
     champion: str | None
     champion_since: float | None
     voided: bool
@@ -56,6 +59,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
                 sa.and_(mine, exchanges.c.at > max(fresh, history[0].created_at if history else -math.inf)),
             ),
             attempts=len(history),
+            refusals=sum(1 for _ in takewhile(lambda row: row.status == "refused", history)),
             champion=champion.name if champion else None,
             champion_since=champion.changed_at if champion else None,
             voided=champion is None and _was_voided(history),

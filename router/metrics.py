@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from ledger.progress import Progress
 from ledger.records import Exchange
+from ledger.seen import Seen
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
@@ -104,20 +104,14 @@ class Metrics:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
 
-    def exposition(
-        self,
-        *,
-        releases: Mapping[str, str],
-        progress: Mapping[str, Progress],
-        noticed: Mapping[str, Mapping[str, int]],
-    ) -> bytes:
-        """Everything in Prometheus' text format. `releases`: {task: release in force}; `noticed`: {task: {signal: n}}.
+    def exposition(self, *, releases: Mapping[str, str], seen: Seen) -> bytes:
+        """Everything in Prometheus' text format. `releases`: {task: release in force}.
 
         What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, progress, noticed))
+        state.register(_State(releases, seen))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -133,8 +127,7 @@ class _State(Collector):
     """What is true at the moment."""
 
     releases: Mapping[str, str]
-    progress: Mapping[str, Progress]
-    noticed: Mapping[str, Mapping[str, int]]
+    seen: Seen
 
     def collect(self) -> Iterator[Metric]:
         in_force = GaugeMetricFamily(
@@ -148,11 +141,12 @@ class _State(Collector):
             "How often a signal that needs no label has shifted under the release in force.",
             labels=["task", "signal"],
         )
-        for task, counts in self.noticed.items():
+        for task, counts in self.seen.noticed.items():
             for signal, count in counts.items():
                 shifts.add_metric([task, signal], count)
         yield shifts
         yield from self._rows()
+        yield from self._references()
 
     def _rows(self) -> Iterator[Metric]:
         kinds = "For the next release: rows that may teach, or unused references"
@@ -163,10 +157,33 @@ class _State(Collector):
             "When there will be enough at the pace so far; absent where there is, or no pace yet.",
             labels=["task"],
         )
-        for task, found in self.progress.items():
+        for task, found in self.seen.progress.items():
             for kind in ("rows", "references"):
                 gathered.add_metric([task, kind], getattr(found, kind))
                 needed.add_metric([task, kind], getattr(found, f"{kind}_needed"))
             if found.expected_at is not None:
                 expected.add_metric([task], found.expected_at)
         yield from (gathered, needed, expected)
+
+    def _references(self) -> Iterator[Metric]:
+        what = "Of all answers of the release in force, the share that agree with the teacher's"
+        agreement = GaugeMetricFamily("tutelage_agreement", f"{what}: estimate.", labels=["task", "release"])
+        low, high = (
+            GaugeMetricFamily(
+                f"tutelage_agreement_{end}",
+                f"{what}: {end} end of an interval that holds at all times with 95 % confidence.",
+                labels=["task", "release"],
+            )
+            for end in ("lower", "upper")
+        )
+        alarm = GaugeMetricFamily(
+            "tutelage_alarm_level",
+            "How much of its bound the alarm has reached; it sounds at 1.",
+            labels=["task", "release"],
+        )
+        for task, found in self.seen.live.items():
+            if (release := self.releases.get(task)) is not None:
+                values = (found.agreement, found.low, found.high, found.alarm)
+                for family, value in zip((agreement, low, high, alarm), values, strict=True):
+                    family.add_metric([task, release], value)
+        yield from (agreement, low, high, alarm)

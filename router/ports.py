@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
-from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply
+from ledger.seen import Seen
 from router.wire import ChatRequest
 
 Priority = Literal["high", "normal", "low"]
@@ -109,10 +109,6 @@ class Releases(Protocol):
         """The release that serves a task now, or None: the teacher answers."""
         ...
 
-    def progress(self) -> dict[str, Progress]:
-        """Task -> how far it is from its next release."""
-        ...
-
-    def noticed(self) -> dict[str, dict[str, int]]:
-        """Task -> signal -> how often it has shifted under the champion."""
+    async def seen(self) -> Seen:
+        """What the worker has published."""
         ...

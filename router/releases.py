@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from calibration.calibrator import Calibrator
 from ledger import releases
-from ledger.decisions import noticed
 from ledger.prices import Price, current_prices
-from ledger.progress import Progress, published
+from ledger.seen import Seen, read
 from router.ports import ServedRelease
 
 POLL_S = 0.25
@@ -28,8 +27,6 @@ class InForce:
 
     champions: dict[str, ServedRelease] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
-    noticed: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class LedgerWatch:
@@ -40,7 +37,7 @@ class LedgerWatch:
         self._engine = engine
         self._bindings = bindings
         self._unusable: dict[str, str] = {}
-        self._state = InForce()
+        self._state, self._seen = InForce(), Seen()
         self._next_reading = asyncio.Event()
 
     def champion(self, task: str) -> ServedRelease | None:
@@ -61,19 +58,19 @@ class LedgerWatch:
             await self._next_reading.wait()
         return self.price(teacher)
 
-    def progress(self) -> dict[str, Progress]:
-        """How far each task is from its next release, where a worker watches it."""
-        return self._state.progress
-
-    def noticed(self) -> dict[str, dict[str, int]]:
-        """The shifts that the worker has noticed under each task's champion, by signal."""
-        return self._state.noticed
+    async def seen(self) -> Seen:
+        """What the worker has published by now; by the last time it was asked, where the ledger cannot be read."""
+        try:
+            self._seen = await asyncio.to_thread(read, self._engine)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("ledger not readable, showing what was seen before: %s", type(error).__name__)
+        return self._seen
 
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""
         champions = self._champions()
         before = {task: release.name for task, release in self._state.champions.items()}
-        self._state = InForce(champions, current_prices(self._engine), published(self._engine), noticed(self._engine))
+        self._state = InForce(champions, current_prices(self._engine))
         after = {task: release.name for task, release in champions.items()}
         if after != before:
             log.info("releases in force: %s", after or "none")
@@ -84,7 +81,7 @@ class LedgerWatch:
         for task, row in releases.champions(self._engine).items():
             try:
                 found[task] = _served(row, self._bindings.get(task, {}))
-            except (ValueError, KeyError, TypeError) as error:
+            except ValueError as error:
                 unusable[row.name] = str(error)
         for name, why in unusable.items() - self._unusable.items():
             log.error("release %s is not usable, its task goes to the teacher: %s", name, why)
@@ -105,14 +102,11 @@ class LedgerWatch:
 
 
 def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
-    """Raises ValueError, KeyError or TypeError where it holds no usable certificate."""
-    if row.calibrator is None or row.certificate is None or row.alpha is None:
-        raise ValueError("no calibrator, or no certificate of a contract")
-    if words := row.mismatch(binding):
-        raise ValueError(words)
+    """Raises ValueError where it holds no usable certificate."""
+    certificate = row.valid(binding)
     return ServedRelease(
         name=row.name,
-        calibrator=Calibrator.from_dict(row.calibrator),
-        threshold=float(row.certificate["threshold"]),
-        expires_at=float(row.certificate["expires_at"]),
+        calibrator=Calibrator.from_dict(row.calibrator or {}),
+        threshold=certificate.threshold,
+        expires_at=certificate.expires_at,
     )

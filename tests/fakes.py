@@ -7,6 +7,7 @@ from typing import Any
 from calibration.calibrator import Calibrator
 from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply, Usage
+from ledger.seen import Seen
 from ledger.spool import SpoolUnavailable
 from router.errors import GatewayError, StudentUnavailable
 from router.gateway import Gateway
@@ -115,11 +116,9 @@ class FakeReleases:
     def champion(self, task: str) -> ServedRelease | None:
         return self.release
 
-    def progress(self) -> dict[str, Progress]:
-        return {"desk": Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)}
-
-    def noticed(self) -> dict[str, dict[str, int]]:
-        return {"desk": {"score": 1}}
+    async def seen(self) -> Seen:
+        on_its_way = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
+        return Seen(progress={"desk": on_its_way}, noticed={"desk": {"score": 1}})
 
 
 def gateway(**parts: Any) -> Gateway:

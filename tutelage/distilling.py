@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from calibration.certify import Contract
+from calibration.certificate import Contract
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon, champions
 from router.gateway import LABEL_WAIT_S

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
+from ledger import live
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
 from ledger.progress import Progress, measure
@@ -28,22 +30,30 @@ class Pace:
 
 def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:
     """A few lines a task: what is in force, how far the next release is, the last attempt and the last decision."""
-    in_force = champions(engine)
+    in_force, shown = champions(engine), live.published(engine)
     share = settings.distill.window_share
     standings = {
         name: standing(engine, name, teacher=task.teacher, window_share=share) for name, task in settings.tasks.items()
     }
     paces = {task: _pace(engine, task, now=now) for task in standings}
     for task, found in standings.items():
-        closed = _why_closed(in_force[task], settings, now=now) if task in in_force else None
-        yield f"{task}: " + (f"{found.champion} is not in force: {closed}" if closed else _in_force(found))
+        held = _held(in_force[task], settings, now=now) if task in in_force else None
+        yield f"{task}: " + (f"{found.champion} is not in force: {held}" if isinstance(held, str) else _in_force(found))
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
-        if task in in_force and not closed and (alpha := in_force[task].alpha) is not None:
-            yield f"  {exposed(settings.tasks[task], alpha=alpha)}"
+        if isinstance(held, Certificate):
+            if task in shown:
+                yield f"  {agreed(shown[task])}"
+            yield f"  {exposed(settings.tasks[task], alpha=held.alpha)}"
         else:
             chosen = settings.distill
-            needs = measure(found, min_rows=chosen.min_rows, min_references=chosen.min_references, now=now)
+            needs = measure(
+                found,
+                min_rows=chosen.min_rows,
+                min_references=chosen.min_references,
+                max_references=chosen.max_references,
+                now=now,
+            )
             yield f"  {in_words(needs)}"
         if words := _last_attempt(engine, task, now=now):
             yield f"  {words}"
@@ -53,11 +63,13 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
             yield f"  {date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
 
 
-def _why_closed(champion: Release, settings: Settings, *, now: float) -> str | None:
-    """Why the gateway does not use a champion, in words; None where it does."""
-    if champion.expired(now=now):
-        return "its certificate has expired"
-    return champion.mismatch(settings.binding(champion.task))
+def _held(champion: Release, settings: Settings, *, now: float) -> Certificate | str:
+    """The certificate that a champion serves under, or why the gateway does not use it."""
+    try:
+        certificate = champion.valid(settings.binding(champion.task))
+    except ValueError as error:
+        return str(error)
+    return "its certificate has expired" if certificate.expires_at <= now else certificate
 
 
 def _last_attempt(engine: sa.Engine, task: str, *, now: float) -> str | None:
@@ -99,6 +111,15 @@ def headroom(settings: Settings, paces: Mapping[str, Pace], *, task: str) -> str
         f"{warning}{name} answers {pace.answered:.1f} of {pace.requests:.1f} requests a minute (last hour); if the "
         f"student closed, all {pace.requests:.1f}: {others}"
         + " and ".join(f"{share:.0%} of {limit}" for limit, share in shares.items())
+    )
+
+
+def agreed(found: live.Live) -> str:
+    """What the references say of everything the release in force has answered."""
+    return (
+        f"agreement {found.agreement:.1%} ({found.low:.1%} to {found.high:.1%} with 95 % confidence at all times) of "
+        f"{found.answers} answers since {date(found.since)}: {found.errors} of {found.references} references disagree; "
+        f"the alarm is at {found.alarm:.0%}"
     )
 
 

@@ -7,11 +7,9 @@ from dataclasses import replace
 import pytest
 
 from calibration.bounds import binomial_p_value
+from calibration.certificate import Certificate, Contract, Refusal
 from calibration.certify import (
-    Certificate,
-    Contract,
     Plan,
-    Refusal,
     ScoredRow,
     certify,
     cluster_cap,

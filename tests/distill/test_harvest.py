@@ -10,7 +10,7 @@ from ledger.queries import Use, record_uses, reference_key
 from ledger.records import TeacherReply
 from ledger.releases import add_candidate, promote, void
 from ledger.spool import SpoolWriter
-from tests.ledger.make import exchange
+from tests.ledger.make import certified, exchange
 
 LOST = TeacherReply("big", None, error="TeacherUnavailable")
 
@@ -86,8 +86,7 @@ def test_the_next_window_is_fresh_and_what_certified_before_teaches(ledger):
 def test_traffic_before_an_alarm_certifies_nothing_after_it(ledger):
     engine = ledger(*map(exchange, range(20)))
     release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=5.0)
-    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"alpha": 0.1}, "report": {}}
-    promote(engine, release.name, values=values, now=6.0)
+    promote(engine, release.name, values=certified(), now=6.0)
     void(engine, release.name, reason="alarm", now=13.5)
     found = take(engine, window_share=0.999)
     assert [row.at for row in found.window] == [14.0, 16.0, 18.0]

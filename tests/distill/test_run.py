@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from calibration.certify import Contract
+from calibration.certificate import Contract
 from calibration.evidence import FEATURES
 from distill import run as pipeline
 from distill.gateway import GatewayUnavailable

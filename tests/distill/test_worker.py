@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Watched, Worker, pause_s, run
-from ledger import decisions, leases, releases
-from ledger.database import connect
+from ledger import decisions, leases, live, releases, schema
+from ledger.database import connect, writing
 from ledger.ingest import ingest_once
 from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
-from tests.ledger.make import exchange, student_exchange
+from tests.ledger.make import certified, exchange, student_exchange
 
 TRIGGERS = TriggerConfig(
     min_rows=20, min_references=10, max_references=900, new_rows=30, escalation_rate=0.5, age_s=DAY_S
@@ -65,11 +65,9 @@ class World:
     def candidate(self):
         return releases.add_candidate(self.engine, task="desk", cut_at=0.0, base_model="b", now=self.now).name
 
-    def promote(self, certificate=None):
+    def promote(self, **certificate):
         name = self.candidate()
-        held = certificate or {"alpha": 0.1}
-        values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": held, "report": {}}
-        releases.promote(self.engine, name, values=values, now=self.now)
+        releases.promote(self.engine, name, values=certified(**certificate), now=self.now)
         return name
 
     def told(self):
@@ -202,11 +200,13 @@ def test_an_alarm_stops_the_run_that_learns_from_before_it(world):
     assert world.runs[0].stopped and world.told()[:2] == [("wait", "rows"), ("void", "alarm")]
 
 
-def test_a_champion_without_a_usable_certificate_is_not_watched_and_stops_nobody(world):
-    world.promote(certificate={"threshold": 0.5})
-    world.record(student_exchange, 60, release="desk--v000001")
+def test_a_champion_whose_certificate_cannot_be_used_is_voided_so_that_the_loop_goes_on(world):
+    name = world.promote()
+    with writing(world.engine) as connection:
+        connection.execute(schema.releases.update().values(certificate={"threshold": 0.5}))
     world.worker().step()
-    assert world.told()[0][0] == "wait"
+    assert world.told()[:2] == [("wait", "rows"), ("void", "changed")]
+    assert "its fingerprint differs" in releases.get(world.engine, name).refusal["reason"]
 
 
 def test_labels_that_never_come_count_as_disagreements_once_they_are_due(world):
@@ -229,6 +229,20 @@ def test_references_that_agree_raise_nothing(world):
     world.now += 100.0
     world.worker().step()
     assert releases.get(world.engine, name).status == "champion" and world.told()[0][0] == "wait"
+
+
+def test_what_the_references_say_is_published(world):
+    name = world.promote()
+    world.record(reference("refund"), 50, release=name)
+    worker = world.worker()
+    worker.step()
+    first = live.published(world.engine)["desk"]
+    assert (first.answers, first.references, first.errors, first.since) == (50, 50, 0, world.now + 1 / 1000)
+    assert first.low < first.agreement <= first.high == 1.0 and first.alarm < 1.0
+    world.record(student_exchange, 50, release=name, reference=False)
+    worker.step()
+    assert live.published(world.engine)["desk"].answers == 100
+    assert world.worker().step() is None and live.published(world.engine)["desk"].answers == 100  # the next leader's
 
 
 def test_what_it_closes_is_free_for_another(world):

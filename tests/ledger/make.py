@@ -39,3 +39,28 @@ def student_exchange(number: int, **fields: Any) -> Exchange:
         "release": "desk--v000001",
     }
     return exchange(number, **{**values, **fields})
+
+
+CERTIFICATE: dict[str, Any] = {
+    "alpha": 0.1,
+    "delta": 0.05,
+    "threshold": 0.5,
+    "n": 200,
+    "accepted": 150,
+    "errors": 5,
+    "upper_bound": 0.07,
+    "coverage": 0.75,
+    "window": [0.0, 1.0],
+    "attempt": 1,
+    "delta_spent": 0.04,
+    "issued_at": 1.0,
+    "expires_at": 2e9,
+    "fingerprint": "f",
+}
+CALIBRATOR = {"features": ["x"], "means": [0.0], "scales": [1.0], "weights": [1.0], "bias": 0.0}
+
+
+def certified(*, bound_to: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+    """What a candidate is promoted with; `changes` are the certificate's."""
+    report = {"bound_to": bound_to or {}}
+    return {"calibrator": CALIBRATOR, "certificate": {**CERTIFICATE, **changes}, "report": report}

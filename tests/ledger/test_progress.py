@@ -9,6 +9,7 @@ EMPTY = Standing(
     references=0,
     new_rows=0,
     attempts=0,
+    refusals=0,
     champion=None,
     champion_since=None,
     voided=False,
@@ -20,7 +21,7 @@ EMPTY = Standing(
 
 
 def ask(found):
-    return measure(found, min_rows=1000, min_references=200, now=100.0)
+    return measure(found, min_rows=1000, min_references=200, max_references=300, now=100.0)
 
 
 def test_without_rows_there_is_no_date():
@@ -38,9 +39,9 @@ def test_an_imported_log_sends_no_more():
     assert ask(found).expected_at == 200.0  # ten seconds have brought a tenth of what is there, and as much is lacking
 
 
-def test_a_refusals_needs_are_heeded():
-    found = replace(EMPTY, rows=1000, references=300, references_needed=600, first_at=0.0)
-    assert (ask(found).references_needed, ask(found).expected_at, ask(found).complete) == (600, 200.0, False)
+def test_a_refusals_needs_are_heeded_as_far_as_a_run_draws_references():
+    found = replace(EMPTY, rows=1000, references=150, references_needed=600, first_at=0.0)
+    assert (ask(found).references_needed, ask(found).expected_at, ask(found).complete) == (300, 200.0, False)
     enough = ask(replace(found, references=600))
     assert (enough.expected_at, enough.complete) == (None, True)
 

@@ -7,8 +7,9 @@ import pytest
 from ledger import releases
 from ledger.database import connect
 from ledger.releases import Overtaken, ReleaseError
+from tests.ledger.make import certified
 
-VALUES = {"fingerprint": "f", "calibrator": {"bias": 0.0}, "certificate": {"threshold": 0.5}, "report": {}}
+VALUES = certified()
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_promotion_retires_the_old_champion(engine):
     releases.promote(engine, first, values=VALUES, now=3.0)
     releases.promote(engine, second, values=VALUES, now=4.0)
     assert statuses(engine) == ["retired", "champion"]
-    assert releases.champions(engine)["desk"].certificate == {"threshold": 0.5}
+    assert releases.champions(engine)["desk"].certificate == VALUES["certificate"]
 
 
 def test_rollback_brings_the_one_before_back_and_then_none(engine):

@@ -8,7 +8,7 @@ from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
 from ledger.standing import Load, load, standing
-from tests.ledger.make import exchange, student_exchange
+from tests.ledger.make import certified, exchange, student_exchange
 
 
 @pytest.fixture
@@ -64,14 +64,13 @@ def test_a_run_that_was_killed_or_failed_is_no_attempt(ledger):
     assert (ask(engine).attempts, ask(engine).new_rows) == (0, 10)
     failed = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=22.0).name
     releases.refuse(engine, failed, refusal={"reason": "few", "n": 9, "rows_needed": 99}, report={}, now=23.0)
-    assert (ask(engine).attempts, ask(engine).new_rows) == (1, 0)
+    assert (ask(engine).attempts, ask(engine).refusals, ask(engine).new_rows) == (1, 1, 0)
 
 
 def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
     engine = ledger()
     name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
-    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
-    releases.promote(engine, name, values=values, now=8.0)
+    releases.promote(engine, name, values=certified(), now=8.0)
     ledger(*(exchange(n, release=name) for n in range(30)))
     assert ask(engine).escalation_rate is None
     ledger(*(msgspec.structs.replace(student_exchange(n), release=name) for n in range(30, 120)))
@@ -100,10 +99,9 @@ def test_a_few_rows_of_a_lower_rate_thin_nobody(ledger):
 
 def test_a_release_that_was_rolled_back_after_one_was_voided_is_no_alarm(ledger):
     engine = ledger(*(exchange(n) for n in range(10)))
-    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
     for at, end in ((8.0, releases.void), (20.0, None)):
         name = releases.add_candidate(engine, task="desk", cut_at=at, base_model="b", now=at).name
-        releases.promote(engine, name, values=values, now=at + 1)
+        releases.promote(engine, name, values=certified(), now=at + 1)
         if end:
             end(engine, name, reason="alarm", now=at + 2)
             assert ask(engine).voided

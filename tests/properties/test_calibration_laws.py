@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from calibration.agreement import disagreement, normalised
 from calibration.bounds import binomial_interval, binomial_p_value, upper_bound
-from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, score_grid, thin
+from calibration.certificate import Certificate, Contract
+from calibration.certify import Plan, ScoredRow, certify, score_grid, thin
 
 rates = st.floats(0.01, 0.99)
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

@@ -1,15 +1,17 @@
+from ledger.live import Live
 from ledger.progress import Progress
+from ledger.seen import Seen
 from router.metrics import Metrics
 
 ON_ITS_WAY = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
 
 
-def show(**state):
-    return expose(Metrics(), **state)
+def show(**seen):
+    return expose(Metrics(), **seen)
 
 
-def expose(metrics, **state):
-    return metrics.exposition(**{"releases": {}, "progress": {}, "noticed": {}, **state}).decode()
+def expose(metrics, releases=None, **seen):
+    return metrics.exposition(releases=releases or {}, seen=Seen(**seen)).decode()
 
 
 def test_what_is_in_force_is_shown_as_it_is_now():
@@ -31,6 +33,19 @@ def test_progress_has_rows_needs_and_a_date_while_there_is_one():
 def test_shifts_of_signals_are_shown():
     text = show(noticed={"desk": {"score": 2}})
     assert 'tutelage_drift_notices{signal="score",task="desk"} 2.0' in text
+
+
+def test_what_the_references_say_is_shown_of_the_release_in_force():
+    live = Live(since=1.0, answers=900, references=60, errors=2, agreement=0.96, low=0.9, high=0.99, alarm=0.25)
+    text = show(releases={"desk": "desk--v000001"}, live={"desk": live})
+    for name, value in (
+        ("agreement", 0.96),
+        ("agreement_lower", 0.9),
+        ("agreement_upper", 0.99),
+        ("alarm_level", 0.25),
+    ):
+        assert f'tutelage_{name}{{release="desk--v000001",task="desk"}} {value}' in text
+    assert "tutelage_agreement{" not in show(live={"desk": live})  # the gateway does not use it
 
 
 def test_capacity_and_refusals_are_counted():

@@ -3,13 +3,13 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from ledger import releases
-from ledger.database import connect
+from ledger import releases, schema
+from ledger.database import connect, writing
 from ledger.decisions import Decision, record
 from ledger.prices import Price, write_price
 from router import releases as watching
 from router.releases import LedgerWatch
-from tests.fakes import RELEASE
+from tests.ledger.make import CALIBRATOR, CERTIFICATE, certified
 
 
 @pytest.fixture
@@ -17,12 +17,16 @@ def engine(tmp_path):
     return connect(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
-def promote(engine, *, task="desk", threshold=0.9, **values):
+def promote(engine, *, task="desk", values=None, **certificate):
     name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model="b", now=1.0).name
-    held = {"alpha": 0.1, "threshold": threshold, "expires_at": 2e9}
-    known = {"fingerprint": "f", "calibrator": RELEASE.calibrator.to_dict(), "certificate": held, "report": {}}
-    releases.promote(engine, name, values=known | values, now=2.0)
+    releases.promote(engine, name, values=certified(**certificate) | (values or {}), now=2.0)
     return name
+
+
+def alter(engine, name, **values):
+    """Change a release behind the ledger's back."""
+    with writing(engine) as connection:
+        connection.execute(schema.releases.update().where(schema.releases.c.name == name).values(**values))
 
 
 def read(engine, **bindings):
@@ -40,26 +44,50 @@ def test_the_champion_comes_with_its_own_threshold_and_calibrator(engine):
     promote(engine, threshold=0.8)
     name = promote(engine, threshold=0.9)
     served = read(engine).champion("desk")
-    assert (served.name, served.threshold, served.calibrator) == (name, 0.9, RELEASE.calibrator)
+    assert (served.name, served.threshold, served.calibrator.to_dict()) == (name, 0.9, CALIBRATOR)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        {"certificate": {"threshold": 0.9, "expires_at": 2e9}},
         {"certificate": {"alpha": 0.1, "threshold": 0.9}},
-        {"certificate": {"alpha": 0.1, "threshold": "x", "expires_at": 1}},
+        {"certificate": {**CERTIFICATE, "threshold": "x"}},
+        {"certificate": {**CERTIFICATE, "alpha": 1.5}},
+        {"certificate": {**CERTIFICATE, "errors": 151}},
         {"calibrator": {"features": []}},
     ],
 )
-def test_a_damaged_release_is_not_in_force_and_the_others_are(engine, damage):
-    promote(engine, **damage)
+def test_a_release_that_cannot_be_used_is_not_in_force_and_the_others_are(engine, damage):
+    promote(engine, values=damage)
     other = promote(engine, task="other")
     assert {task: served.name for task, served in read(engine).champions().items()} == {"other": other}
 
 
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"certificate": {**CERTIFICATE, "threshold": 0.1}},
+        {"certificate": {**CERTIFICATE, "expires_at": 3e9}},
+        {"calibrator": {**CALIBRATOR, "bias": 9.0}},
+        {"adapter_digest": "another"},
+        {"report": {"bound_to": {"teacher": "openai/other"}}},
+    ],
+)
+def test_a_release_that_was_altered_after_its_promotion_is_not_in_force(engine, altered, caplog):
+    alter(engine, promote(engine), **altered)
+    assert read(engine).champion("desk") is None
+    assert "its fingerprint differs" in caplog.text
+
+
+def test_the_certificate_of_another_release_is_not_in_force(engine):
+    promote(engine, threshold=0.2)
+    lenient = releases.history(engine, "desk")[0]
+    alter(engine, promote(engine), certificate=lenient.certificate, fingerprint=lenient.fingerprint)
+    assert read(engine).champion("desk") is None
+
+
 def test_a_release_that_was_certified_with_another_teacher_is_not_in_force_and_that_is_logged_once(engine, caplog):
-    name = promote(engine, report={"bound_to": {"teacher": "openai/big", "base_model": "b"}})
+    name = promote(engine, bound_to={"teacher": "openai/big", "base_model": "b"})
     assert read(engine, desk={"teacher": "openai/big", "base_model": "b"}).champion("desk").name == name
     watch = read(engine, desk={"teacher": "openai/bigger", "base_model": "b"})
     watch.refresh()
@@ -68,12 +96,12 @@ def test_a_release_that_was_certified_with_another_teacher_is_not_in_force_and_t
     assert "certified with teacher 'openai/big', and now it is 'openai/bigger'" in said
 
 
-def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine):
+async def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine):
     before = promote(engine)
     champion = promote(engine)
     for at, name in enumerate((before, champion, champion)):
         record(engine, Decision(float(at), "desk", "notice", "score", "lower", name))
-    assert read(engine).noticed() == {"desk": {"score": 2}}
+    assert (await read(engine).seen()).noticed == {"desk": {"score": 2}}
 
 
 def test_prices_follow_the_ledger(engine):

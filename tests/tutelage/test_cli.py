@@ -6,6 +6,7 @@ from ledger import releases
 from ledger.database import connect
 from ledger.decisions import Decision, record
 from router.settings import load
+from tests.ledger.make import certified
 from tutelage import cli
 from tutelage.cli import app
 
@@ -30,9 +31,7 @@ def promoted(config):
     settings = load(config)
     engine = connect(settings.ledger.url)
     name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
-    certificate = {"alpha": 0.1, "threshold": 0.9, "expires_at": 2e9, "coverage": 0.7, "upper_bound": 0.04}
-    values = {"fingerprint": "f", "calibrator": {}, "certificate": certificate}
-    values["report"] = {"bound_to": settings.binding("desk")}
+    values = certified(bound_to=settings.binding("desk"), threshold=0.9, coverage=0.7)
     releases.promote(engine, name, values=values, now=2.0)
     return name
 

@@ -16,7 +16,7 @@ from ledger.ingest import ingest_once
 from ledger.releases import add_candidate, get, promote, void
 from ledger.spool import SpoolWriter
 from router.settings import ConfigError, load
-from tests.ledger.make import exchange, student_exchange
+from tests.ledger.make import certified, exchange, student_exchange
 from tutelage.demo.outcome import DemoOutcome, Drift, Phase, measure, measure_drift
 from tutelage.demo.plan import (
     DRIFTED_MOST,
@@ -101,8 +101,7 @@ def test_a_drift_counts_what_clients_got_until_the_alarm(tmp_path):
 
 def promoted(engine):
     name = add_candidate(engine, task=TASK, cut_at=0.0, base_model="b", now=1.0).name
-    values = {"fingerprint": "f", "calibrator": {"a": 1}, "certificate": {"a": 1}, "report": {}}
-    promote(engine, name, values=values, now=2.0)
+    promote(engine, name, values=certified(), now=2.0)
     return get(engine, name)
 
 

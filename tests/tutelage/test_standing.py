@@ -10,7 +10,7 @@ from ledger.progress import Progress
 from ledger.releases import add_candidate, promote
 from ledger.spool import SpoolWriter
 from router.settings import Settings, Task
-from tests.ledger.make import exchange, student_exchange
+from tests.ledger.make import certified, exchange, student_exchange
 from tutelage.standing import Pace, describe, exposed, headroom, in_words
 
 DAY = 86_400.0
@@ -63,8 +63,7 @@ def test_too_little_of_it_is_a_warning_counted_over_all_tasks_of_the_teacher():
 def test_a_release_that_was_certified_with_another_teacher_is_not_in_force(tmp_path):
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
     name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
-    report = {"bound_to": {"teacher": "openai/former", "base_model": "m"}}
-    values = {"fingerprint": "f", "calibrator": {}, "certificate": {"alpha": 0.1}, "report": report}
+    values = certified(bound_to={"teacher": "openai/former", "base_model": "m"})
     promote(engine, name, values=values, now=2.0)
     told = next(describe(settings(), engine, now=3.0))
     assert told == f"desk: {name} is not in force: certified with teacher 'openai/former', and now it is 'openai/big'"
@@ -73,8 +72,8 @@ def test_a_release_that_was_certified_with_another_teacher_is_not_in_force(tmp_p
 def test_a_release_whose_certificate_has_expired_is_not_in_force(tmp_path):
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
     name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
-    values = {"fingerprint": "f", "calibrator": {}, "certificate": {"alpha": 0.1, "expires_at": 9.0}}
-    promote(engine, name, values=values | {"report": {"bound_to": settings().binding("desk")}}, now=2.0)
+    values = certified(bound_to=settings().binding("desk"), expires_at=9.0)
+    promote(engine, name, values=values, now=2.0)
     assert next(describe(settings(), engine, now=8.9)).startswith(f"desk: {name} in force since")
     assert next(describe(settings(), engine, now=9.0)) == f"desk: {name} is not in force: its certificate has expired"
 

@@ -10,6 +10,7 @@ from ledger import decisions, releases
 from ledger.database import connect
 from ledger.progress import Progress, publish
 from router.settings import Settings
+from tests.ledger.make import certified
 from tutelage import upkeep as module
 from tutelage.processes import State
 from tutelage.upkeep import AWAY, Upkeep
@@ -41,8 +42,7 @@ class World:
 
     def promote(self):
         name = releases.add_candidate(self.engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
-        values = {"fingerprint": "f", "calibrator": {}, "certificate": {"alpha": 0.1}, "report": {}}
-        releases.promote(self.engine, name, values=values, now=2.0)
+        releases.promote(self.engine, name, values=certified(), now=2.0)
         return name
 
     def new(self, upkeep):

@@ -10,7 +10,8 @@ import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 
 from calibration.bounds import binomial_p_value
-from calibration.certify import Certificate, Contract, Plan, ScoredRow, certify, frozen_grid, score_grid, thin, weigh
+from calibration.certificate import Certificate, Contract
+from calibration.certify import Plan, ScoredRow, certify, frozen_grid, score_grid, thin, weigh
 
 pytestmark = pytest.mark.validity
 RUNS = 300

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from calibration.agreement import disagreement
 from calibration.bounds import binomial_interval
-from ledger.queries import reference_outcomes, spend
+from ledger.queries import answers_since, spend
 from ledger.releases import Release
 from tutelage.demo.plan import MIN_RECOVERED, MIN_SHARE, TEACHER_PRICE
 from tutelage.demo.traffic import Sent
@@ -110,15 +110,15 @@ def measure(
     """Bring together what the client saw, what the ledger holds since `since`, and the local teacher's answers."""
     by_student = [s for s in served if s.route == "student"]
     by_teacher = [s for s in served if s.route == "teacher"]
-    outcomes = reference_outcomes(engine, champion.name, since=since)
+    references = [one for one in answers_since(engine, champion.name, after=(since, "")) if one.reference]
     return Phase(
         release=champion.name,
         in_force_at=champion.changed_at,
         requests=len(served),
         student_answers=len(by_student),
         agreed=_agreed(by_student, truth),
-        reference_count=len(outcomes),
-        reference_agreed=sum(not disagreement(*pair) for pair in outcomes),
+        reference_count=len(references),
+        reference_agreed=sum(not disagreement(one.text, one.teacher_text) for one in references),
         spent_usd=spend(engine, champion.task, since=since).total_usd,
         baseline_usd=sum(map(_teacher_usd, (*by_teacher, *truth))),
         student_p50_s=median([s.latency_s for s in by_student] or [0.0]),

@@ -1,0 +1,98 @@
+"""What the test comes to: a certificate of a contract, or a refusal. Plain values, without any of its mathematics."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Contract:
+    """At most a share alpha of student answers differ; a worse release passes with probability at most delta.
+
+    `margin` in [0, 1): the share of alpha that a release leaves free on its window, where a threshold that passed
+    allows it. It costs coverage and no validity.
+    """
+
+    alpha: float
+    delta: float
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.alpha < 1 and 0 < self.delta < 1):
+            raise ValueError(f"alpha and delta lie strictly between 0 and 1, not {self.alpha} and {self.delta}")
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin is a share below 1 of alpha, not {self.margin}")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Accept iff score >= threshold. `coverage` is of the window. What is certified is alpha: `upper_bound`, one-sided
+    at the level spent, is that of a threshold fixed beforehand, and this one was chosen among those that passed."""
+
+    alpha: float
+    delta: float
+    threshold: float
+    n: int
+    accepted: int
+    errors: int
+    upper_bound: float
+    coverage: float
+    window: tuple[float, float]
+    attempt: int
+    delta_spent: float
+    issued_at: float
+    expires_at: float
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        Contract(self.alpha, self.delta)
+        shares = (self.threshold, self.upper_bound, self.coverage, self.delta_spent)
+        times = (*self.window, self.issued_at, self.expires_at)
+        if not all(0 <= share <= 1 for share in shares) or not all(map(math.isfinite, times)):
+            raise ValueError("a certificate's threshold, bound, coverage and level lie in [0, 1], its times are finite")
+        if not 0 <= self.errors <= self.accepted <= self.n or self.n < 1:
+            raise ValueError(f"{self.errors} errors among {self.accepted} accepted of {self.n} rows cannot be")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "window": list(self.window)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Certificate":
+        """The inverse of `to_dict`. Raises ValueError where the values are no certificate."""
+        try:
+            begin, end = values["window"]
+            return cls(**{**values, "window": (begin, end)})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a certificate: {error}") from error
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """No certificate, in words. `rows_needed` is an estimate; None where more rows would not help.
+
+    `labels_seen`: whether delta was spent.
+    """
+
+    reason: str
+    n: int
+    rows_needed: int | None
+    labels_seen: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256, in hexadecimal, of a JSON value, whatever the order of its keys.
+
+    Raises ValueError for what is no JSON value.
+    """
+    try:
+        return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    except TypeError as error:
+        raise ValueError(f"no JSON value: {error}") from error

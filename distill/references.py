@@ -1,0 +1,98 @@
+"""What a champion's references say, answer by answer: the alarm, and the live agreement of everything it has answered.
+
+A worker that takes the lead reads a champion's answers again from the first one, and comes to the same numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from calibration.agreement import disagreement
+from calibration.certificate import Certificate
+from calibration.live import LiveAgreement
+from calibration.monitor import Alarm, rise
+from ledger import live
+from ledger.queries import Answer, Position, answers_since
+from ledger.releases import Release
+
+AT_ONCE = 10_000  # answers a reading
+
+
+@dataclass
+class Followed:
+    """One release as far as its answers are read. `heard`: d of its references, in order."""
+
+    release: str
+    alarm: Alarm
+    agreement: LiveAgreement | None = None
+    since: float = 0.0
+    heard: list[float] = field(default_factory=list)
+    read_to: Position = (0.0, "")
+
+    def add(self, answer: Answer, *, threshold: float) -> None:
+        """One more answer."""
+        if self.agreement is None or answer.rho < self.agreement.rate:
+            # The interval is made for a least rate: where the setting is lowered another one begins.
+            self.agreement, self.since = LiveAgreement(answer.rho, threshold), answer.at
+        d = disagreement(answer.text, answer.teacher_text) if answer.reference else None
+        self.agreement = self.agreement.after(answer.score, rate=answer.rho, disagreement=d)
+        if d is not None:
+            self.alarm = self.alarm.after(d)
+            self.heard.append(d)
+        self.read_to = (answer.at, answer.exchange_id)
+
+    def in_words(self) -> str:
+        """What the alarm has heard."""
+        last = rise(self.heard, alpha=self.alarm.alpha)
+        return (
+            f"alarm: {sum(d > 0 for d in self.heard[-last:])} of the last {last} references disagree "
+            f"({self.alarm.errors} of all {self.alarm.references} since it is in force), "
+            f"the contract allows {self.alarm.alpha:.0%}"
+        )
+
+
+class References:
+    """Follows the champion of every task, and publishes what is shown of it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._followed: dict[str, Followed] = {}
+
+    def look(
+        self, champion: Release, certificate: Certificate, *, bound: float, due: float, go_on: Callable[[], bool]
+    ) -> Followed:
+        """Read what has come since the last look, until the alarm sounds; `go_on` is asked between readings.
+
+        `bound`: B in references. A reference whose request came before `due` has lost its label if it has none.
+        """
+        followed = self._followed.get(champion.task)
+        if followed is None or followed.release != champion.name:
+            followed = Followed(champion.name, Alarm(certificate.alpha, bound))
+            self._followed[champion.task] = followed
+        while True:
+            answers = answers_since(self._engine, champion.name, after=followed.read_to, due=due, limit=AT_ONCE)
+            for answer in answers:
+                if not followed.alarm.raised:
+                    followed.add(answer, threshold=certificate.threshold)
+            if answers:
+                self._publish(followed)
+            if len(answers) < AT_ONCE or followed.alarm.raised or not go_on():
+                return followed
+
+    def _publish(self, followed: Followed) -> None:
+        found = followed.agreement
+        if found is None or found.estimate is None:
+            return
+        low, high = found.interval
+        shown = live.Live(
+            since=followed.since,
+            answers=found.answers,
+            references=found.references,
+            errors=found.errors,
+            agreement=found.estimate,
+            low=low,
+            high=high,
+            alarm=followed.alarm.level,
+        )
+        live.publish(self._engine, followed.release, shown)

@@ -1,0 +1,63 @@
+import pytest
+
+from calibration.certificate import Certificate
+from distill import references as module
+from distill.references import References
+from ledger import live
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.releases import add_candidate, get, promote
+from ledger.spool import SpoolWriter
+from tests.ledger.make import CERTIFICATE, certified, student_exchange
+
+HELD = Certificate.from_dict(CERTIFICATE)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=0.5).name
+    promote(engine, name, values=certified(), now=0.6)
+    return engine
+
+
+@pytest.fixture
+def record(ledger, tmp_path):
+    def write(numbers, **fields):
+        spool = SpoolWriter(tmp_path / "spool")
+        for number in numbers:
+            spool.append(student_exchange(number, **fields))
+        spool.close()
+        ingest_once(ledger, tmp_path / "spool")
+
+    return write
+
+
+def look(references, ledger, *, go_on=lambda: True):
+    champion = get(ledger, "desk--v000001")
+    return references.look(champion, HELD, bound=100.0, due=1e9, go_on=go_on)
+
+
+def test_a_long_history_is_read_to_its_end_in_parts_while_that_is_allowed(ledger, record, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 10)
+    record(range(1, 36), reference=False)
+    references = References(ledger)
+    assert look(references, ledger, go_on=lambda: False).agreement.answers == 10
+    assert look(references, ledger).agreement.answers == 35
+
+
+def test_a_lower_rate_begins_another_interval_and_the_alarm_goes_on(ledger, record):
+    record(range(1, 3), reference=True)  # without labels: lost
+    record(range(3, 11), reference=False)
+    record(range(11, 16), reference=False, rho=0.25)
+    found = look(References(ledger), ledger)
+    assert (found.agreement.answers, found.agreement.rate, found.since) == (5, 0.25, 11.0)
+    assert found.alarm.references == found.alarm.errors == 2
+    assert live.published(ledger)["desk"].since == 11.0
+
+
+def test_nothing_is_added_behind_an_alarm(ledger, record):
+    record(range(1, 31), reference=True)
+    found = look(References(ledger), ledger)
+    assert found.alarm.raised and found.alarm.references < 30
+    assert found.in_words().startswith(f"alarm: {found.alarm.errors} of the last {found.alarm.errors} references")
