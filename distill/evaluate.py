@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibration.agreement import disagreement
+from calibration.agreement import Measure, disagreement
 from calibration.calibrator import Calibrator
 from calibration.certify import ScoredRow
 from calibration.fit import fit_calibrator
@@ -29,10 +29,12 @@ class Judged:
         return self.draft is not None and self.draft.finish_reason == "stop" and bool(self.draft.evidence)
 
 
-def judge(exchange_ids: Sequence[str], drafts: Sequence[Draft | None], answers: Sequence[str | None]) -> list[Judged]:
+def judge(
+    exchange_ids: Sequence[str], drafts: Sequence[Draft | None], answers: Sequence[str | None], *, measure: Measure
+) -> list[Judged]:
     """Compare drafts with the teacher's answers; a lost answer counts as a disagreement."""
     return [
-        Judged(exchange_id, draft, disagreement(draft.text if draft else None, answer))
+        Judged(exchange_id, draft, disagreement(draft.text if draft else None, answer, measure=measure))
         for exchange_id, draft, answer in zip(exchange_ids, drafts, answers, strict=True)
     ]
 

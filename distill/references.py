@@ -8,34 +8,34 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from calibration.agreement import disagreement
-from calibration.certificate import Certificate
+from calibration.agreement import Measure, disagreement
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
 from ledger import live
 from ledger.queries import Answer, Position, answers_since
-from ledger.releases import Release
 
 AT_ONCE = 10_000  # answers a reading
 
 
 @dataclass
 class Followed:
-    """One release as far as its answers are read. `heard`: d of its references, in order."""
+    """One release as far as its answers are read. `threshold`: of its certificate; `heard`: d of its references."""
 
     release: str
+    threshold: float
+    measure: Measure
     alarm: Alarm
     agreement: LiveAgreement | None = None
     since: float = 0.0
     heard: list[float] = field(default_factory=list)
     read_to: Position = (0.0, "")
 
-    def add(self, answer: Answer, *, threshold: float) -> None:
+    def add(self, answer: Answer) -> None:
         """One more answer."""
         if self.agreement is None or answer.rho < self.agreement.rate:
             # The interval is made for a least rate: where the setting is lowered another one begins.
-            self.agreement, self.since = LiveAgreement(answer.rho, threshold), answer.at
-        d = disagreement(answer.text, answer.teacher_text) if answer.reference else None
+            self.agreement, self.since = LiveAgreement(answer.rho, self.threshold), answer.at
+        d = disagreement(answer.text, answer.teacher_text, measure=self.measure) if answer.reference else None
         self.agreement = self.agreement.after(answer.score, rate=answer.rho, disagreement=d)
         if d is not None:
             self.alarm = self.alarm.after(d)
@@ -59,22 +59,20 @@ class References:
         self._engine = engine
         self._followed: dict[str, Followed] = {}
 
-    def look(
-        self, champion: Release, certificate: Certificate, *, bound: float, due: float, go_on: Callable[[], bool]
-    ) -> Followed:
+    def look(self, task: str, champion: Followed, *, due: float, go_on: Callable[[], bool]) -> Followed:
         """Read what has come since the last look, until the alarm sounds; `go_on` is asked between readings.
 
-        `bound`: B in references. A reference whose request came before `due` has lost its label if it has none.
+        `champion`: what to begin with, unless it is followed already. A reference whose request came before `due` has
+        lost its label if it has none.
         """
-        followed = self._followed.get(champion.task)
-        if followed is None or followed.release != champion.name:
-            followed = Followed(champion.name, Alarm(certificate.alpha, bound))
-            self._followed[champion.task] = followed
+        followed = self._followed.get(task)
+        if followed is None or followed.release != champion.release:
+            followed = self._followed[task] = champion
         while True:
-            answers = answers_since(self._engine, champion.name, after=followed.read_to, due=due, limit=AT_ONCE)
+            answers = answers_since(self._engine, followed.release, after=followed.read_to, due=due, limit=AT_ONCE)
             for answer in answers:
                 if not followed.alarm.raised:
-                    followed.add(answer, threshold=certificate.threshold)
+                    followed.add(answer)
             if answers:
                 self._publish(followed)
             if len(answers) < AT_ONCE or followed.alarm.raised or not go_on():

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from calibration.agreement import Measure
 from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Contract, Refusal, fingerprint
 from calibration.certify import (
@@ -79,6 +80,7 @@ class RunConfig:
     binding: Mapping[str, str]
     may_train: bool
     contract: Contract
+    measure: Measure
     train: TrainConfig
     adapters_dir: Path
     gateway_url: str
@@ -280,7 +282,8 @@ class _Attempt:
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
         drafts = self._drafts([{"messages": list(row.messages)} for row in rows])
-        judged = judge([row.exchange_id for row in rows], drafts, [row.completion for row in rows])
+        answers = [row.completion for row in rows]
+        judged = judge([row.exchange_id for row in rows], drafts, answers, measure=self.config.measure)
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
@@ -318,7 +321,8 @@ class _Attempt:
     def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         drafts = self._drafts([{**row.params, "messages": row.messages, "stream": False} for row in window])
-        judged = judge([row.exchange_id for row in window], drafts, [row.teacher_text for row in window])
+        answers = [row.teacher_text for row in window]
+        judged = judge([row.exchange_id for row in window], drafts, answers, measure=self.config.measure)
         rows = scored(judged, calibrator)
         uses = [
             Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
@@ -344,7 +348,6 @@ class _Attempt:
             "adapter": release.adapter_digest,
             "engine": self.server.version(),
             "decoding": "greedy",
-            "measure": "exact",
             "features": " ".join(FEATURES),
         }
 

@@ -14,8 +14,10 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from calibration.agreement import Measure
+from calibration.monitor import Alarm
 from distill.attention import Attention
-from distill.references import References
+from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
 from ledger.decisions import Decision
@@ -49,6 +51,7 @@ class Watched:
     references; a label later than `label_due_s` counts as lost."""
 
     teacher: str
+    measure: Measure
     binding: Mapping[str, str]
     may_train: bool
     alarm_bound: float
@@ -136,7 +139,9 @@ class Worker:
             self._record(notice)
         due = min(self._clock(), newest_at(self._engine, task)) - watched.label_due_s
         # By the contract in force, whatever the settings say by now.
-        heard = self._references.look(champion, certificate, bound=watched.alarm_bound, due=due, go_on=self._lead)
+        alarm = Alarm(certificate.alpha, watched.alarm_bound)
+        followed = Followed(champion.name, certificate.threshold, watched.measure, alarm)
+        heard = self._references.look(task, followed, due=due, go_on=self._lead)
         if heard.alarm.raised:
             self._void(champion, "alarm", heard.in_words())
 

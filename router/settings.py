@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from yaml import YAMLError
 
+from calibration.agreement import Measure
+
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -146,12 +148,14 @@ class StudentSettings(Section):
 
 
 class Task(Section):
-    """One narrow job: its teacher and its contract; answers are compared exactly, after normalisation.
+    """One narrow job: its teacher, its contract, and when two answers agree.
 
-    alpha: largest share of student answers that may differ from the teacher's; delta: chance that a worse release
-    passes the test; margin: share of alpha that a release leaves free where it was tested, for some coverage, so that
-    neither a small drift nor bad luck closes it; rho: share of requests that always also get a teacher's answer while a
-    release is in force; alarm_references: B, a false alarm within m references has at most probability m / B.
+    measure: exact (after normalisation: case, white space, quotes around it), number (the last number in each), json
+    (field by field, numbers and dates by value, nothing in order); alpha: largest share of student answers that may
+    differ from the teacher's; delta: chance that a worse release passes the test; margin: share of alpha that a release
+    leaves free where it was tested, for some coverage, so that neither a small drift nor bad luck closes it; rho: share
+    of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a false alarm
+    within m references has at most probability m / B.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -163,6 +167,7 @@ class Task(Section):
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
+    measure: Measure = "exact"
     system_prompt: str | None = None
 
 
@@ -265,7 +270,12 @@ class Settings(BaseSettings):
 
     def binding(self, task: str) -> dict[str, str]:
         """What a release of the task must have been certified with to be in force (`Release.mismatch`)."""
-        return {"teacher": self.teachers[self.task(task).teacher].model, "base_model": self.student.base_model}
+        chosen = self.task(task)
+        return {
+            "teacher": self.teachers[chosen.teacher].model,
+            "base_model": self.student.base_model,
+            "measure": chosen.measure,
+        }
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""

@@ -34,6 +34,7 @@ def run_config(settings: Settings, task_name: str) -> "RunConfig":
         teacher=task.teacher,
         binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
+        measure=task.measure,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
             base_model=settings.student.base_model,

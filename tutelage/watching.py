@@ -50,6 +50,7 @@ def _watched(settings: Settings, name: str) -> Watched:
     teacher = settings.teachers[task.teacher]
     return Watched(
         teacher=task.teacher,
+        measure=task.measure,
         binding=settings.binding(name),
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,

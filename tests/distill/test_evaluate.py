@@ -17,7 +17,7 @@ def rows(count, *, mute=0):
     sure = [rng.random() < 0.5 for _ in range(count)]
     drafts = [draft(text="yes", evidence=evidence(s)) for s in sure]
     drafts[count - mute :] = [None] * mute
-    return judge([str(n) for n in range(count)], drafts, ["yes" if s else "no" for s in sure])
+    return judge([str(n) for n in range(count)], drafts, ["yes" if s else "no" for s in sure], measure="exact")
 
 
 def test_a_draft_that_is_missing_or_unanswered_disagrees():
@@ -25,15 +25,23 @@ def test_a_draft_that_is_missing_or_unanswered_disagrees():
         ["a", "b", "c", "d"],
         [draft(text="Yes"), None, draft(text="yes"), draft(text="no")],
         ["yes", "yes", None, "yes"],
+        measure="exact",
     )
     assert [row.disagreement for row in judged] == [0.0, 1.0, 1.0, 1.0]
     assert agreement(judged) == 0.25 and agreement([]) == 0.0
 
 
+def test_a_task_compares_by_its_own_measure():
+    drafts = [draft(text='{"total": 12.50}')]
+    (by_fields,) = judge(["a"], drafts, ['{"total": "12.5"}'], measure="json")
+    (by_text,) = judge(["a"], drafts, ['{"total": "12.5"}'], measure="exact")
+    assert (by_fields.disagreement, by_text.disagreement) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("unusable", [draft(finish_reason="length"), draft(evidence={}), None])
 def test_what_the_gateway_would_not_accept_has_a_score_below_every_threshold(unusable):
     calibrator = calibrate(rows(80))
-    (row,) = scored(judge(["a"], [unusable], ["refund"]), calibrator)
+    (row,) = scored(judge(["a"], [unusable], ["refund"], measure="exact"), calibrator)
     assert row.score == -1.0
 
 

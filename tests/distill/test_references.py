@@ -1,16 +1,15 @@
 import pytest
 
-from calibration.certificate import Certificate
+from calibration.monitor import Alarm
 from distill import references as module
-from distill.references import References
+from distill.references import Followed, References
 from ledger import live
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.releases import add_candidate, get, promote
+from ledger.records import Draft, TeacherReply, Usage
+from ledger.releases import add_candidate, promote
 from ledger.spool import SpoolWriter
-from tests.ledger.make import CERTIFICATE, certified, student_exchange
-
-HELD = Certificate.from_dict(CERTIFICATE)
+from tests.ledger.make import certified, student_exchange
 
 
 @pytest.fixture
@@ -34,8 +33,8 @@ def record(ledger, tmp_path):
 
 
 def look(references, ledger, *, go_on=lambda: True):
-    champion = get(ledger, "desk--v000001")
-    return references.look(champion, HELD, bound=100.0, due=1e9, go_on=go_on)
+    champion = Followed("desk--v000001", threshold=0.5, measure="exact", alarm=Alarm(0.1, 100.0))
+    return references.look("desk", champion, due=1e9, go_on=go_on)
 
 
 def test_a_long_history_is_read_to_its_end_in_parts_while_that_is_allowed(ledger, record, monkeypatch):
@@ -54,6 +53,15 @@ def test_a_lower_rate_begins_another_interval_and_the_alarm_goes_on(ledger, reco
     assert (found.agreement.answers, found.agreement.rate, found.since) == (5, 0.25, 11.0)
     assert found.alarm.references == found.alarm.errors == 2
     assert live.published(ledger)["desk"].since == 11.0
+
+
+def test_references_are_compared_by_the_tasks_measure(ledger, record):
+    label = TeacherReply("big", "it is 12.0", "stop", Usage(5, 1), 0.01, 0.1)
+    record(range(1, 6), draft=Draft("12", "stop", {"x": 1.0}, Usage(1, 1), 0.1), teacher_reply=label, reference=True)
+    for measure, errors in (("number", 0), ("exact", 5)):
+        champion = Followed("desk--v000001", threshold=0.5, measure=measure, alarm=Alarm(0.5, 1e6))
+        found = References(ledger).look("desk", champion, due=1e9, go_on=lambda: True)
+        assert found.agreement.errors == errors
 
 
 def test_nothing_is_added_behind_an_alarm(ledger, record):

@@ -133,6 +133,7 @@ def engine(tmp_path):
 @pytest.fixture
 def config(tmp_path):
     values: dict[str, Any] = {"task": "desk", "teacher": "big", "may_train": True, "contract": Contract(0.1, 0.05)}
+    values["measure"] = "exact"
     values["binding"] = {"teacher": "openai/big", "base_model": "base"}
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
     values |= {"max_rows": 10_000, "max_references": 10_000, "label_due_s": 60.0}

@@ -20,7 +20,16 @@ from tests.ledger.make import certified, exchange, student_exchange
 TRIGGERS = TriggerConfig(
     min_rows=20, min_references=10, max_references=900, new_rows=30, escalation_rate=0.5, age_s=DAY_S
 )
-WATCHED = Watched("big", {}, may_train=True, alarm_bound=100.0, label_due_s=60.0, window_share=0.5, triggers=TRIGGERS)
+WATCHED = Watched(
+    teacher="big",
+    measure="exact",
+    binding={},
+    may_train=True,
+    alarm_bound=100.0,
+    label_due_s=60.0,
+    window_share=0.5,
+    triggers=TRIGGERS,
+)
 
 
 @dataclass
