@@ -50,6 +50,10 @@ check: .venv/.stamp ## Lint, types, import contracts, file and function lengths
 bench: .venv/.stamp ## Measure what the gateway adds to a request
 	$(BIN)/python -m bench.gateway
 
+.PHONY: validity
+validity: .venv/.stamp ## Show the certificate's guarantee by repetition (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.validity
+
 .PHONY: clean
 clean: ## Remove environments, caches and builds; recorded data and models in .tutelage stay
 	rm -rf .venv .venv-vllm build dist *.egg-info .*_cache .hypothesis
