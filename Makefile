@@ -19,7 +19,7 @@ PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.stamp ## Make everything the others need (about five minutes and 6 GB, once)
@@ -51,8 +51,9 @@ bench: .venv/.stamp ## Measure what the gateway adds to a request
 	$(BIN)/python -m bench.gateway
 
 .PHONY: validity
-validity: .venv/.stamp ## Show the certificate's guarantee by repetition (minutes)
+validity: .venv/.stamp ## Show certificate, interval and alarm holding by repetition (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.validity
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.validity_live
 
 .PHONY: clean
 clean: ## Remove environments, caches and builds; recorded data and models in .tutelage stay

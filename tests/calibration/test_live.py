@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,25 +88,3 @@ def test_nonsense_is_refused(bad):
 def test_what_the_interval_is_not_made_for_is_refused(answer):
     with pytest.raises(ValueError):
         live().after(**answer)
-
-
-@pytest.mark.parametrize("drift", [1.0, 8.0])
-def test_the_interval_is_rarely_wrong_anywhere_on_the_path(drift):
-    """100 runs of 1500 answers, the calibrator twice too sure, the risk eight times as high in the second half."""
-    rng, runs, missed = np.random.default_rng(0), 100, 0
-    for _ in range(runs):
-        score = rng.uniform(THRESHOLD, 1.0, 1500).round(6)
-        risk = np.minimum(0.2 * (1 - score) * np.repeat([1.0, drift], 750), 1.0)
-        wrong, drawn = (rng.random(1500) < risk).astype(float), rng.random(1500) < RATE
-        missed += _misses(score, wrong, drawn)
-    assert missed <= runs * 0.05 + 2 * math.sqrt(runs * 0.05 * 0.95)
-
-
-def _misses(score, wrong, drawn) -> bool:
-    found, agreed = live(), np.cumsum(1 - wrong) / np.arange(1, len(wrong) + 1)
-    for i in range(len(wrong)):
-        found = found.after(float(score[i]), rate=RATE, disagreement=float(wrong[i]) if drawn[i] else None)
-        low, high = found.interval if drawn[i] else (0.0, 1.0)
-        if not low <= agreed[i] <= high:
-            return True
-    return False

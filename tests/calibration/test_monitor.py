@@ -47,14 +47,6 @@ def test_nonsense_is_refused(bad):
         Alarm(ALPHA, 100.0).after(1.5)
 
 
-def test_false_alarms_within_m_references_are_rarer_than_m_by_bound():
-    """At risk = alpha, the worst of the permitted ones: 300 runs of 500 references at B = 5000."""
-    rng, m, runs = np.random.default_rng(0), 500, 300
-    raised = sum(watch(references(rng, ALPHA, m)).raised for _ in range(runs))
-    limit = m / 5000
-    assert raised <= runs * limit + 2 * math.sqrt(runs * limit * (1 - limit))
-
-
 @pytest.mark.parametrize(("risk", "measured"), [(0.10, 190), (0.15, 75), (0.25, 28)])
 def test_the_delay_told_is_the_detectors_own(risk, measured):
     """Risk 3 % before; `measured` elsewhere with the same bets, in references."""
