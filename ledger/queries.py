@@ -199,6 +199,15 @@ def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str]) -> None:
             raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
 
 
+def certified_rows(engine: sa.Engine, release: str) -> list[tuple[float, float]]:
+    """(score, disagreement) of the rows that a release was certified on, in the order of their ids."""
+    query = sa.select(row_uses.c.score, row_uses.c.disagreement).where(
+        row_uses.c.release == release, row_uses.c.use == "certify"
+    )
+    with engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query.order_by(row_uses.c.exchange_id))]
+
+
 def reference_key(engine: sa.Engine) -> bytes:
     """The key of the reference draw: 32 random bytes, made once per ledger."""
     query = sa.select(settings.c.value).where(settings.c.key == REFERENCE_KEY)
@@ -279,6 +288,19 @@ def drafts_since(engine: sa.Engine, release: str, *, after: Position, limit: int
 def _behind(after: Position) -> sa.ColumnElement[bool]:
     at, exchange_id = after
     return sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
+
+
+def mean_costs(engine: sa.Engine, task: str, *, release: str) -> tuple[float, float]:
+    """US dollars that the task's teacher asks for an answer, and that a draft of the release costs; 0 without any."""
+    asked = (
+        sa.select(sa.func.avg(teacher_replies.c.cost_usd))
+        .join(exchanges, _LABEL)
+        .where(exchanges.c.task == task, teacher_replies.c.text.is_not(None))
+    )
+    drafted = sa.select(sa.func.avg(exchanges.c.draft_cost_usd)).where(exchanges.c.release == release)
+    with engine.connect() as connection:
+        teacher_usd, draft_usd = (connection.execute(query).scalar() for query in (asked, drafted))
+        return float(teacher_usd or 0.0), float(draft_usd or 0.0)
 
 
 def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]]:

@@ -256,6 +256,24 @@ def distill_watch(config: Config = CONFIG) -> None:
         run(compose(settings, connect(settings.ledger.url), config.resolve()), stop=stop)
 
 
+@app.command()
+def report(  # noqa: PLR0917  typer reads options from the signature
+    task: str,
+    release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write to; report-TASK where none is named.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """One page on a release: its certificate in words, what it accepts at which risk and cost, its references since."""
+    from ledger.database import connect
+    from tutelage.report.facts import gather
+    from tutelage.report.page import write
+
+    with _known_errors():
+        settings = load(config)
+        facts = gather(settings, connect(settings.ledger.url), task, release=release)
+        _say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
+
+
 @releases_app.command("list")
 def releases_list(task: str, config: Config = CONFIG) -> None:
     """All releases of TASK, oldest first."""

@@ -1,0 +1,114 @@
+"""The page over a small ledger: its numbers are those of the ledger, and it needs nothing but itself."""
+
+import re
+
+import pytest
+
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.queries import Use, record_uses
+from ledger.records import TeacherReply, Usage
+from ledger.releases import add_candidate, promote
+from ledger.spool import SpoolWriter
+from router.settings import Settings
+from tests.ledger.make import certified, exchange, student_exchange
+from tutelage.report.facts import NothingToReport, gather
+from tutelage.report.page import wording, write
+
+NAME = "desk--v000001"
+SETTINGS = Settings(
+    student={"base_model": "m", "price": {"input_usd_per_mtok": 0.02, "output_usd_per_mtok": 0.05}},
+    teachers={"big": {"model": "openai/big", "api_key_env": "KEY"}},
+    tasks={"desk": {"teacher": "big", "alpha": 0.1, "rho": 0.5, "alarm_references": 1000.0}},
+)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return connect(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def record(engine, folder, records):
+    spool = SpoolWriter(folder)
+    for each in records:
+        spool.append(each)
+    spool.close()
+    ingest_once(engine, folder)
+
+
+def release(engine, tmp_path, **certificate):
+    """Certified on forty rows, two of which disagree, at a score of one half."""
+    record(engine, tmp_path / "spool", map(exchange, range(1, 41)))
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    uses = [
+        Use(f"id-{number:06d}", "certify", "refund", score=0.5 + number / 100, disagreement=float(number < 3))
+        for number in range(1, 41)
+    ]
+    record_uses(engine, release=name, uses=uses)
+    promote(engine, name, values=certified(bound_to=SETTINGS.binding("desk"), **certificate), now=2.0)
+    return name
+
+
+def serve(engine, tmp_path, answer, *, numbers):
+    """The student says refund each time; references all, with the teacher's answer."""
+    label = TeacherReply("big", answer, "stop", Usage(5, 1), 0.01, 0.1)
+    made = (student_exchange(number, reference=True, teacher_reply=label) for number in numbers)
+    record(engine, tmp_path / "spool", made)
+
+
+def test_the_timeline_ends_with_the_last_reference_or_where_the_alarm_sounds(engine, tmp_path):
+    release(engine, tmp_path)
+    serve(engine, tmp_path, "refund", numbers=range(100, 130))
+    last = gather(SETTINGS, engine, "desk").timeline[-1]
+    assert (last.answers, last.agreement) == (30, pytest.approx(1.0)) and last.low < 1.0 and last.alarm < 1.0
+    serve(engine, tmp_path, "invoice", numbers=range(200, 230))
+    found = gather(SETTINGS, engine, "desk").timeline
+    assert found[-1].alarm >= 1.0 and 30 < found[-1].answers < 60
+    assert all(moment.alarm < 1.0 for moment in found[:-1])
+
+
+def test_the_page_holds_its_figures_and_every_release_and_asks_nobody(engine, tmp_path):
+    release(engine, tmp_path)
+    serve(engine, tmp_path, "refund", numbers=range(100, 130))
+    page = write(gather(SETTINGS, engine, "desk"), tmp_path / "out")
+    text = page.read_text()
+    assert text.count("<svg") == 4 and NAME in text
+    outside = re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|url\((?!#)[^)]*\)|<script", text)
+    assert outside == []
+    names = ("reliability", "risk-coverage", "cost-quality", "references")
+    assert sorted(file.name for file in page.parent.glob("*.png")) == sorted(f"{name}.png" for name in names)
+    assert (page.parent / "references.svg").read_text().startswith("<svg")
+
+
+def test_a_release_that_has_answered_nothing_is_reported_without_a_timeline(engine, tmp_path):
+    release(engine, tmp_path)
+    facts = gather(SETTINGS, engine, "desk")
+    assert facts.timeline == () and len(facts.window) == 40
+    assert write(facts, tmp_path / "out").read_text().count("<svg") == 3
+
+
+def test_the_wording_says_what_is_certified_and_what_is_not(engine, tmp_path):
+    release(engine, tmp_path)
+    words = " ".join(wording(gather(SETTINGS, engine, "desk")))
+    assert "passed a test that at most 4.0% of releases whose true disagreement" in words
+    assert "exceeds 10.0% would pass" in words and "openai/big" in words
+    assert "not each answer, slice or user, not correctness, not later traffic" in words
+    assert "at most m / 1000" in words
+    assert not re.search(r"guarantee|of answers agree", words)
+
+
+def test_what_came_from_outside_is_escaped(engine, tmp_path):
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    promote(engine, name, values=certified(bound_to={"teacher": "<script>x</script>"}), now=2.0)
+    assert "<script>" not in write(gather(SETTINGS, engine, "desk"), tmp_path / "out").read_text()
+
+
+def test_without_a_certificate_there_is_nothing_to_report(engine, tmp_path):
+    with pytest.raises(NothingToReport, match="no release of desk has been certified yet"):
+        gather(SETTINGS, engine, "desk")
+    with pytest.raises(NothingToReport, match=r"desk--v000009 has no certificate \(unknown\); with one: none"):
+        gather(SETTINGS, engine, "desk", release="desk--v000009")
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    promote(engine, name, values={**certified(), "certificate": {"alpha": 0.1}}, now=2.0)
+    with pytest.raises(NothingToReport, match="cannot be read"):
+        gather(SETTINGS, engine, "desk")

@@ -1,0 +1,115 @@
+"""What the ledger knows of a release, read once: the page and its figures are drawn from this alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from calibration.agreement import Measure, disagreement
+from calibration.certificate import Certificate
+from calibration.certify import ScoredRow
+from calibration.curves import Price
+from calibration.live import LiveAgreement
+from calibration.monitor import Alarm
+from ledger.queries import Answer, answers_since, certified_rows, mean_costs
+from ledger.releases import Release, ReleaseError, history
+from router.settings import Settings
+
+MOMENTS = 200  # of the timeline
+
+
+class NothingToReport(ReleaseError):
+    """There is no such release, or none with a certificate that can be read; the message says what there is."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """After so many answers, at a time in seconds since the epoch: agreement with its interval, and the alarm."""
+
+    at: float
+    answers: int
+    agreement: float
+    low: float
+    high: float
+    alarm: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One release. `window`: its certification rows; `timeline`: since it is in force; `releases`: all of the task."""
+
+    task: str
+    teacher: str
+    measure: Measure
+    alarm_bound: float
+    rho: float
+    release: Release
+    certificate: Certificate
+    window: tuple[ScoredRow, ...]
+    price: Price
+    timeline: tuple[Moment, ...]
+    releases: tuple[Release, ...]
+
+
+def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: str | None = None) -> Facts:
+    """Of a named release, or of the task's newest certified one. Raises NothingToReport, ConfigError."""
+    task = settings.task(task_name)
+    known = history(engine, task_name)
+    chosen = _chosen(known, task_name, name=release)
+    bound = (chosen.report or {}).get("bound_to") or {}
+    try:
+        certificate = Certificate.from_dict(chosen.certificate or {})
+    except ValueError as error:
+        raise NothingToReport(f"the certificate of {chosen.name} cannot be read: {error}") from error
+    measure = bound.get("measure", task.measure)
+    answers = answers_since(engine, chosen.name, after=(0.0, ""))
+    teacher_usd, draft_usd = mean_costs(engine, task_name, release=chosen.name)
+    return Facts(
+        task=task_name,
+        teacher=bound.get("teacher", settings.teachers[task.teacher].model),
+        measure=measure,
+        alarm_bound=task.alarm_references,
+        rho=task.rho,
+        release=chosen,
+        certificate=certificate,
+        window=tuple(ScoredRow(*row) for row in certified_rows(engine, chosen.name)),
+        price=Price(teacher_usd, draft_usd, task.rho),
+        timeline=tuple(_timeline(answers, certificate, measure=measure, bound=task.alarm_references)),
+        releases=tuple(known),
+    )
+
+
+def _chosen(known: Sequence[Release], task: str, *, name: str | None) -> Release:
+    certified = [release for release in known if release.certificate and name in (None, release.name)]
+    if certified:
+        return certified[-1]
+    if name is not None:
+        words = next((each.status for each in known if each.name == name), "unknown")
+        raise NothingToReport(f"{name} has no certificate ({words}); with one: {_names(known)}")
+    raise NothingToReport(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
+
+
+def _names(known: Sequence[Release]) -> str:
+    return ", ".join(release.name for release in known if release.certificate) or "none"
+
+
+def _timeline(
+    answers: Sequence[Answer], certificate: Certificate, *, measure: Measure, bound: float
+) -> Iterator[Moment]:
+    """Some two hundred moments, each after a reference, to the last one or to the alarm."""
+    if not answers:
+        return
+    live = LiveAgreement(min(answer.rho for answer in answers), certificate.threshold)
+    alarm, references = Alarm(certificate.alpha, bound), sum(answer.reference for answer in answers)
+    every = max(1, references // MOMENTS)
+    for answer in answers:
+        d = disagreement(answer.text, answer.teacher_text, measure=measure) if answer.reference else None
+        live = live.after(answer.score, rate=answer.rho, disagreement=d)
+        if d is None:
+            continue
+        alarm = alarm.after(d)
+        last = alarm.raised or live.references == references
+        if live.estimate is not None and (last or live.references % every == 0):
+            yield Moment(answer.at, live.answers, live.estimate, *live.interval, alarm.level)
+        if alarm.raised:  # what was on its way then is no more than that
+            return

@@ -1,0 +1,61 @@
+"""The page: one HTML file that needs nothing else, and the figures beside it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from calibration.monitor import delay
+from tutelage.report.facts import Facts
+from tutelage.report.figures import figures, svg
+
+MEASURES = {
+    "exact": "the texts are equal after normalisation of case, white space and quotes",
+    "number": "the last number in each is the same",
+    "json": "the same fields have the same values",
+}
+
+
+def write(facts: Facts, folder: Path) -> Path:
+    """Writes index.html and every figure as PNG and SVG into the folder; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name, caption, figure in figures(facts):
+        figure.savefig(folder / f"{name}.png", dpi=140)
+        markup = svg(figure)
+        (folder / f"{name}.svg").write_text(markup)
+        drawn.append({"name": name, "caption": caption, "svg": Markup(markup)})
+    page = folder / "index.html"
+    page.write_text(_template().render(facts=facts, wording=wording(facts), figures=drawn, date=_date))
+    return page
+
+
+def wording(facts: Facts) -> list[str]:
+    """What the certificate says, and what it does not: a paragraph each."""
+    held, begun, ended = facts.certificate, *facts.certificate.window
+    risk = min(0.99, 2 * held.alpha)
+    references = delay(alpha=held.alpha, bound=facts.alarm_bound, risk=risk)
+    return [
+        f"On traffic from {_date(begun)} to {_date(ended)} (eligible requests as they arrived, the teacher "
+        f"{facts.teacher}, two answers agreeing where {MEASURES[facts.measure]}) {facts.release.name} passed a test "
+        f"that at most {held.delta_spent:.1%} of releases whose true disagreement on student-answered traffic exceeds "
+        f"{held.alpha:.1%} would pass.",
+        f"It was operated there at a score of {held.threshold:.4f} and above: it accepted {held.accepted} of {held.n} "
+        f"references, of which {held.errors} disagreed.",
+        "This is an average over that traffic: not each answer, slice or user, not correctness, not later traffic.",
+        f"Later traffic is watched by references, {facts.rho:.0%} of all requests. While the disagreement stays at "
+        f"most {held.alpha:.1%}, a false alarm within m of them has a probability of at most m / "
+        f"{facts.alarm_bound:.0f}; if it rises to {risk:.1%}, the median delay is some {references / facts.rho:.0f} "
+        "student-answered requests. On alarm everything goes to the teacher.",
+        f"It expires on {_date(held.expires_at)}.",
+    ]
+
+
+def _template() -> Template:
+    environment = Environment(loader=PackageLoader("tutelage.report"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html.j2")
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
