@@ -24,7 +24,7 @@ class GatewayAway(GatewayUnavailable):
 
 
 class GatewayClient:
-    """Asks for drafts. `base_url` without /v1."""
+    """Asks for drafts, and for a teacher's answers. `base_url` without /v1."""
 
     def __init__(self, base_url: str, *, api_key: str | None = None) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -54,6 +54,11 @@ class GatewayClient:
             progress(len(found), len(requests))
         return found
 
+    def answers(self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str) -> list[str | None]:
+        """What the task's teacher says to each, None where it says nothing. Raises GatewayUnavailable."""
+        entries = self._post("answers", {"task": task, "origin": origin, "requests": list(requests)})
+        return [entry.get("text") for entry in entries]
+
     def _batch(
         self, requests: list[dict[str, Any]], order: Mapping[str, str], revive: Callable[[], None]
     ) -> list[Draft | None]:
@@ -67,7 +72,7 @@ class GatewayClient:
                 time.sleep(pause_s)
                 revive()
             try:
-                entries = self._post({**order, "requests": [requests[i] for i in missing]})
+                entries = self._post("drafts", {**order, "requests": [requests[i] for i in missing]})
             except GatewayAway:
                 if number == len(RETRY_PAUSES_S):  # what nobody was asked for is no missing draft
                     raise
@@ -79,12 +84,12 @@ class GatewayClient:
                     found[i] = msgspec.convert(entry, Draft)
         return found
 
-    def _post(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+    def _post(self, what: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            response = self._http.post("/internal/drafts", json=body)
+            response = self._http.post(f"/internal/{what}", json=body)
         except httpx.HTTPError as error:
             raise GatewayAway(f"the gateway at {self._http.base_url} cannot be reached: {error}") from error
         if response.status_code != 200:
-            raise GatewayUnavailable(f"the gateway refused to draft: HTTP {response.status_code} {response.text[:300]}")
-        drafts: list[dict[str, Any]] = response.json()["drafts"]
-        return drafts
+            raise GatewayUnavailable(f"the gateway gives no {what}: HTTP {response.status_code} {response.text[:300]}")
+        entries: list[dict[str, Any]] = response.json()[what]
+        return entries

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from calibration.agreement import Measure
 from calibration.monitor import Alarm
 from distill.attention import Attention
+from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, weigh
 from ledger import decisions, leases, progress, releases
@@ -48,7 +49,7 @@ class Run(Protocol):
 @dataclass(frozen=True)
 class Watched:
     """One task's rules. `binding`: what a release must have been certified with to be in force; `alarm_bound`: B in
-    references; a label later than `label_due_s` counts as lost."""
+    references; a label later than `label_due_s` counts as lost; the teacher is probed every `probe_every_s`."""
 
     teacher: str
     measure: Measure
@@ -56,12 +57,21 @@ class Watched:
     may_train: bool
     alarm_bound: float
     label_due_s: float
+    probe_every_s: float
     window_share: float
     triggers: TriggerConfig
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """Seconds since the epoch, and seconds that no clock set back makes fewer."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+
 class Worker:
-    """Call `step` every few seconds, `close` at the end. `start(task)` begins a run."""
+    """Call `step` every few seconds, `close` at the end. `start(task)` begins a run, `ask` asks a task's teacher."""
 
     def __init__(
         self,
@@ -69,17 +79,17 @@ class Worker:
         tasks: Mapping[str, Watched],
         *,
         start: Callable[[str], Run],
+        ask: Ask,
         holder: str,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        clocks: Clocks | None = None,
     ) -> None:
         self._engine = engine
         self._tasks = tasks
+        self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
         self._attention, self._references = Attention(engine), References(engine)
+        self._probes = Probes(engine, ask, clock=self._clock)
         self._start = start
         self._holder = holder
-        self._clock = clock
-        self._monotonic = monotonic  # a clock that is set back makes no pause longer
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -144,6 +154,11 @@ class Worker:
         heard = self._references.look(task, followed, due=due, go_on=self._lead)
         if heard.alarm.raised:
             self._void(champion, "alarm", heard.in_words())
+            return
+        model = watched.binding.get("teacher", watched.teacher)
+        probed = Probed(task, watched.teacher, model, watched.measure, watched.probe_every_s)
+        if words := self._probes.look(probed):
+            self._void(champion, "teacher", words)
 
     def _void(self, champion: releases.Release, trigger: str, reason: str) -> None:
         """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""

@@ -182,6 +182,27 @@ live = sa.Table(
     sa.Column("alarm", sa.Float, nullable=False),
 )
 
+probe_questions = sa.Table(
+    # Requests that a teacher is asked again every day, and what it said at first.
+    "probe_questions",
+    metadata,
+    sa.Column("task", sa.String(64), primary_key=True),
+    sa.Column("teacher", sa.String(128), primary_key=True),
+    sa.Column("exchange_id", sa.String(40), primary_key=True),
+    sa.Column("answer", sa.Text, nullable=False),
+)
+
+probe_rounds = sa.Table(
+    # How many of them it answered as at first; the first round is compared with what clients were answered.
+    "probe_rounds",
+    metadata,
+    sa.Column("task", sa.String(64), primary_key=True),
+    sa.Column("teacher", sa.String(128), primary_key=True),
+    sa.Column("at", sa.Float, primary_key=True),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("agreed", sa.Integer, nullable=False),
+)
+
 settings = sa.Table(
     # Small durable facts, such as the key of the reference draw.
     "settings",

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router import wire
+from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
 from router.errors import BadRequest, BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
@@ -108,6 +109,13 @@ async def internal_drafts(http: Request) -> Response:
     gateway = _gateway(http)
     order = parse_drafts(await _body(http, 64 * gateway.max_body_bytes), gateway.tasks)
     return _json({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
+
+
+async def internal_answers(http: Request) -> Response:
+    """POST /internal/answers: what a task's teacher says, asked on our own account."""
+    gateway = _gateway(http)
+    order = parse_answers(await _body(http, 64 * gateway.max_body_bytes), gateway.tasks)
+    return _json({"answers": await answer_many(order, gateway)})
 
 
 async def models(http: Request) -> Response:

@@ -60,6 +60,7 @@ def _add_routes(app: FastAPI) -> None:
     app.router.add_route("/v1/chat/completions", api.chat_completions, methods=["POST"])
     app.router.add_route("/v1/models", api.models, methods=["GET"])
     app.router.add_route("/internal/drafts", api.internal_drafts, methods=["POST"])
+    app.router.add_route("/internal/answers", api.internal_answers, methods=["POST"])
     app.router.add_route("/health", api.health, methods=["GET"])
     app.router.add_route("/ready", api.ready, methods=["GET"])
     app.router.add_route("/metrics", api.metrics, methods=["GET"])

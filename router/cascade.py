@@ -23,6 +23,7 @@ Reason = Literal[
     "truncated",  # the draft did not end by itself
     "no_evidence",  # log-probabilities missing or degenerate
     "unsure",  # score below the certified threshold
+    "own",  # no client's: the teacher is asked on our own account
 ]
 
 
@@ -43,7 +44,7 @@ class Verdict:
     @property
     def eligible(self) -> bool:
         """Whether the student could have been asked: references are drawn among these, whatever their difficulty."""
-        return self.reason not in ("no_task", "unsupported", "sampling")
+        return self.reason not in ("no_task", "unsupported", "sampling", "own")
 
     @property
     def unasked(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from calibration.references import REFERENCE_DOMAIN, draw
-from ledger.records import Exchange, Label, Record, Route, TeacherReply
+from ledger.records import Exchange, Label, Origin, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
 from router.errors import CapacityExceeded, GatewayError, SpoolFull, UnknownModel, UpstreamRefused
@@ -190,6 +190,21 @@ class Gateway:
         if ticket.task:
             self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
 
+    async def ask(self, ticket: Ticket, *, origin: Origin) -> TeacherReply:
+        """Ask the teacher on our own account, when there is room, and record what it cost. Raises SpoolFull.
+
+        A reply without text says in `error` why.
+        """
+        try:
+            reply = await self._ask_with_room(ticket)
+        except GatewayError as error:
+            reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
+        outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
+        self._append(_exchange(ticket, Verdict("own"), outcome, origin=origin))
+        if ticket.task:
+            self.metrics.count_own(ticket.task.name, component=origin, cost_usd=reply.cost_usd)
+        return reply
+
     async def _ask_with_room(self, ticket: Ticket) -> TeacherReply:
         """Ask as soon as there is room, and again where the provider says that there was none."""
         last = time.monotonic() + LABEL_WAIT_S
@@ -236,14 +251,14 @@ def _adopts(task: TaskPlan, request: ChatRequest) -> bool:
     )
 
 
-def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome) -> Exchange:
+def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Origin = "client") -> Exchange:
     request, release = ticket.request, verdict.release
     answered_by: Route = "student" if verdict.accepted else "teacher"
     return Exchange(
         id=ticket.id,
         at=ticket.at,
         task=ticket.task.name if ticket.task else None,
-        origin="client",
+        origin=origin,
         model=request.model,
         messages=request.messages,
         params=request.params,

@@ -44,7 +44,7 @@ class Metrics:
         )
         self._cost = Counter(
             "tutelage_cost_usd",
-            "US dollars by component: draft (every draft, rejected ones too), teacher (client answers), reference.",
+            "US dollars by component: draft (rejected ones too), teacher (client answers), reference, probe.",
             ["task", "component"],
             registry=self.registry,
         )
@@ -95,6 +95,10 @@ class Metrics:
         """Count a label of the reference stream."""
         self._references.labels(task, "lost" if lost else "labelled").inc()
         self._cost.labels(task, "reference").inc(cost_usd)
+
+    def count_own(self, task: str, *, component: str, cost_usd: float) -> None:
+        """Count what the teacher was asked on our own account."""
+        self._cost.labels(task, component).inc(cost_usd)
 
     def count_refused(self, teacher: str, *, priority: str) -> None:
         """Count a request that was refused for the teacher's capacity."""

@@ -155,7 +155,8 @@ class Task(Section):
     differ from the teacher's; delta: chance that a worse release passes the test; margin: share of alpha that a release
     leaves free where it was tested, for some coverage, so that neither a small drift nor bad luck closes it; rho: share
     of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a false alarm
-    within m references has at most probability m / B.
+    within m references has at most probability m / B; probe_every_hours: how often the teacher is asked thirty recorded
+    requests again, to notice that another model answers under its name.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -167,6 +168,7 @@ class Task(Section):
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
+    probe_every_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
     measure: Measure = "exact"
     system_prompt: str | None = None
 

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
-from ledger import live
+from calibration.teacher import Repeats
+from ledger import live, probes
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
 from ledger.progress import Progress, measure
@@ -55,12 +56,20 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
                 now=now,
             )
             yield f"  {in_words(needs)}"
-        if words := _last_attempt(engine, task, now=now):
-            yield f"  {words}"
-        for notice in notices(engine, found.champion or "")[:1]:
-            yield f"  {date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
-        for decision in latest(engine, task, limit=1):
-            yield f"  {date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
+        yield from (f"  {words}" for words in _past(settings, engine, task, now=now))
+
+
+def _past(settings: Settings, engine: sa.Engine, task: str, *, now: float) -> Iterator[str]:
+    """What was found of the teacher, the last attempt, the newest notice and the last decision."""
+    last = next(reversed(history(engine, task)), None)
+    for words in (_repeats(settings, engine, task), _attempt(engine, last, now=now) if last else None):
+        if words:
+            yield words
+    champion = champions(engine).get(task)
+    for notice in notices(engine, champion.name)[:1] if champion else []:
+        yield f"{date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
+    for decision in latest(engine, task, limit=1):
+        yield f"{date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
 
 
 def _held(champion: Release, settings: Settings, *, now: float) -> Certificate | str:
@@ -72,12 +81,24 @@ def _held(champion: Release, settings: Settings, *, now: float) -> Certificate |
     return "its certificate has expired" if certificate.expires_at <= now else certificate
 
 
-def _last_attempt(engine: sa.Engine, task: str, *, now: float) -> str | None:
+def _repeats(settings: Settings, engine: sa.Engine, task: str) -> str | None:
+    """How well the teacher agrees with itself, and whether the contract asks for more of the student."""
+    alpha, model = settings.tasks[task].alpha, settings.binding(task)["teacher"]
+    rounds = probes.history(engine, task, teacher=model)
+    if not rounds:
+        return None
+    found = sum((each.repeats for each in rounds), Repeats())
+    words = f"asked again, the teacher repeats {found.agreed} of {found.asked} answers"
+    if alpha >= found.least_alpha:
+        return words
+    return f"WARNING: {words}: no student can differ on less than {found.least_alpha:.1%}, and alpha is {alpha:.1%}"
+
+
+def _attempt(engine: sa.Engine, last: Release, *, now: float) -> str | None:
     """The run that is under way, or why the last one ended without a release."""
-    last = next(reversed(history(engine, task)), None)
-    if last is not None and last.status == "candidate" and who(engine, run_lease(task), now=now):
+    if last.status == "candidate" and who(engine, run_lease(last.task), now=now):
         return f"{last.name} is being made since {date(last.created_at)}"
-    if last is not None and last.status == "refused":
+    if last.status == "refused":
         return f"{last.name} was refused on {date(last.changed_at)}: {(last.refusal or {}).get('reason')}"
     return None
 

@@ -4,16 +4,19 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from distill.gateway import GatewayClient
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Watched, Worker
 from router.settings import Settings
 from tutelage.distilling import label_due_s
 
 STOP_S = 10.0
+HOUR_S = 3600.0
 
 
 class ProcessRun:
@@ -42,7 +45,10 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
     """A worker over all tasks of the settings."""
     tasks = {name: _watched(settings, name) for name in settings.tasks}
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    return Worker(engine, tasks, start=lambda task: ProcessRun(task, config), holder=holder)
+    key = settings.server.api_key
+    gateway = GatewayClient(f"http://127.0.0.1:{settings.server.port}", api_key=key.get_secret_value() if key else None)
+    ask = partial(gateway.answers, origin="probe")
+    return Worker(engine, tasks, start=lambda task: ProcessRun(task, config), ask=ask, holder=holder)
 
 
 def _watched(settings: Settings, name: str) -> Watched:
@@ -55,6 +61,7 @@ def _watched(settings: Settings, name: str) -> Watched:
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,
         label_due_s=label_due_s(settings, name),
+        probe_every_s=task.probe_every_hours * HOUR_S,
         window_share=chosen.window_share,
         triggers=TriggerConfig(
             min_rows=chosen.min_rows,

@@ -2,6 +2,8 @@
 
 import re
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Watched, Worker, pause_s, run
+from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Watched, Worker, pause_s, run
 from ledger import decisions, leases, live, releases, schema
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
@@ -27,6 +29,7 @@ WATCHED = Watched(
     may_train=True,
     alarm_bound=100.0,
     label_due_s=60.0,
+    probe_every_s=86_400.0,
     window_share=0.5,
     triggers=TRIGGERS,
 )
@@ -52,12 +55,18 @@ class World:
     spool_dir: object
     now: float = 1000.0
     runs: list[ScriptedRun] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
+    says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
 
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
-        times = {"clock": lambda: self.now, "monotonic": lambda: self.now}
-        return Worker(self.engine, tasks, start=self.start, holder=holder, **times)
+        clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
+        return Worker(self.engine, tasks, start=self.start, ask=self.ask, holder=holder, clocks=clocks)
+
+    def ask(self, task, requests):
+        self.asked.append([request["messages"][0]["content"] for request in requests])
+        return [self.says(request) for request in requests]
 
     def start(self, task):
         self.runs.append(ScriptedRun())
@@ -252,6 +261,48 @@ def test_what_the_references_say_is_published(world):
     worker.step()
     assert live.published(world.engine)["desk"].answers == 100
     assert world.worker().step() is None and live.published(world.engine)["desk"].answers == 100  # the next leader's
+
+
+def probe(world, worker):
+    """A round, which is answered in the background."""
+    rounds = len(world.asked)
+    worker.step()
+    wait_for(lambda: len(world.asked) > rounds)
+    worker.step()
+
+
+def wait_for(condition, *, seconds=5.0):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
+
+
+def test_a_teacher_that_has_silently_changed_voids_the_champion(world):
+    world.record(exchange, 40)
+    name = world.promote()
+    worker = world.worker()
+    probe(world, worker)
+    assert len(world.asked[0]) == 30  # at once: how well it agrees with itself
+    worker.step()
+    assert len(world.asked) == 1  # and a day later again
+    world.now += 86_401.0
+    probe(world, worker)
+    assert releases.get(world.engine, name).status == "champion"
+    world.now += 86_401.0
+    world.says = lambda request: "another model's words"
+    probe(world, worker)
+    assert world.told()[:2] == [("wait", "rows"), ("void", "teacher")]
+    assert (
+        "repeats 0 of 30 answers that it gave before, and repeated 60 of 60"
+        in releases.get(world.engine, name).refusal["reason"]
+    )
+
+
+def test_without_a_champion_no_teacher_is_asked(world):
+    world.record(exchange, 40)
+    world.worker(may_train=False).step()
+    assert world.asked == []
 
 
 def test_what_it_closes_is_free_for_another(world):

@@ -35,7 +35,7 @@ def engine(tmp_path):
         student_exchange(4, reference=True),
         student_exchange(5, reference=False),
         exchange(6, task=None, reason="no_task"),
-        exchange(7, origin="eval"),
+        exchange(7, origin="probe"),
         Label(exchange_id="id-000003", at=9.0, reply=TeacherReply("big", "invoice", "stop", Usage(10, 1), 0.02)),
     ):
         writer.append(record)

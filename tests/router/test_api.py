@@ -459,6 +459,34 @@ async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
         assert (await session.post("/internal/drafts", json=order)).json()["drafts"] == [{"error": "scripted"}]
 
 
+async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
+    parts = gateway()
+    order = {"task": "desk", "origin": "probe", "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
+    async with http(parts) as session:
+        answers = (await session.post("/internal/answers", json=order)).json()["answers"]
+        refused = [
+            (await session.post("/internal/answers", json={**order, **bad})).status_code
+            for bad in ({"task": "nobody"}, {"origin": "client"}, {"requests": [{"messages": []}]})
+        ]
+        counted = (await session.get("/metrics")).text
+    assert [answer["text"] for answer in answers] == [parts.teacher.text] * 2
+    assert [(r.origin, r.route, r.reason, r.eligible, r.rho) for r in parts.spool.records] == [
+        ("probe", "teacher", "own", False, None)
+    ] * 2
+    assert refused == [400, 400, 400]
+    assert 'tutelage_cost_usd_total{component="probe",task="desk"}' in counted
+    assert "tutelage_requests_total{" not in counted
+
+
+async def test_an_answer_that_the_teacher_does_not_give_is_an_entry_of_its_own():
+    parts = gateway(teacher=FakeTeacher(error=TeacherUnavailable("scripted")))
+    order = {"task": "desk", "origin": "probe", "requests": [{"messages": MESSAGES}]}
+    async with http(parts) as session:
+        answers = (await session.post("/internal/answers", json=order)).json()["answers"]
+    assert answers == [{"error": "TeacherUnavailable"}]
+    assert [record.teacher_reply.text for record in parts.spool.records] == [None]
+
+
 async def test_metrics_count_routes_reasons_and_dollars():
     parts = gateway(student=unsure())
     async with http(parts) as session:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from calibration.teacher import Repeats
+from ledger import probes
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.progress import Progress
@@ -76,6 +78,23 @@ def test_a_release_whose_certificate_has_expired_is_not_in_force(tmp_path):
     promote(engine, name, values=values, now=2.0)
     assert next(describe(settings(), engine, now=8.9)).startswith(f"desk: {name} in force since")
     assert next(describe(settings(), engine, now=9.0)) == f"desk: {name} is not in force: its certificate has expired"
+
+
+@pytest.mark.parametrize(
+    ("agreed", "words"),
+    [
+        (59, "  asked again, the teacher repeats 59 of 60 answers$"),
+        (
+            40,
+            r"  WARNING: .* repeats 40 of 60 answers: no student can differ on less than 1\d\.\d%, and alpha is 5.0%$",
+        ),
+    ],
+)
+def test_a_teacher_that_does_not_repeat_itself_is_told_with_what_that_means(tmp_path, agreed, words):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    for at, found in ((1.0, Repeats(30, 30)), (2.0, Repeats(30, agreed - 30))):
+        probes.add(engine, "desk", teacher="openai/big", found=probes.Round(at, found))
+    assert any(re.match(words, line) for line in describe(settings(), engine, now=3.0))
 
 
 def test_status_reads_the_headroom_of_the_last_hour_from_the_ledger(tmp_path):

@@ -1,0 +1,118 @@
+"""Has the teacher silently changed? A few recorded requests are asked again every day, at temperature 0.
+
+A provider may put another model behind a name. The certificate is one of agreement with the teacher as it was, and
+references would notice only as fast as the student differs. The first round is compared with what clients were
+answered: that is how well the teacher agrees with itself.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from calibration.agreement import Measure, disagreement
+from calibration.teacher import Repeats, changed
+from distill.errors import DistillError
+from ledger import probes
+from ledger.probes import Question, Round
+
+QUESTIONS = 30
+RETRY_S = 3600.0  # after a round that the teacher, or the gateway, did not answer
+Answers = list[str | None]
+Ask = Callable[[str, Sequence[Mapping[str, Any]]], Answers]  # (task, requests) -> the teacher's answers
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Whose teacher is asked how: `teacher` as the ledger names it, its `model` as the settings do, every so many
+    seconds."""
+
+    task: str
+    teacher: str
+    model: str
+    measure: Measure
+    every_s: float
+
+
+class Probes:
+    """Asks in the background, one task at a time: the worker looks in now and then."""
+
+    def __init__(self, engine: sa.Engine, ask: Ask, *, clock: Callable[[], float]) -> None:
+        self._engine, self._ask, self._clock = engine, ask, clock
+        self._under_way: dict[str, tuple[list[Question], Future[Answers]]] = {}
+        self._not_before: dict[str, float] = {}
+
+    def look(self, probed: Probed) -> str | None:
+        """Begin a round where one is due, take in what is answered; how the teacher has changed, if it has."""
+        if (under_way := self._under_way.get(probed.task)) is None:
+            self._begin(probed)
+            return None
+        if not under_way[1].done():
+            return None
+        del self._under_way[probed.task]
+        return self._take_in(probed, *under_way)
+
+    def _begin(self, probed: Probed) -> None:
+        task = probed.task
+        if self._clock() < self._not_before.get(task, -math.inf):
+            return
+        past = probes.history(self._engine, task, teacher=probed.model)
+        if past and past[-1].at <= self._clock() < past[-1].at + probed.every_s:  # a clock set back delays nothing
+            self._not_before[task] = past[-1].at + probed.every_s
+            return
+        questions = probes.asked(self._engine, task, teacher=probed.model) or probes.newest_answered(
+            self._engine, task, by=probed.teacher, limit=QUESTIONS
+        )
+        requests = [{**each.params, "messages": each.messages, "temperature": 0} for each in questions]
+        self._under_way[task] = questions, _in_background(self._ask, task, requests)
+
+    def _take_in(self, probed: Probed, questions: list[Question], answers: Future[Answers]) -> str | None:
+        task, now = probed.task, self._clock()
+        self._not_before[task] = now + RETRY_S
+        try:
+            pairs = [(q, text) for q, text in zip(questions, answers.result(), strict=True) if text is not None]
+        except DistillError as error:
+            log.warning("the teacher of %s was not probed: %s", task, error)
+            return None
+        if 2 * len(pairs) < max(1, len(questions)):
+            log.warning("the teacher of %s answered %d of %d probes", task, len(pairs), len(questions))
+            return None
+        self._not_before[task] = now + probed.every_s
+        agreed = sum(not disagreement(text, q.answer, measure=probed.measure) for q, text in pairs)
+        found, past = Round(now, Repeats(len(pairs), agreed)), probes.history(self._engine, task, teacher=probed.model)
+        if not past:
+            first = {q.exchange_id: text for q, text in pairs}
+            probes.begin(self._engine, task, teacher=probed.model, answers=first, first=found)
+            return None
+        return self._compare(probed, found, before=sum((each.repeats for each in past), Repeats()))
+
+    def _compare(self, probed: Probed, found: Round, *, before: Repeats) -> str | None:
+        now = found.repeats
+        if not changed(before, now):
+            probes.add(self._engine, probed.task, teacher=probed.model, found=found)
+            return None
+        probes.forget(self._engine, probed.task)
+        return (
+            f"the teacher {probed.model} has changed: it repeats {now.agreed} of {now.asked} answers that it gave "
+            f"before, and repeated {before.agreed} of {before.asked} until now"
+        )
+
+
+def _in_background(ask: Ask, task: str, requests: Sequence[Mapping[str, Any]]) -> Future[Answers]:
+    """In a thread that nobody waits for at the end: an executor's would hold the worker up."""
+    future: Future[Answers] = Future()
+
+    def answer() -> None:
+        try:
+            future.set_result(ask(task, requests))
+        except Exception as error:  # noqa: BLE001  it is raised where the result is taken
+            future.set_exception(error)
+
+    threading.Thread(target=answer, name=f"probe {task}", daemon=True).start()
+    return future

@@ -1,0 +1,59 @@
+"""Answers of a teacher on our own account: whoever needs one asks through the gateway, as clients do.
+
+So capacity, retries and the record of what was spent stay in one place.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import orjson
+
+from router.errors import BadRequest
+from router.gateway import Gateway
+from router.ports import TaskPlan
+from router.wire import ChatRequest, parse_chat
+
+CONCURRENCY = 4  # beside the clients' own requests
+
+
+@dataclass(frozen=True)
+class AnswerOrder:
+    """What to ask the teacher of a task, and what for."""
+
+    task: TaskPlan
+    origin: Literal["probe"]
+    requests: tuple[ChatRequest, ...]
+
+
+class _Body(msgspec.Struct):
+    task: str
+    origin: Literal["probe"]
+    requests: list[dict[str, Any]]
+
+
+def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan]) -> AnswerOrder:
+    """Read {task, origin, requests: [{messages, ...}]}. Raises BadRequest."""
+    try:
+        fields = msgspec.json.decode(body, type=_Body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"Invalid order of answers: {error}") from error
+    if fields.task not in tasks:
+        raise BadRequest(f"No task named {fields.task!r}", param="task")
+    requests = tuple(parse_chat(orjson.dumps({**request, "model": fields.task})) for request in fields.requests)
+    return AnswerOrder(tasks[fields.task], fields.origin, requests)
+
+
+async def answer_many(order: AnswerOrder, gateway: Gateway) -> list[dict[str, Any]]:
+    """One entry a request, in order: {"text": answer}, or {"error": why} where the teacher gave none."""
+    gate = asyncio.Semaphore(CONCURRENCY)
+
+    async def one(request: ChatRequest) -> dict[str, Any]:
+        async with gate:
+            ticket = gateway.admit(request, task_header=order.task.name, priority="low")
+            reply = await gateway.ask(ticket, origin=order.origin)
+            return {"text": reply.text} if reply.text is not None else {"error": reply.error or "no text"}
+
+    return list(await asyncio.gather(*map(one, order.requests)))
