@@ -23,7 +23,6 @@ from calibration.certify import (
     Plan,
     ScoredRow,
     certify,
-    cluster_cap,
     frozen_grid,
     predicted_power,
     rows_needed,
@@ -31,19 +30,19 @@ from calibration.certify import (
     weigh,
 )
 from calibration.evidence import FEATURES
-from distill.adapters import AdapterServer, check_compatible, digest
+from calibration.fit import MIN_ROWS
+from distill.adapters import AdapterServer, check_compatible, digest, verify
 from distill.clusters import cluster
-from distill.curate import curate
 from distill.errors import DistillError
 from distill.evaluate import Judged, agreement, calibrate, judge, scored
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
+from distill.lessons import Lessons, divide, untaught
 from distill.probe import probe
 from distill.rows import TrainingRow
-from distill.split import split_by_cluster
 from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
-from ledger.queries import Row, Use, newest_at, record_uses
+from ledger.queries import Row, Use, newest_at, record_uses, rows_that_taught
 
 ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
 ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
@@ -56,6 +55,10 @@ class DiskFull(DistillError):
 
 class TooFewRows(DistillError):
     """Not enough recorded rows to begin; the message says how many are missing."""
+
+
+class CannotReuse(DistillError):
+    """An adapter that cannot be certified anew; the message says why."""
 
 
 class Progress(Protocol):
@@ -73,7 +76,7 @@ class Progress(Protocol):
 @dataclass(frozen=True)
 class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
-    with, and without which it is not in force."""
+    with, and without which it is not in force. `reuse`: a release whose adapter is certified anew, without training."""
 
     task: str
     teacher: str
@@ -94,6 +97,7 @@ class RunConfig:
     window_share: float
     fit_share: float
     validation_share: float
+    reuse: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,20 +145,8 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     return Released(candidate.name, outcome, report)
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """Rows that teach; rows of other clusters that stop the training in time; the newest ones, which fit the
-    calibrator. `cap` is the M of the window's thinning."""
-
-    train: tuple[TrainingRow, ...]
-    validate: tuple[TrainingRow, ...]
-    fit: tuple[TrainingRow, ...]
-    cap: int
-
-
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
-    """Harvest, split and curate. The newest rows are fit rows, as they came: they stand for traffic, as the window
-    does, and are to the rows that teach what the window is (docs/decisions/0008)."""
+    """Harvest, split and curate."""
     permit(teacher=config.teacher, may_train=config.may_train)
     _check_room(config.adapters_dir)
     found = harvest(
@@ -167,43 +159,44 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         due=min(time.time(), newest_at(engine, config.task))
         - config.label_due_s,  # what is not ingested yet is not lost
     )
-    if len(found.older) < config.min_rows:
+    if config.reuse is None and len(found.older) < config.min_rows:
         raise TooFewRows(
             f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
             f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
         )
-    lessons, rejected = _divide(found, config)
+    lessons, rejected = _lessons(engine, found, config)
     report = {
         "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
         "window_references": len(found.window),
         "rejected": rejected,
     }
     progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
-    progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}")
+    if config.reuse is None:
+        progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}")
     return lessons, found, report
+
+
+def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
+    if config.reuse is None:
+        shares = {"fit_share": config.fit_share, "validation_share": config.validation_share}
+        return divide(found, **shares, seed=config.train.seed)
+    release = releases.get(engine, config.reuse)
+    if release.base_model != config.train.base_model:
+        raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")
+    taught = rows_that_taught(engine, release.adapter_digest)
+    lessons = untaught(found, taught=taught, most=config.max_references)
+    if len(lessons.fit) < MIN_ROWS:
+        raise TooFewRows(
+            f"{len(lessons.fit)} rows before the data cut have not taught {release.name}, and {MIN_ROWS} are needed to "
+            "fit a calibrator: wait for more requests"
+        )
+    return lessons, {}
 
 
 def _check_room(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
         raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")
-
-
-def _divide(found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
-    """The lessons, and how many rows curation rejects of those that would teach, by reason."""
-    clusters = cluster([row.variable_text for row in found.older])
-    taught = len(found.older) - max(1, round(config.fit_share * len(found.older)))
-    validate = config.validation_share / (1.0 - config.fit_share)
-    shares = {"train": 1.0 - validate, "validate": validate}
-    parts = split_by_cluster(clusters[:taught], shares=shares, seed=config.train.seed)
-    curated = {name: curate([found.older[i] for i in members]) for name, members in parts.items()}
-    lessons = Lessons(
-        train=curated["train"].kept,
-        validate=curated["validate"].kept,
-        fit=found.older[taught:],
-        cap=cluster_cap(clusters[-max(1, len(found.window)) :]),
-    )
-    return lessons, curated["train"].summary()
 
 
 @dataclass(frozen=True)
@@ -222,7 +215,7 @@ class _Attempt:
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
-        adapter = self._train(lessons)
+        adapter = self._train(lessons) if self.config.reuse is None else self._copy(self.config.reuse)
         self._load(adapter, lessons)
         fit = self._judge_fit(lessons.fit)
         calibrator = calibrate(fit)
@@ -256,6 +249,17 @@ class _Attempt:
         self.report["training"] = asdict(trained)
         self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
         releases.set_adapter(self.engine, self.name, path=str(out), digest=digest(out))
+        return out
+
+    def _copy(self, source: str) -> Path:
+        """The adapter of another release under a name of this one: a name is served with one certificate for ever."""
+        release = releases.get(self.engine, source)
+        verify(Path(release.adapter_path), expected=release.adapter_digest)
+        self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
+        self.report["adapter_of"] = source
+        out = self.config.adapters_dir / self.name
+        shutil.copytree(release.adapter_path, out)
+        releases.set_adapter(self.engine, self.name, path=str(out), digest=release.adapter_digest)
         return out
 
     def _load(self, adapter: Path, lessons: Lessons) -> None:

@@ -199,6 +199,17 @@ def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str]) -> None:
             raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
 
 
+def rows_that_taught(engine: sa.Engine, adapter_digest: str) -> set[str]:
+    """Exchanges that an adapter has learned from or was stopped by, under whichever release's name."""
+    query = (
+        sa.select(row_uses.c.exchange_id)
+        .join(releases, releases.c.name == row_uses.c.release)
+        .where(releases.c.adapter_digest == adapter_digest, row_uses.c.use.in_(("train", "validate")))
+    )
+    with engine.connect() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def certified_rows(engine: sa.Engine, release: str) -> list[tuple[float, float]]:
     """(score, disagreement) of the rows that a release was certified on, in the order of their ids."""
     query = sa.select(row_uses.c.score, row_uses.c.disagreement).where(

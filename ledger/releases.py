@@ -190,6 +190,15 @@ def history(engine: sa.Engine, task: str) -> list[Release]:
         return _select(connection, releases.c.task == task)
 
 
+def newest_certified(engine: sa.Engine, task: str) -> Release:
+    """The champion, or else the last release that was one. Raises ReleaseError where none was ever certified."""
+    certified = [release for release in history(engine, task) if release.certificate]
+    if not certified:
+        raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
+    champion = [release for release in certified if release.status == "champion"]
+    return (champion or certified)[-1]
+
+
 def statuses(engine: sa.Engine) -> dict[str, tuple[str, str | None]]:
     """Name -> (status, why it was refused or voided) of every release."""
     query = sa.select(releases.c.name, releases.c.status, releases.c.refusal).order_by(releases.c.changed_at)

@@ -210,6 +210,28 @@ def distill_run(
     task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
 ) -> None:
     """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
+    _run(task, config, by_hand=not decided)
+
+
+@app.command()
+def recertify(
+    task: str,
+    release: Annotated[str | None, typer.Option(help="Whose adapter; that of the newest certified one.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """Certify an adapter anew, without training: for another engine, measure or contract. Status as `distill run`."""
+    from ledger.database import connect
+    from ledger.releases import newest_certified
+
+    with _known_errors():
+        settings = load(config)
+        settings.task(task)
+        chosen = release or newest_certified(connect(settings.ledger.url), task).name
+    _run(task, config, by_hand=True, reuse=chosen)
+
+
+def _run(task: str, config: Path, *, by_hand: bool, reuse: str | None = None) -> None:
+    """One run in this process; ends with its status."""
     # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from ledger.database import connect
@@ -219,19 +241,20 @@ def distill_run(
 
     with _known_errors():
         settings = load(config)
-        plan = run_config(settings, task)
+        plan = run_config(settings, task, reuse=reuse)
         from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
 
         with exclusive(connect(settings.ledger.url), task) as engine:
-            if not decided:  # by the worker, which has recorded why
-                record(engine, Decision(time.time(), task, "train", "hand", "a person has asked for it"))
+            if by_hand:  # otherwise the worker has recorded why
+                asked = "a person has asked for it" + (f", with the adapter of {reuse}" if reuse else "")
+                record(engine, Decision(time.time(), task, "train", "hand", asked))
             outcome = run(engine, plan, progress=RunProgress(console))
     if isinstance(outcome, Released):
         found = outcome.certificate
         _say(
-            f"promoted {outcome.release}: accepts {found.coverage:.0%} of the window, "
-            f"{found.errors} of {found.accepted} disagree, at most {found.alpha:.0%} of all with confidence "
-            f"{1 - found.delta_spent:.0%}"
+            f"promoted {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
+            f"{found.accepted} disagree; a release that differs on more than {found.alpha:.0%} passes this test with a "
+            f"probability of {found.delta_spent:.0%} at most"
         )
         return
     _say(f"refused {outcome.release}: {outcome.refusal.reason}")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from distill.run import RunConfig
 
 
-def run_config(settings: Settings, task_name: str) -> "RunConfig":
-    """Plain values for one run. Raises ConfigError where the task is not configured."""
+def run_config(settings: Settings, task_name: str, *, reuse: str | None = None) -> "RunConfig":
+    """Plain values for one run; `reuse` names a release. Raises ConfigError where the task is not configured."""
     from distill.run import RunConfig  # with torch, which the worker and `up` do not need
     from distill.train import TrainConfig
 
@@ -58,6 +58,7 @@ def run_config(settings: Settings, task_name: str) -> "RunConfig":
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
+        reuse=reuse,
     )
 
 

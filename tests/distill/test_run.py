@@ -9,20 +9,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from calibration.evidence import FEATURES
 from distill import run as pipeline
+from distill.adapters import AdapterError
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.probe import Probe
-from distill.run import DiskFull, Refused, Released, RunConfig, TooFewRows, run
+from distill.run import CannotReuse, DiskFull, Refused, Released, RunConfig, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
-from ledger.releases import champions, history, void
+from ledger.releases import ReleaseError, champions, history, void
+from ledger.schema import row_uses
 from tests.ledger.make import exchange
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
@@ -175,6 +178,41 @@ def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, conf
     assert isinstance(outcome, Released)
     assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
     assert [release.status for release in history(engine, "desk")] == ["retired", "champion"]
+
+
+def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_taught_it(engine, config, world):
+    first = run(engine, config, progress=world).release
+    taught = {id for id, uses in rows_used(engine, "desk").items() if uses & {"train", "validate"}}
+    store(engine, traffic()[ROWS:])
+    world.broken = AssertionError("nothing is trained")
+    outcome = run(engine, replace(config, reuse=first), progress=world)
+    assert isinstance(outcome, Released)
+    before, champion = history(engine, "desk")
+    assert (before.status, champion.status) == ("retired", "champion")
+    assert champion.adapter_digest == before.adapter_digest and champion.adapter_path != before.adapter_path
+    assert champion.report["adapter_of"] == first and champion.valid(config.binding)
+    fitted = used_by(engine, champion.name)
+    assert set(fitted.values()) == {"fit", "certify"} and not fitted.keys() & taught
+
+
+def used_by(engine, release):
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.release == release)
+    with engine.connect() as connection:
+        return {row.exchange_id: row.use for row in connection.execute(query)}
+
+
+def test_an_adapter_that_cannot_be_certified_anew_is_refused_before_anything_is_written(engine, config, world):
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    with pytest.raises(CannotReuse, match="an adapter of base, not of other"):
+        run(engine, replace(config, reuse=first, train=TrainConfig("other")), progress=world)
+    with pytest.raises(ReleaseError, match="no release named"):
+        run(engine, replace(config, reuse="nobody"), progress=world)
+    assert len(history(engine, "desk")) == 1
+    (config.adapters_dir / first / "adapter_model.safetensors").write_bytes(b"altered")
+    with pytest.raises(AdapterError, match="was altered"):
+        run(engine, replace(config, reuse=first), progress=world)
+    assert [release.status for release in history(engine, "desk")] == ["champion", "refused"]
 
 
 def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):

@@ -12,14 +12,14 @@ from calibration.curves import Price
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm
 from ledger.queries import Answer, answers_since, certified_rows, mean_costs
-from ledger.releases import Release, ReleaseError, history
+from ledger.releases import Release, ReleaseError, history, newest_certified
 from router.settings import Settings
 
 MOMENTS = 200  # of the timeline
 
 
 class NothingToReport(ReleaseError):
-    """There is no such release, or none with a certificate that can be read; the message says what there is."""
+    """The release has no certificate, or none that can be read; the message says what there is."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Facts:
 
 
 def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: str | None = None) -> Facts:
-    """Of a named release, or of the task's newest certified one. Raises NothingToReport, ConfigError."""
+    """Of a named release, or of the task's newest certified one. Raises ReleaseError where there is none."""
     task = settings.task(task_name)
     known = history(engine, task_name)
-    chosen = _chosen(known, task_name, name=release)
+    chosen = _named(known, release) if release else newest_certified(engine, task_name)
     bound = (chosen.report or {}).get("bound_to") or {}
     try:
         certificate = Certificate.from_dict(chosen.certificate or {})
@@ -79,18 +79,13 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
     )
 
 
-def _chosen(known: Sequence[Release], task: str, *, name: str | None) -> Release:
-    certified = [release for release in known if release.certificate and name in (None, release.name)]
-    if certified:
-        return certified[-1]
-    if name is not None:
-        words = next((each.status for each in known if each.name == name), "unknown")
-        raise NothingToReport(f"{name} has no certificate ({words}); with one: {_names(known)}")
-    raise NothingToReport(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
-
-
-def _names(known: Sequence[Release]) -> str:
-    return ", ".join(release.name for release in known if release.certificate) or "none"
+def _named(known: Sequence[Release], name: str) -> Release:
+    found = next((release for release in known if release.name == name), None)
+    if found is None or not found.certificate:
+        certified = ", ".join(release.name for release in known if release.certificate) or "none"
+        status = found.status if found else "unknown"
+        raise NothingToReport(f"{name} has no certificate ({status}); with one: {certified}")
+    return found
 
 
 def _timeline(

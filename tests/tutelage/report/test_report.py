@@ -8,7 +8,7 @@ from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
-from ledger.releases import add_candidate, promote
+from ledger.releases import ReleaseError, add_candidate, promote
 from ledger.spool import SpoolWriter
 from router.settings import Settings
 from tests.ledger.make import certified, exchange, student_exchange
@@ -104,7 +104,7 @@ def test_what_came_from_outside_is_escaped(engine, tmp_path):
 
 
 def test_without_a_certificate_there_is_nothing_to_report(engine, tmp_path):
-    with pytest.raises(NothingToReport, match="no release of desk has been certified yet"):
+    with pytest.raises(ReleaseError, match="no release of desk has been certified yet"):
         gather(SETTINGS, engine, "desk")
     with pytest.raises(NothingToReport, match=r"desk--v000009 has no certificate \(unknown\); with one: none"):
         gather(SETTINGS, engine, "desk", release="desk--v000009")
