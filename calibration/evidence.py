@@ -1,15 +1,16 @@
 """Evidence: numbers about a draft that are known before the decision, from the log-probabilities of its tokens.
 
-For short answers, labels and extracted fields. Pure Python: the gateway runs it on every draft, and for some twenty
-tokens numpy's overhead would cost more than it saves. Natural logarithms (nats) throughout.
+`SHORT` is for labels and extracted fields, where the first value token tells most; `LONG` for text, where it is the
+weakest stretch. Both are computed of every draft, and a calibrator reads its own. Pure Python: the gateway runs it on
+every draft, and for some twenty tokens numpy's overhead would cost more than it saves. Natural logarithms throughout.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-FEATURES = (
+SHORT = (
     "first_logprob",  # of the first value token
     "first_margin",  # to its best alternative
     "first_entropy",  # over the alternatives and one bucket for the rest
@@ -20,6 +21,19 @@ FEATURES = (
     "log_tokens",
     "log_prompt_tokens",
 )
+QUANTILES = {"q00": 0.0, "q01": 0.01, "q05": 0.05, "q10": 0.1, "q25": 0.25, "q50": 0.5}
+LONG = (
+    "first_logprob",
+    *QUANTILES,  # of the log-probabilities of value tokens
+    "window_logprob",  # the lowest mean of so many in a row
+    "tail_logprob",  # the mean of the last ones
+    "unlikely_share",  # of tokens that had a probability below one half
+    "sum_logprob",
+    "log_tokens",
+    "log_prompt_tokens",
+)
+WINDOW = 16  # tokens
+EVEN = math.log(0.5)
 MARGIN_LIMIT = 20.0  # nats; an alternative that was not reported is at least about this unlikely
 
 
@@ -57,6 +71,20 @@ def evidence(tokens: Sequence[TokenLogprob], *, prompt_tokens: int) -> dict[str,
         "sum_logprob": sum(t.logprob for t in judged),
         "log_tokens": math.log(len(tokens)),
         "log_prompt_tokens": math.log1p(prompt_tokens),
+        **_stretches([t.logprob for t in judged]),
+    }
+
+
+def _stretches(logprobs: Sequence[float]) -> dict[str, float]:
+    """Where a text is weakest: quantiles, the lowest window, its end."""
+    ordered, n = sorted(logprobs), len(logprobs)
+    sums = list(accumulate(logprobs, initial=0.0))
+    width = min(WINDOW, n)
+    return {
+        **{name: ordered[int(share * (n - 1))] for name, share in QUANTILES.items()},
+        "window_logprob": min(sums[end] - sums[end - width] for end in range(width, n + 1)) / width,
+        "tail_logprob": (sums[n] - sums[n - width]) / width,
+        "unlikely_share": sum(lp < EVEN for lp in logprobs) / n,
     }
 
 

@@ -29,7 +29,6 @@ from calibration.certify import (
     thin,
     weigh,
 )
-from calibration.evidence import FEATURES
 from calibration.fit import MIN_ROWS
 from distill.adapters import AdapterServer, check_compatible, digest, verify
 from distill.clusters import cluster
@@ -306,7 +305,7 @@ class _Attempt:
         if refusal := self._too_weak(fit_rows, n=len(kept)):
             return refusal
         grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
-        bound = self._bound_to()
+        bound = self._bound_to(calibrator)
         self.report.update(bound_to=bound, margin=self.config.contract.margin)
         plan = Plan(self.config.contract, grid, harvested.window_span, fingerprint(bound), issued_at=time.time())
         rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
@@ -344,7 +343,7 @@ class _Attempt:
         }
         releases.promote(self.engine, self.name, values=values, now=time.time())
 
-    def _bound_to(self) -> dict[str, str]:
+    def _bound_to(self, calibrator: Calibrator) -> dict[str, str]:
         """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
         release = releases.get(self.engine, self.name)
         return {
@@ -352,7 +351,7 @@ class _Attempt:
             "adapter": release.adapter_digest,
             "engine": self.server.version(),
             "decoding": "greedy",
-            "features": " ".join(FEATURES),
+            "features": " ".join(calibrator.features),
         }
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:

@@ -1,12 +1,13 @@
 """A calibrator is plain numbers, and the numbers come back from JSON as they went."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
 from calibration.calibrator import Calibrator
-from calibration.evidence import FEATURES
+from calibration.evidence import LONG, SHORT
 from calibration.fit import CannotFit, fit_calibrator
 
 ONE = Calibrator(("x",), (1.0,), (2.0,), (3.0,), 0.5)
@@ -36,7 +37,7 @@ def test_unusable_numbers_are_refused(change):
 
 def rows(n: int, seed: int = 0):
     rng = np.random.default_rng(seed)
-    evidence = [dict(zip(FEATURES, rng.normal(size=len(FEATURES)), strict=True)) for _ in range(n)]
+    evidence = [dict(zip(SHORT, rng.normal(size=len(SHORT)), strict=True)) for _ in range(n)]
     agreed = [rng.random() < 1 / (1 + np.exp(-2 * row["sum_logprob"])) for row in evidence]
     return evidence, agreed
 
@@ -44,7 +45,7 @@ def rows(n: int, seed: int = 0):
 def test_the_fit_finds_what_matters_and_is_calibrated():
     evidence, agreed = rows(4000)
     fitted = fit_calibrator(evidence, agreed)
-    weights = dict(zip(FEATURES, fitted.weights, strict=True))
+    weights = dict(zip(SHORT, fitted.weights, strict=True))
     assert max(weights, key=lambda name: abs(weights[name])) == "sum_logprob"
     scores = np.array([fitted.score(row) for row in evidence])
     sure = scores > 0.8
@@ -55,6 +56,15 @@ def test_a_student_that_always_agrees_still_gets_a_score():
     evidence, _ = rows(50)
     fitted = fit_calibrator(evidence, [True] * 50)
     assert min(fitted.score(row) for row in evidence) > 0.5
+
+
+@pytest.mark.parametrize(("tokens", "features"), [(47, SHORT), (48, LONG)])
+def test_most_drafts_decide_whether_texts_are_long(tokens, features):
+    rng = np.random.default_rng(0)
+    evidence = [dict.fromkeys({*SHORT, *LONG}, float(rng.normal())) for _ in range(41)]
+    for number, row in enumerate(evidence):
+        row["log_tokens"] = math.log(tokens if number < 21 else 2)
+    assert fit_calibrator(evidence, [True] * 41).features == features
 
 
 def test_too_few_rows_are_refused():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from calibration.evidence import FEATURES, MARGIN_LIMIT, TokenLogprob, evidence
+from calibration.evidence import LONG, MARGIN_LIMIT, SHORT, TokenLogprob, evidence
 
 END = TokenLogprob("<|im_end|>", -0.2, (-0.2, -2.0))
 
@@ -15,7 +15,7 @@ def token(text: str, logprob: float, *others: float) -> TokenLogprob:
 
 def test_every_feature_is_there_and_finite():
     found = evidence([token("ref", -0.1, -3.0), token("und", -0.5, -1.0), END], prompt_tokens=40)
-    assert found is not None and set(found) == set(FEATURES)
+    assert found is not None and set(found) == {*SHORT, *LONG}
     assert all(map(math.isfinite, found.values()))
 
 
@@ -70,3 +70,18 @@ def test_entropy_counts_what_was_not_reported():
     assert found is not None
     assert found["first_mass"] == pytest.approx(0.75)
     assert found["first_entropy"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(4))
+
+
+def test_a_weak_stretch_of_a_long_text_is_found_wherever_it_is():
+    sure, weak = [token(" word", -0.01, -6.0)] * 60, [token(" word", -2.0, -2.5)] * 16
+    texts = (sure + weak + sure, weak + sure * 2, sure * 2 + weak)
+    found = [evidence(tokens, prompt_tokens=1) or {} for tokens in texts]
+    assert [each["window_logprob"] for each in found] == pytest.approx([-2.0] * 3)
+    assert [each["tail_logprob"] for each in found] == pytest.approx([-0.01, -0.01, -2.0])
+    assert [each["unlikely_share"] for each in found] == pytest.approx([16 / 136] * 3)
+    assert (found[0]["q00"], found[0]["q10"], found[0]["q25"]) == (-2.0, -2.0, -0.01)
+
+
+def test_a_text_shorter_than_a_window_is_one():
+    found = evidence([token("a", -1.0, -2.0), token("b", -3.0, -4.0)], prompt_tokens=1) or {}
+    assert (found["window_logprob"], found["tail_logprob"], found["q50"]) == (-2.0, -2.0, -3.0)

@@ -2,13 +2,13 @@ import random
 
 import pytest
 
-from calibration.evidence import FEATURES
+from calibration.evidence import SHORT
 from distill.evaluate import StudentMute, agreement, calibrate, judge, scored
 from tests.fakes import draft
 
 
 def evidence(sure):
-    return dict.fromkeys(FEATURES, 1.0 if sure else 0.0)
+    return dict.fromkeys(SHORT, 1.0 if sure else 0.0)
 
 
 def rows(count, *, mute=0):

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
-from calibration.evidence import FEATURES
+from calibration.evidence import SHORT
 from distill import run as pipeline
 from distill.adapters import AdapterError
 from distill.gateway import GatewayUnavailable
@@ -69,7 +69,7 @@ class World:
         text = request["messages"][-1]["content"]
         right = random.Random(text).random() < self.right
         answer = label(text) if right else "neither"
-        return Draft(answer, "stop", dict.fromkeys(FEATURES, float(right)), Usage(5, 1), 0.0)
+        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
 
 
 def label(text):
