@@ -1,36 +1,22 @@
-"""`tutelage`: set up, serve, distill, look at releases, and the demo. Composes packages; no logic of theirs."""
+"""`tutelage`: set up, run, look, import, and the demo; with the commands of `cli_serve` and `cli_releases`."""
 
-import logging
-import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from router.settings import ConfigError, load
-from tutelage.processes import NotRunning, Stack, StackError, ingester, programs, states, student, worker
-from tutelage.provision import Home, ProvisionError, ensure_demo_model, ensure_vllm
+from router.settings import load
+from tutelage import cli_releases, cli_serve
+from tutelage.console import CONFIG, Config, console, fail, known_errors, say
+from tutelage.processes import NotRunning, Stack, programs, states, worker
+from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-serve_app = typer.Typer(no_args_is_help=True, help="Run one part in the foreground.")
-distill_app = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
-releases_app = typer.Typer(no_args_is_help=True, help="Look at releases, and roll back.")
-app.add_typer(serve_app, name="serve")
-app.add_typer(distill_app, name="distill")
-app.add_typer(releases_app, name="releases")
-
-console = Console(highlight=False)
-Config = Annotated[Path, typer.Option("--config", "-c", help="The YAML configuration.")]
-CONFIG = Path("tutelage.yaml")
-REFUSED = 3  # not 1, which a crash ends with too
+app.add_typer(cli_serve.parts, name="serve")
+app.add_typer(cli_releases.distill, name="distill")
+app.add_typer(cli_releases.releases, name="releases")
 
 
 def main() -> None:
@@ -41,11 +27,11 @@ def main() -> None:
 @app.command()
 def setup() -> None:
     """Make the serving environment (vLLM) and the demo's base model, where they are missing."""
-    with _known_errors():
+    with known_errors():
         home = Home.from_environment()
-        ensure_vllm(home, say=_say)
-        ensure_demo_model(home, say=_say)
-        _say(f"ready: {home.vllm_env} and {home.demo_model}")
+        ensure_vllm(home, say=say)
+        ensure_demo_model(home, say=say)
+        say(f"ready: {home.vllm_env} and {home.demo_model}")
 
 
 Teacher = Annotated[str, typer.Option(help="A LiteLLM model string.")]
@@ -62,16 +48,16 @@ def init(  # noqa: PLR0917  typer reads options from the signature
 ) -> None:
     """Write a configuration to start from."""
     if config.exists():
-        _fail(f"{config} exists; it is not overwritten")
+        fail(f"{config} exists; it is not overwritten")
     _write_starter(config, teacher=teacher, task=task, base_model=base_model)
-    _say(f"wrote {config}: read it, set the teacher's key in the environment, then `tutelage up`")
+    say(f"wrote {config}: read it, set the teacher's key in the environment, then `tutelage up`")
 
 
 def _write_starter(config: Path, *, teacher: str, task: str, base_model: str) -> None:
     from tutelage.starter import starter
 
-    with _known_errors():
-        base = base_model or str(ensure_demo_model(Home.from_environment(), say=_say))
+    with known_errors():
+        base = base_model or str(ensure_demo_model(Home.from_environment(), say=say))
     config.write_text(starter(teacher=teacher, task=task, base_model=base))
 
 
@@ -86,29 +72,29 @@ def up(
 
     if teacher and not config.exists():
         _write_starter(config, teacher=teacher, task=task, base_model="")
-        _say(f"wrote {config}: clients send model {task!r} to have their requests recorded for that task")
-    with _known_errors():
+        say(f"wrote {config}: clients send model {task!r} to have their requests recorded for that task")
+    with known_errors():
         settings, home = load(config), Home.from_environment()
         if teacher and teacher not in {each.model for each in settings.teachers.values()}:
-            _fail(f"{config} exists and names other teachers: leave --teacher out, or name another --config")
+            fail(f"{config} exists and names other teachers: leave --teacher out, or name another --config")
         for each in settings.teachers.values():
             each.api_key()  # one that is missing is told before anything is installed
-        ensure_vllm(home, say=_say)
+        ensure_vllm(home, say=say)
         served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
         with Stack(logs_of(config), served) as stack, console.status("starting") as line:
-            upkeep = Upkeep(stack, settings, say=_say)
+            upkeep = Upkeep(stack, settings, say=say)
             try:
                 # Not for the student: the teacher answers while vLLM loads its model.
                 stack.wait_ready(
                     tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"), but={"student"}
                 )
-                _say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
+                say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
                 while True:
                     line.update(upkeep.look())
                     time.sleep(1.0)
             except KeyboardInterrupt:
                 line.stop()
-                _say("stopping; streams may finish")
+                say("stopping; streams may finish")
 
 
 def logs_of(config: Path) -> Path:
@@ -122,17 +108,17 @@ def status(config: Config = CONFIG) -> None:
     from ledger.database import connect
     from tutelage.standing import describe
 
-    with _known_errors():
+    with known_errors():
         settings = load(config)
         try:
             running = states(logs_of(config))
         except NotRunning as error:
             running = []
-            _say(str(error))
+            say(str(error))
         for found in running:
-            _say(f"{found.name}: {found.words}")
+            say(f"{found.name}: {found.words}")
         for line in describe(settings, connect(settings.ledger.url), now=time.time()):
-            _say(line)
+            say(line)
     raise typer.Exit(0 if running else 1)
 
 
@@ -146,7 +132,7 @@ def decisions(
     from tutelage.standing import date
 
     table = Table("since", "decision", "by", "why", "about")
-    with _known_errors():
+    with known_errors():
         settings = load(config)
         settings.task(task)
         for found in latest(connect(settings.ledger.url), task, limit=limit):
@@ -167,171 +153,17 @@ def import_(  # noqa: PLR0917  typer reads options from the signature
     from tutelage.importing import carry, source
     from tutelage.progress import RunProgress
 
-    with _known_errors():
+    with known_errors():
         settings = load(config)
         found = source(settings, file, task=task, by_teacher=by_teacher, now=time.time())
         engine, progress = connect(settings.ledger.url), RunProgress(console)
         tally = carry(found, engine, skip_broken=skip_broken, progress=progress.advance)
     for line in tally.words():
-        _say(line)
+        say(line)
 
 
-@serve_app.command("gateway")
-def serve_gateway(config: Config = CONFIG) -> None:
-    """The OpenAI-compatible endpoint."""
-    _become([sys.executable, "-m", "router", str(config)])
-
-
-@serve_app.command("teacher")
-def serve_teacher(config: Config = CONFIG) -> None:
-    """LiteLLM as an OpenAI-compatible URL."""
-    _become([sys.executable, "-m", "router.teacher_server", str(config)])
-
-
-@serve_app.command("ingester")
-def serve_ingester(config: Config = CONFIG) -> None:
-    """The process that moves spools into the ledger."""
-    with _known_errors():
-        _become(list(ingester(load(config)).command))
-
-
-@serve_app.command("student")
-def serve_student(config: Config = CONFIG) -> None:
-    """vLLM with the base model."""
-    with _known_errors():
-        home = Home.from_environment()
-        ensure_vllm(home, say=_say)
-        program = student(load(config), home)
-        _become(list(program.command), environment=dict(program.environment))
-
-
-@distill_app.command("run")
-def distill_run(
-    task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
-) -> None:
-    """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
-    _run(task, config, by_hand=not decided)
-
-
-@app.command()
-def recertify(
-    task: str,
-    release: Annotated[str | None, typer.Option(help="Whose adapter; that of the newest certified one.")] = None,
-    config: Config = CONFIG,
-) -> None:
-    """Certify an adapter anew, without training: for another engine, measure or contract. Status as `distill run`."""
-    from ledger.database import connect
-    from ledger.releases import newest_certified
-
-    with _known_errors():
-        settings = load(config)
-        settings.task(task)
-        chosen = release or newest_certified(connect(settings.ledger.url), task).name
-    _run(task, config, by_hand=True, reuse=chosen)
-
-
-def _run(task: str, config: Path, *, by_hand: bool, reuse: str | None = None) -> None:
-    """One run in this process; ends with its status."""
-    # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from ledger.database import connect
-    from ledger.decisions import Decision, record
-    from tutelage.distilling import exclusive, run_config
-    from tutelage.progress import RunProgress
-
-    with _known_errors():
-        settings = load(config)
-        plan = run_config(settings, task, reuse=reuse)
-        from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
-
-        with exclusive(connect(settings.ledger.url), task) as engine:
-            if by_hand:  # otherwise the worker has recorded why
-                asked = "a person has asked for it" + (f", with the adapter of {reuse}" if reuse else "")
-                record(engine, Decision(time.time(), task, "train", "hand", asked))
-            outcome = run(engine, plan, progress=RunProgress(console))
-    if isinstance(outcome, Released):
-        found = outcome.certificate
-        _say(
-            f"promoted {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
-            f"{found.accepted} disagree; a release that differs on more than {found.alpha:.0%} passes this test with a "
-            f"probability of {found.delta_spent:.0%} at most"
-        )
-        return
-    _say(f"refused {outcome.release}: {outcome.refusal.reason}")
-    if outcome.refusal.rows_needed:
-        _say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
-    raise typer.Exit(REFUSED)
-
-
-@distill_app.command("watch")
-def distill_watch(config: Config = CONFIG) -> None:
-    """Watch every task: void what the alarm closes, make the next release when one is due. Until Ctrl-C."""
-    from distill.worker import run
-    from ledger.database import connect
-    from tutelage.watching import compose
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with _known_errors():
-        settings = load(config)
-        run(compose(settings, connect(settings.ledger.url), config.resolve()), stop=stop)
-
-
-@app.command()
-def report(  # noqa: PLR0917  typer reads options from the signature
-    task: str,
-    release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write to; report-TASK where none is named.")] = None,
-    config: Config = CONFIG,
-) -> None:
-    """One page on a release: its certificate in words, what it accepts at which risk and cost, its references since."""
-    from ledger.database import connect
-    from tutelage.report.facts import gather
-    from tutelage.report.page import write
-
-    with _known_errors():
-        settings = load(config)
-        facts = gather(settings, connect(settings.ledger.url), task, release=release)
-        _say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
-
-
-@releases_app.command("list")
-def releases_list(task: str, config: Config = CONFIG) -> None:
-    """All releases of TASK, oldest first."""
-    from ledger.database import connect
-    from ledger.releases import history
-
-    table = Table("release", "status", "threshold", "coverage", "contract", "why refused")
-    with _known_errors():
-        settings = load(config)
-        settings.task(task)
-        for release in history(connect(settings.ledger.url), task):
-            held, refusal = release.certificate or {}, release.refusal or {}
-            numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "alpha")]
-            table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
-    console.print(table)
-
-
-@releases_app.command("rollback")
-def releases_rollback(task: str, config: Config = CONFIG) -> None:
-    """Put the release before the present one back in force; without one the teacher answers everything."""
-    from ledger.database import connect
-    from ledger.releases import rollback
-    from tutelage.distilling import load_champion
-
-    with _known_errors():
-        settings = load(config)
-        settings.task(task)
-        engine = connect(settings.ledger.url)
-        release = rollback(engine, task, binding=settings.binding(task), now=time.time())
-        if release is None:
-            _say(f"{task}: no release is in force, the teacher answers")
-        elif failure := load_champion(settings, release):
-            _say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
-        else:
-            _say(f"in force: {release.name}")
+app.command()(cli_releases.recertify)
+app.command()(cli_releases.report)
 
 
 @app.command()
@@ -357,42 +189,13 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     from tutelage.demo.plan import DemoPlan
     from tutelage.demo.run import run_demo
 
-    with _known_errors():
+    with known_errors():
         home = Home.from_environment()
-        ensure_vllm(home, say=_say)
-        ensure_demo_model(home, say=_say)
+        ensure_vllm(home, say=say)
+        ensure_demo_model(home, say=say)
         sizes = (rows, serve, epochs, seed)
         plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train)
         failures = run_demo(plan, home, console=console)
     for failure in failures:
         console.print(f"[red]failed:[/red] {failure}")
     raise typer.Exit(1 if failures else 0)
-
-
-def _say(words: str) -> None:
-    console.print(words, markup=False, soft_wrap=True)  # a path stays whole, to be copied
-
-
-def _fail(words: str) -> NoReturn:
-    console.print(f"tutelage: {words}", style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(2)
-
-
-def _become(command: list[str], *, environment: dict[str, str] | None = None) -> NoReturn:
-    """Replace this process: signals then reach the part itself."""
-    os.execvpe(command[0], command, {**os.environ, **(environment or {})})
-
-
-@contextmanager
-def _known_errors() -> Iterator[None]:
-    """Errors with a message for the user end the command with status 2."""
-    from distill.errors import DistillError
-    from ledger.database import LedgerError
-    from ledger.releases import ReleaseError
-    from tutelage.importing import ImportRefused
-
-    known = (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError, ImportRefused)
-    try:
-        yield
-    except known as error:
-        _fail(str(error))

@@ -7,7 +7,7 @@ from ledger.database import connect
 from ledger.decisions import Decision, record
 from router.settings import load
 from tests.ledger.make import certified
-from tutelage import cli
+from tutelage import cli_serve
 from tutelage.cli import app
 
 
@@ -123,6 +123,6 @@ def test_rolled_back_to_a_release_that_vllm_cannot_serve_the_teacher_answers_and
 
 def test_a_part_is_started_in_place_of_the_command(config, monkeypatch):
     started = []
-    monkeypatch.setattr(cli.os, "execvpe", lambda *call: started.append(call))
+    monkeypatch.setattr(cli_serve.os, "execvpe", lambda *call: started.append(call))
     ask("serve", "gateway", "--config", config)
     assert started[0][1][1:] == ["-m", "router", str(config)]

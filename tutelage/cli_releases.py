@@ -1,0 +1,146 @@
+"""`tutelage distill`, `recertify`, `report` and `releases`: making releases, looking at them, going back."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from router.settings import load
+from tutelage.console import CONFIG, Config, console, known_errors, say
+
+distill = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
+releases = typer.Typer(no_args_is_help=True, help="Look at releases, and roll back.")
+REFUSED = 3  # not 1, which a crash ends with too
+
+
+@distill.command("run")
+def distill_run(
+    task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
+) -> None:
+    """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
+    _run(task, config, by_hand=not decided)
+
+
+def recertify(
+    task: str,
+    release: Annotated[str | None, typer.Option(help="Whose adapter; that of the newest certified one.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """Certify an adapter anew, without training: for another engine, measure or contract. Status as `distill run`."""
+    from ledger.database import connect
+    from ledger.releases import newest_certified
+
+    with known_errors():
+        settings = load(config)
+        settings.task(task)
+        chosen = release or newest_certified(connect(settings.ledger.url), task).name
+    _run(task, config, by_hand=True, reuse=chosen)
+
+
+def _run(task: str, config: Path, *, by_hand: bool, reuse: str | None = None) -> None:
+    """One run in this process; ends with its status."""
+    # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from ledger.database import connect
+    from ledger.decisions import Decision, record
+    from tutelage.distilling import exclusive, run_config
+    from tutelage.progress import RunProgress
+
+    with known_errors():
+        settings = load(config)
+        plan = run_config(settings, task, reuse=reuse)
+        from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
+
+        with exclusive(connect(settings.ledger.url), task) as engine:
+            if by_hand:  # otherwise the worker has recorded why
+                asked = "a person has asked for it" + (f", with the adapter of {reuse}" if reuse else "")
+                record(engine, Decision(time.time(), task, "train", "hand", asked))
+            outcome = run(engine, plan, progress=RunProgress(console))
+    if isinstance(outcome, Released):
+        found = outcome.certificate
+        say(
+            f"promoted {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
+            f"{found.accepted} disagree; a release that differs on more than {found.alpha:.0%} passes this test with a "
+            f"probability of {found.delta_spent:.0%} at most"
+        )
+        return
+    say(f"refused {outcome.release}: {outcome.refusal.reason}")
+    if outcome.refusal.rows_needed:
+        say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
+    raise typer.Exit(REFUSED)
+
+
+@distill.command("watch")
+def distill_watch(config: Config = CONFIG) -> None:
+    """Watch every task: void what the alarm closes, make the next release when one is due. Until Ctrl-C."""
+    from distill.worker import run
+    from ledger.database import connect
+    from tutelage.watching import compose
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with known_errors():
+        settings = load(config)
+        run(compose(settings, connect(settings.ledger.url), config.resolve()), stop=stop)
+
+
+def report(  # noqa: PLR0917  typer reads options from the signature
+    task: str,
+    release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write to; report-TASK where none is named.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """One page on a release: its certificate in words, what it accepts at which risk and cost, its references since."""
+    from ledger.database import connect
+    from tutelage.report.facts import gather
+    from tutelage.report.page import write
+
+    with known_errors():
+        settings = load(config)
+        facts = gather(settings, connect(settings.ledger.url), task, release=release)
+        say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
+
+
+@releases.command("list")
+def releases_list(task: str, config: Config = CONFIG) -> None:
+    """All releases of TASK, oldest first."""
+    from ledger.database import connect
+    from ledger.releases import history
+
+    table = Table("release", "status", "threshold", "coverage", "contract", "why refused")
+    with known_errors():
+        settings = load(config)
+        settings.task(task)
+        for release in history(connect(settings.ledger.url), task):
+            held, refusal = release.certificate or {}, release.refusal or {}
+            numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "alpha")]
+            table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
+    console.print(table)
+
+
+@releases.command("rollback")
+def releases_rollback(task: str, config: Config = CONFIG) -> None:
+    """Put the release before the present one back in force; without one the teacher answers everything."""
+    from ledger.database import connect
+    from ledger.releases import rollback
+    from tutelage.distilling import load_champion
+
+    with known_errors():
+        settings = load(config)
+        settings.task(task)
+        engine = connect(settings.ledger.url)
+        release = rollback(engine, task, binding=settings.binding(task), now=time.time())
+        if release is None:
+            say(f"{task}: no release is in force, the teacher answers")
+        elif failure := load_champion(settings, release):
+            say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
+        else:
+            say(f"in force: {release.name}")
