@@ -70,16 +70,25 @@ class Clocks:
     steady: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True)
+class Outside:
+    """What the worker reaches: `start(task)` begins a run, `ask` asks a task's teacher, `engine_version` is that of the
+    engine which serves students, None where it does not answer."""
+
+    start: Callable[[str], Run]
+    ask: Ask
+    engine_version: Callable[[], str | None]
+
+
 class Worker:
-    """Call `step` every few seconds, `close` at the end. `start(task)` begins a run, `ask` asks a task's teacher."""
+    """Call `step` every few seconds, `close` at the end."""
 
     def __init__(
         self,
         engine: sa.Engine,
         tasks: Mapping[str, Watched],
         *,
-        start: Callable[[str], Run],
-        ask: Ask,
+        outside: Outside,
         holder: str,
         clocks: Clocks | None = None,
     ) -> None:
@@ -87,8 +96,8 @@ class Worker:
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
         self._attention, self._references = Attention(engine), References(engine)
-        self._probes = Probes(engine, ask, clock=self._clock)
-        self._start = start
+        self._probes = Probes(engine, outside.ask, clock=self._clock)
+        self._outside = outside
         self._holder = holder
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
@@ -141,7 +150,7 @@ class Worker:
         if champion is None:
             return
         try:
-            certificate = champion.valid(watched.binding)
+            certificate = champion.valid(self._binding(watched))
         except ValueError as error:  # the teacher answers
             self._void(champion, "changed", str(error))
             return
@@ -159,6 +168,11 @@ class Worker:
         probed = Probed(task, watched.teacher, model, watched.measure, watched.probe_every_s)
         if words := self._probes.look(probed):
             self._void(champion, "teacher", words)
+
+    def _binding(self, watched: Watched) -> dict[str, str]:
+        """With the engine that answers now: log-probabilities, and so scores, differ between versions."""
+        version = self._outside.engine_version()
+        return {**watched.binding, **({"engine": version} if version else {})}
 
     def _void(self, champion: releases.Release, trigger: str, reason: str) -> None:
         """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""
@@ -186,7 +200,7 @@ class Worker:
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
-            self._run = (task, self._start(task))
+            self._run = (task, self._outside.start(task))
 
     def _record(self, decision: Decision) -> None:
         if decisions.record(self._engine, decision):

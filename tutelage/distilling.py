@@ -97,12 +97,12 @@ def load_champion(settings: Settings, release: Release) -> str:
     """Load one release's adapter on vLLM, if all is as the release was certified; says why not, "" if so."""
     from distill.adapters import AdapterError, AdapterServer, verify
 
-    if words := release.mismatch(settings.binding(release.task)):
-        return words
-    path = settings.student.adapters_dir / release.name
+    server, path = AdapterServer(settings.student.url), settings.student.adapters_dir / release.name
     try:
+        if words := release.mismatch({**settings.binding(release.task), "engine": server.version()}):
+            return words
         verify(path, expected=release.adapter_digest)
-        AdapterServer(settings.student.url).load(release.name, path)
+        server.load(release.name, path)
     except AdapterError as error:
         return str(error)
     return ""

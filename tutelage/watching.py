@@ -9,9 +9,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from distill.adapters import AdapterError, AdapterServer
 from distill.gateway import GatewayClient
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import Watched, Worker
+from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
 from tutelage.distilling import label_due_s
 
@@ -47,8 +48,19 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
     holder = f"{socket.gethostname()}:{os.getpid()}"
     key = settings.server.api_key
     gateway = GatewayClient(f"http://127.0.0.1:{settings.server.port}", api_key=key.get_secret_value() if key else None)
-    ask = partial(gateway.answers, origin="probe")
-    return Worker(engine, tasks, start=lambda task: ProcessRun(task, config), ask=ask, holder=holder)
+    outside = Outside(
+        start=lambda task: ProcessRun(task, config),
+        ask=partial(gateway.answers, origin="probe"),
+        engine_version=partial(_engine_version, AdapterServer(settings.student.url)),
+    )
+    return Worker(engine, tasks, outside=outside, holder=holder)
+
+
+def _engine_version(server: AdapterServer) -> str | None:
+    try:
+        return server.version()
+    except AdapterError:
+        return None
 
 
 def _watched(settings: Settings, name: str) -> Watched:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Watched, Worker, pause_s, run
+from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
 from ledger import decisions, leases, live, releases, schema
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
@@ -56,13 +56,15 @@ class World:
     now: float = 1000.0
     runs: list[ScriptedRun] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
+    version: str | None = None
     says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
 
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
-        return Worker(self.engine, tasks, start=self.start, ask=self.ask, holder=holder, clocks=clocks)
+        outside = Outside(self.start, self.ask, lambda: self.version)
+        return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
@@ -247,6 +249,19 @@ def test_references_that_agree_raise_nothing(world):
     world.now += 100.0
     world.worker().step()
     assert releases.get(world.engine, name).status == "champion" and world.told()[0][0] == "wait"
+
+
+def test_another_engine_voids_the_champion_and_one_that_is_away_does_not(world):
+    name = world.promote(bound_to={"engine": "0.24.0"})
+    worker = world.worker()
+    for world.version in (None, "0.24.0"):
+        worker.step()
+        assert releases.get(world.engine, name).status == "champion"
+    world.version = "0.25.0"
+    worker.step()
+    assert (
+        "certified with engine '0.24.0', and now it is '0.25.0'" in releases.get(world.engine, name).refusal["reason"]
+    )
 
 
 def test_what_the_references_say_is_published(world):
