@@ -284,6 +284,18 @@ def answers_since(
         return [Answer(*row[:-1]) for row in known]
 
 
+def drafted_references(engine: sa.Engine, release: str) -> list[tuple[dict[str, float], str | None, str | None]]:
+    """(evidence, draft, teacher's answer or None where it is lost) of the references a release has drafted, in order."""
+    query = (
+        sa.select(exchanges.c.evidence, exchanges.c.draft_text, teacher_replies.c.text)
+        .join(teacher_replies, _LABEL)
+        .where(exchanges.c.release == release, exchanges.c.reference)
+        .order_by(exchanges.c.at, exchanges.c.id)
+    )
+    with engine.connect() as connection:
+        return [(row[0] or {}, row[1], row[2]) for row in connection.execute(query)]
+
+
 def drafts_since(engine: sa.Engine, release: str, *, after: Position, limit: int) -> list[ScoredDraft]:
     """The first `limit` drafts of a release whose requests come after a position, in their order."""
     query = (

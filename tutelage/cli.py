@@ -164,6 +164,7 @@ def import_(  # noqa: PLR0917  typer reads options from the signature
 
 app.command()(cli_releases.recertify)
 app.command()(cli_releases.report)
+app.command()(cli_releases.calibrate)
 
 
 @app.command()

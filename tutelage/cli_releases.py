@@ -92,6 +92,30 @@ def distill_watch(config: Config = CONFIG) -> None:
         run(compose(settings, connect(settings.ledger.url), config.resolve()), stop=stop)
 
 
+def calibrate(  # noqa: PLR0917  typer reads options from the signature
+    source: Annotated[str, typer.Argument(help="A task, or a file of a student's drafts beside a teacher's answers.")],
+    alpha: Annotated[list[float] | None, typer.Option(help="Repeatable; the largest share that may differ.")] = None,
+    delta: Annotated[float, typer.Option(help="Chance that a worse student passes.")] = 0.05,
+    measure: Annotated[str, typer.Option(help="When two answers agree: exact, number or json.")] = "exact",
+    config: Config = CONFIG,
+) -> None:
+    """What drafts that exist already would be certified for. Nothing is trained, served or promoted by it."""
+    from calibration.certificate import Certificate
+    from tutelage.calibrating import read
+
+    with known_errors():
+        found = read(source, config, alphas=alpha, delta=delta, measure=measure)
+    say(f"{found.rows} drafts, {found.agreement:.1%} of them agree; {len(found.tested)} are tested, the others fit")
+    table = Table("at most this share differs", "student answers", "disagree", "or why not", "rows that would do")
+    for contract, outcome in found.outcomes:
+        if isinstance(outcome, Certificate):
+            table.add_row(f"{contract.alpha:.1%}", f"{outcome.coverage:.1%}", f"{outcome.errors} of {outcome.accepted}")
+        else:
+            table.add_row(f"{contract.alpha:.1%}", "", "", outcome.reason, str(outcome.rows_needed or ""))
+    console.print(table)
+    say("each line holds for a contract that was chosen before it was read")
+
+
 def report(  # noqa: PLR0917  typer reads options from the signature
     task: str,
     release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,

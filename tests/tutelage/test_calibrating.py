@@ -1,0 +1,96 @@
+"""`tutelage calibrate` over a file and over a task."""
+
+import json
+import random
+
+import pytest
+from typer.testing import CliRunner
+
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.records import Draft, TeacherReply, Usage
+from ledger.releases import add_candidate, promote
+from ledger.spool import SpoolWriter
+from router.settings import load
+from tests.ledger.make import certified, student_exchange
+from tutelage.calibrating import BadDrafts, of_release, read
+from tutelage.cli import app
+
+
+def line(rng, *, answer='{"total": 12.5}', wrong='{"total": 13}'):
+    """A sure draft is right, an unsure one mostly wrong."""
+    sure = rng.random() < 0.7
+    logprob = -0.01 if sure else -1.0
+    token = {"token": "total", "logprob": logprob, "top_logprobs": [{"logprob": logprob}, {"logprob": -1.2}]}
+    said = answer if sure or rng.random() < 0.2 else wrong
+    return {"student": said, "teacher": '{"total": "12.50"}', "logprobs": [token], "prompt_tokens": 30}
+
+
+@pytest.fixture
+def file(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "drafts.jsonl"
+    path.write_text("\n".join(json.dumps(line(rng)) for _ in range(900)))
+    return path
+
+
+def test_a_file_is_studied_under_its_measure(file):
+    result = CliRunner().invoke(app, ["calibrate", str(file), "--alpha", "0.1", "--measure", "json"])
+    words = " ".join(result.output.split())
+    assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested" in words
+    assert "10.0%" in words and "chosen before" in words
+    by_text = read(str(file), file, alphas=[0.1], delta=0.05, measure="exact")
+    assert by_text.agreement == 0.0  # 12.5 and 12.50 are other texts
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", r"drafts.jsonl:1: .*missing required field.*each line is"),
+        ("nonsense", "drafts.jsonl:1: JSON is malformed"),
+        ('{"student": "a", "teacher": "a", "logprobs": []}', "0 rows with usable evidence; at least 20"),
+        ("", "0 rows with usable evidence"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_with_its_line(tmp_path, text, words):
+    (tmp_path / "drafts.jsonl").write_text(text)
+    with pytest.raises(BadDrafts, match=words):
+        read(str(tmp_path / "drafts.jsonl"), tmp_path, alphas=None, delta=0.05, measure="exact")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--alpha", "1.5"], "strictly between 0 and 1"),
+        (["--delta", "0"], "strictly between 0 and 1"),
+        (["--measure", "vibes"], "exact, number, json"),
+    ],
+)
+def test_what_makes_no_contract_is_refused(file, options, words):
+    result = CliRunner().invoke(app, ["calibrate", str(file), *options])
+    assert result.exit_code == 2 and words in " ".join(result.output.split())
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BadDrafts, match="No such file"):
+        read(str(tmp_path / "nowhere.jsonl"), tmp_path, alphas=None, delta=0.05, measure="exact")
+
+
+def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
+    engine = connect(load(tmp_path / "tutelage.yaml").ledger.url)
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
+    promote(engine, name, values=certified(), now=2.0)
+    spool = SpoolWriter(tmp_path / "spool")
+    label = TeacherReply("big", "refund", "stop", Usage(1, 1))
+    draft = Draft("refund", "stop", {"x": 1.0}, Usage(1, 1))
+    for number in range(6):
+        fields = {"reference": number != 5, "teacher_reply": label if number else TeacherReply("big", None, error="x")}
+        spool.append(student_exchange(number, draft=draft, **fields))
+    spool.close()
+    ingest_once(engine, tmp_path / "spool")
+    found = of_release(engine, name, measure="exact")
+    assert [row.disagreement for row in found] == [1.0, 0.0, 0.0, 0.0, 0.0]  # a lost label disagrees
+    result = CliRunner().invoke(app, ["calibrate", "desk"])
+    assert result.exit_code == 2 and "rows with usable evidence" in " ".join(result.output.split())
