@@ -285,7 +285,7 @@ def answers_since(
 
 
 def drafted_references(engine: sa.Engine, release: str) -> list[tuple[dict[str, float], str | None, str | None]]:
-    """(evidence, draft, teacher's answer or None where it is lost) of the references a release has drafted, in order."""
+    """(evidence, draft, teacher's answer None where it is lost) of the references a release has drafted, in order."""
     query = (
         sa.select(exchanges.c.evidence, exchanges.c.draft_text, teacher_replies.c.text)
         .join(teacher_replies, _LABEL)
