@@ -123,8 +123,8 @@ def _shapes(file: Path) -> dict[str, Sequence[int]]:
 class AdapterServer:
     """vLLM's private endpoints for adapters. `base_url` without /v1."""
 
-    def __init__(self, base_url: str) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_S)
+    def __init__(self, base_url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout_s)
 
     def load(self, name: str, path: Path, *, patience_s: float = 0.0) -> None:
         """Load a folder under a name; nothing happens where the engine already serves this folder under it.
@@ -147,7 +147,10 @@ class AdapterServer:
 
     def version(self) -> str:
         """The engine's version: log-probabilities differ between versions."""
-        return str(self._ask("GET", "/version").json()["version"])
+        try:
+            return str(self._ask("GET", "/version").json()["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise AdapterError(f"vLLM at {self._http.base_url} does not say its version") from error
 
     def greedy(self, name: str, messages: Sequence[Mapping[str, Any]], *, max_tokens: int) -> tuple[str, list[float]]:
         """A greedy answer and its tokens' log-probabilities (nats), the end of the turn included."""

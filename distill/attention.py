@@ -1,25 +1,25 @@
 """Signs of drift that need no label: ADWIN over the drafts of every champion, from its first one on.
 
-A worker that takes the lead reads them again from the beginning, and finds the same shifts at the same requests.
+A worker that takes the lead reads them again from the beginning, a page a look.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import sqlalchemy as sa
 
 from calibration.drift import Signals
+from distill.unread import Unread
 from ledger.decisions import Decision
-from ledger.queries import Position, drafts_since
+from ledger.queries import drafts_since
 from ledger.releases import Release
-
-AT_ONCE = 10_000  # drafts a look: a new leader catches up with a long history in steps
 
 
 @dataclass
 class _Followed:
     release: str
     signals: Signals = field(default_factory=Signals)
-    read_to: Position = (0.0, "")
+    unread: Unread = field(default_factory=Unread)
 
 
 class Attention:
@@ -35,8 +35,7 @@ class Attention:
         if followed is None or followed.release != champion.name:
             followed = self._followed[champion.task] = _Followed(champion.name)
         notices = []
-        for draft in drafts_since(self._engine, champion.name, after=followed.read_to, limit=AT_ONCE):
-            followed.read_to = (draft.at, draft.exchange_id)
+        for draft in next(followed.unread.pages(partial(drafts_since, self._engine, champion.name)), []):
             for shift in followed.signals.add(score=draft.score, prompt_tokens=draft.prompt_tokens):
                 notices.append(Decision(draft.at, champion.task, "notice", shift.signal, shift.words, champion.name))
         return notices

@@ -1,20 +1,20 @@
 """What a champion's references say, answer by answer: the alarm, and the live agreement of everything it has answered.
 
-A worker that takes the lead reads a champion's answers again from the first one, and comes to the same numbers.
+A worker that takes the lead reads a champion's answers again from the first one, in the order of their arrival.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import sqlalchemy as sa
 
 from calibration.agreement import Measure, disagreement
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
+from distill.unread import Unread
 from ledger import live
-from ledger.queries import Answer, Position, answers_since
-
-AT_ONCE = 10_000  # answers a reading
+from ledger.queries import Answer, answers_since
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Followed:
     agreement: LiveAgreement | None = None
     since: float = 0.0
     heard: list[float] = field(default_factory=list)
-    read_to: Position = (0.0, "")
+    unread: Unread = field(default_factory=Unread)
 
     def add(self, answer: Answer) -> None:
         """One more answer."""
@@ -40,7 +40,6 @@ class Followed:
         if d is not None:
             self.alarm = self.alarm.after(d)
             self.heard.append(d)
-        self.read_to = (answer.at, answer.exchange_id)
 
     def in_words(self) -> str:
         """What the alarm has heard."""
@@ -68,15 +67,14 @@ class References:
         followed = self._followed.get(task)
         if followed is None or followed.release != champion.release:
             followed = self._followed[task] = champion
-        while True:
-            answers = answers_since(self._engine, followed.release, after=followed.read_to, due=due, limit=AT_ONCE)
+        for answers in followed.unread.pages(partial(answers_since, self._engine, followed.release, due=due)):
             for answer in answers:
                 if not followed.alarm.raised:
                     followed.add(answer)
-            if answers:
-                self._publish(followed)
-            if len(answers) < AT_ONCE or followed.alarm.raised or not go_on():
-                return followed
+            self._publish(followed)
+            if followed.alarm.raised or not go_on():
+                break
+        return followed
 
     def _publish(self, followed: Followed) -> None:
         found = followed.agreement

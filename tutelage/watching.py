@@ -51,7 +51,7 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
     outside = Outside(
         start=lambda task: ProcessRun(task, config),
         ask=partial(gateway.answers, origin="probe"),
-        engine_version=partial(_engine_version, AdapterServer(settings.student.url)),
+        engine_version=partial(_engine_version, AdapterServer(settings.student.url, timeout_s=2.0)),
     )
     return Worker(engine, tasks, outside=outside, holder=holder)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from calibration.monitor import Alarm
-from distill import references as module
+from distill import unread
 from distill.references import Followed, References
 from ledger import live
 from ledger.database import connect
@@ -38,7 +38,7 @@ def look(references, ledger, *, go_on=lambda: True):
 
 
 def test_a_long_history_is_read_to_its_end_in_parts_while_that_is_allowed(ledger, record, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 10)
+    monkeypatch.setattr(unread, "AT_ONCE", 10)
     record(range(1, 36), reference=False)
     references = References(ledger)
     assert look(references, ledger, go_on=lambda: False).agreement.answers == 10
@@ -62,6 +62,15 @@ def test_references_are_compared_by_the_tasks_measure(ledger, record):
         champion = Followed("desk--v000001", threshold=0.5, measure=measure, alarm=Alarm(0.5, 1e6))
         found = References(ledger).look("desk", champion, due=1e9, go_on=lambda: True)
         assert found.agreement.errors == errors
+
+
+def test_a_slow_answer_that_is_recorded_after_a_quick_one_is_heard_as_well(ledger, record):
+    references = References(ledger)
+    record([2], reference=True)
+    assert look(references, ledger).alarm.references == 1
+    record([1], reference=True)  # it arrived before
+    assert look(references, ledger).alarm.references == 2
+    assert look(references, ledger).alarm.references == 2
 
 
 def test_nothing_is_added_behind_an_alarm(ledger, record):
