@@ -131,8 +131,9 @@ def student(settings: Settings, home: Home) -> Program:
         max_loras=MAX_LORAS,
         lora_rank=settings.distill.rank,
     )
-    url = f"{settings.student.url}/health"
-    return Program("student", command(server), url, environment(server), starts_s=LOADING_S)
+    name = f"{settings.student.adapters_dir.resolve()}:{settings.student.port}"
+    alone = [sys.executable, "-m", "tutelage.alone", name, *command(server)]
+    return Program("student", alone, f"{settings.student.url}/health", environment(server), starts_s=LOADING_S)
 
 
 class Stack:

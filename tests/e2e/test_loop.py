@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openai
+import psutil
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -108,6 +109,16 @@ def route_of(running: Running, text: str) -> str:
         return ""
 
 
+def engine_of(running: Running) -> list[psutil.Process]:
+    """The processes that vLLM's server has started."""
+    found = next(state for state in states(logs_of(running.config)) if state.name == "student")
+    return psutil.Process(found.pid).children(recursive=True)
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
 def kill(running: Running, name: str) -> None:
     (found,) = (each for each in states(logs_of(running.config)) if each.name == name)
     os.kill(found.pid, signal.SIGKILL)
@@ -144,6 +155,7 @@ def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
 
 def test_a_killed_student_costs_nobody_an_answer_and_comes_back(running):
     text = sure_text(running)
+    engine = engine_of(running)
     kill(running, "student")
     replies = [ask(running, text) for _ in range(8)]
     assert {headers["x-tutelage-route"] for headers, _ in replies} == {"teacher"}
@@ -153,6 +165,7 @@ def test_a_killed_student_costs_nobody_an_answer_and_comes_back(running):
     wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "student", limit_s=240.0)
     told = running.up.log.read_text()
     assert "student: " in told and told.count(f"in force: {TASK}--v000001") == 2
+    assert engine and all(map(gone, engine))  # with the memory that it held
 
 
 def test_a_killed_supervisor_is_started_again_with_everything(running):
