@@ -180,7 +180,7 @@ class Gateway:
     async def _label(self, ticket: Ticket) -> None:
         """A label that cannot be had is recorded as lost: it counts as a disagreement."""
         try:
-            reply = await self._ask_with_room(ticket)
+            reply = await self._ask_with_room(ticket, priority="high")
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         try:
@@ -196,7 +196,7 @@ class Gateway:
         A reply without text says in `error` why.
         """
         try:
-            reply = await self._ask_with_room(ticket)
+            reply = await self._ask_with_room(ticket, priority=ticket.priority)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
@@ -205,11 +205,11 @@ class Gateway:
             self.metrics.count_own(ticket.task.name, component=origin, cost_usd=reply.cost_usd)
         return reply
 
-    async def _ask_with_room(self, ticket: Ticket) -> TeacherReply:
+    async def _ask_with_room(self, ticket: Ticket, *, priority: Priority) -> TeacherReply:
         """Ask as soon as there is room, and again where the provider says that there was none."""
         last = time.monotonic() + LABEL_WAIT_S
         while True:
-            await self._await_room(ticket, seconds=last - time.monotonic())
+            await self._await_room(ticket, seconds=last - time.monotonic(), priority=priority)
             try:
                 return (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
             except UpstreamRefused as error:
@@ -218,9 +218,9 @@ class Gateway:
                     raise
                 await asyncio.sleep(wait_s)
 
-    async def _await_room(self, ticket: Ticket, *, seconds: float) -> None:
+    async def _await_room(self, ticket: Ticket, *, seconds: float, priority: Priority) -> None:
         """Wait for room at the teacher. Raises CapacityExceeded when the time is up."""
-        take = partial(self.capacity.take, ticket.teacher, tokens=ticket.tokens, priority="high")
+        take = partial(self.capacity.take, ticket.teacher, tokens=ticket.tokens, priority=priority)
         try:
             async with asyncio.timeout(seconds):
                 while shortage := await take():  # noqa: ASYNC110  time makes room: there is no event to wait for

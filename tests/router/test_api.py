@@ -474,6 +474,7 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
         ("probe", "teacher", "own", False, None)
     ] * 2
     assert refused == [400, 400, 400]
+    assert [priority for _, _, priority in parts.capacity.asked] == ["low"] * 2
     assert 'tutelage_cost_usd_total{component="probe",task="desk"}' in counted
     assert "tutelage_requests_total{" not in counted
 
