@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,7 +32,7 @@ class Part:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                list(self.program.command),
+                [sys.executable, "-m", "tutelage.tied", *self.program.command],  # it ends with us, however we end
                 env={**os.environ, **self.program.environment},
                 stdout=log,
                 stderr=log,
