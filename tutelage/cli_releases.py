@@ -84,6 +84,7 @@ def distill_watch(config: Config = CONFIG) -> None:
     from tutelage.watching import compose
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # vLLM is asked for its version every few seconds
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
