@@ -16,6 +16,8 @@ Measure = Literal["exact", "number", "json"]
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 MINUS = str.maketrans("\u2212\u2013", "--")
 NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?(?:\s?%)?", re.IGNORECASE)
+RUN = re.compile(r"[\d.,:/+-]*\d[\d.,:/-]*(?:e[-+]?\d+)?(?:\s?%)?", re.IGNORECASE)
+LEADING_ZERO = re.compile(r"[-+]?0\d")  # a postal code, an account: no number
 WORDED_DATES = ("%d %B %Y", "%B %d, %Y", "%B %d %Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%Y/%m/%d", "%Y.%m.%d")
 FENCE = re.compile(r"^```[a-z]*\s*\n(.*)\n\s*```$", re.DOTALL | re.IGNORECASE)
 
@@ -42,12 +44,17 @@ def normalised(text: str) -> str:
 
 
 def last_number(text: str) -> Hashable:
-    """The value of the last number in a text, a percentage apart from a bare number; the normalised text without one.
+    """The value of the last number in a text, a percentage apart from a bare number.
 
-    A comma between groups of three digits is no part of it; another comma is no part of a number.
+    Commas group three digits. The normalised text where there is no number, or where the last one reads otherwise: a
+    decimal comma, a time, a date, a version.
     """
-    found = NUMBER.findall(normalised(text).translate(MINUS))
-    return _value(found[-1]) if found else normalised(text)
+    runs = RUN.findall(normalised(text).translate(MINUS))
+    last = runs[-1].rstrip(".,:/-") if runs else ""
+    try:
+        return _value(last) if NUMBER.fullmatch(last) else normalised(text)
+    except ArithmeticError:
+        return normalised(text)
 
 
 def fields(text: str) -> Hashable:
@@ -78,7 +85,7 @@ def _canonical(value: Any) -> Hashable:
 
 def _scalar(text: str) -> Hashable:
     plain = normalised(text).translate(MINUS)
-    if NUMBER.fullmatch(plain):
+    if NUMBER.fullmatch(plain) and not LEADING_ZERO.match(plain):
         return _value(plain)
     date = _date(text.strip())
     return ("date", date) if date else ("text", plain)

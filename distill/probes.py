@@ -58,6 +58,15 @@ class Probes:
         del self._under_way[probed.task]
         return self._take_in(probed, *under_way)
 
+    def forget(self, task: str) -> None:
+        """Begin anew with the next champion: what was asked before was asked of a teacher, or by a measure, of before.
+
+        Called once the champion is voided: a change that is forgotten before that would be forgiven.
+        """
+        probes.forget(self._engine, task)
+        self._under_way.pop(task, None)
+        self._not_before.pop(task, None)
+
     def _begin(self, probed: Probed) -> None:
         task = probed.task
         if self._clock() < self._not_before.get(task, -math.inf):
@@ -97,7 +106,6 @@ class Probes:
         if not changed(before, now):
             probes.add(self._engine, probed.task, teacher=probed.model, found=found)
             return None
-        probes.forget(self._engine, probed.task)
         return (
             f"the teacher {probed.model} has changed: it repeats {now.agreed} of {now.asked} answers that it gave "
             f"before, and repeated {before.agreed} of {before.asked} until now"

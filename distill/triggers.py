@@ -8,6 +8,7 @@ from typing import Literal
 
 Trigger = Literal["forbidden", "rows", "first", "voided", "escalations", "age", "settled"]
 DAY_S = 86_400.0
+MOST_DOUBLED = 5
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _rows_worth_it(facts: Facts, config: TriggerConfig) -> int:
     """A student learns by orders of magnitude: what was refused is tried again after twice as many rows each time."""
     if facts.attempts == 0:
         return 1
-    return int(config.new_rows * 2 ** max(0, facts.refusals - 1))
+    return int(config.new_rows * 2 ** min(max(0, facts.refusals - 1), MOST_DOUBLED))
 
 
 def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:

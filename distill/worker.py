@@ -112,6 +112,8 @@ class Worker:
             if not self._lead():  # a look at a large task may take as long as the lease
                 return
             self._watch_champion(task, watched)
+            if not self._lead():
+                return
             self._weigh(task, watched)
 
     def close(self) -> None:
@@ -178,6 +180,7 @@ class Worker:
         """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""
         now = self._clock()
         releases.void(self._engine, champion.name, reason=reason, now=now)
+        self._probes.forget(champion.task)
         self._record(Decision(now, champion.task, "void", trigger, reason, champion.name))
         if self._run is not None and self._run[0] == champion.task:
             self._stop_run(f"{champion.name} was voided, and what it learns is from before")

@@ -108,7 +108,7 @@ def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str) -> None
 def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
     """Make a candidate its task's champion; the old champion retires.
 
-    `values`: calibrator, certificate, report; from here on they are what `Release.certified` compares. Raises
+    `values`: calibrator, certificate, report; from here on they are what `Release.valid` compares. Raises
     ReleaseError unless it is a candidate that comes with a certificate, Overtaken where a release was voided behind its
     data cut.
     """

@@ -59,7 +59,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
                 sa.and_(mine, exchanges.c.at > max(fresh, history[0].created_at if history else -math.inf)),
             ),
             attempts=len(history),
-            refusals=sum(1 for _ in takewhile(lambda row: row.status == "refused", history)),
+            refusals=_refusals(history),
             champion=champion.name if champion else None,
             champion_since=champion.changed_at if champion else None,
             voided=champion is None and _was_voided(history),
@@ -137,6 +137,12 @@ def _was_voided(history: Sequence[sa.Row[Any]]) -> bool:
     """Whether it was that which ended the last champion."""
     ended = [row for row in history if row.status in ("voided", "rolled_back")]
     return bool(ended) and max(ended, key=lambda row: (row.changed_at, row.name)).status == "voided"
+
+
+def _refusals(history: Sequence[sa.Row[Any]]) -> int:
+    """The last attempts that were refused, of those begun behind the last alarm: what was refused before it is past."""
+    voided_at = max((row.changed_at for row in history if row.status == "voided"), default=-math.inf)
+    return sum(1 for _ in takewhile(lambda row: row.status == "refused" and row.created_at > voided_at, history))
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:

@@ -46,23 +46,25 @@ SHAPE = (
 )
 
 
-def read(source: str, config: Path, *, alphas: Sequence[float] | None, delta: float, measure: str) -> Study:
+def read(source: str, config: Path, *, alphas: Sequence[float] | None, delta: float, measure: str | None) -> Study:
     """A study of a file's drafts, or of a task's newest certified release, at several contracts.
 
     Raises BadDrafts, and what reading the settings and the ledger raises.
     """
-    if measure not in get_args(Measure):
+    if measure not in (None, *get_args(Measure)):
         raise BadDrafts(f"measure is one of {', '.join(get_args(Measure))}, not {measure!r}")
     try:
         contracts = [Contract(alpha, delta) for alpha in alphas or ALPHAS]
-        return study(_drafts(source, config, measure=cast(Measure, measure)), contracts)
+        return study(_drafts(source, config, measure=cast(Measure | None, measure)), contracts)
     except ValueError as error:
         raise BadDrafts(f"{source}: {error}") from error
 
 
-def _drafts(source: str, config: Path, *, measure: Measure) -> list[Drafted]:
+def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Drafted]:
     if Path(source).is_file() or Path(source).suffix:
-        return of_file(Path(source), measure=measure)
+        return of_file(Path(source), measure=measure or "exact")
+    if measure is not None:
+        raise BadDrafts(f"{source} is no file, and a task is compared by its own measure: leave --measure out")
     settings = load(config)
     task, engine = settings.task(source), connect(settings.ledger.url)
     return of_release(engine, newest_certified(engine, source).name, measure=task.measure)

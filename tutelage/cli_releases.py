@@ -97,7 +97,7 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
     source: Annotated[str, typer.Argument(help="A task, or a file of a student's drafts beside a teacher's answers.")],
     alpha: Annotated[list[float] | None, typer.Option(help="Repeatable; the largest share that may differ.")] = None,
     delta: Annotated[float, typer.Option(help="Chance that a worse student passes.")] = 0.05,
-    measure: Annotated[str, typer.Option(help="When two answers agree: exact, number or json.")] = "exact",
+    measure: Annotated[str | None, typer.Option(help="Of a file: exact (where none is named), number or json.")] = None,
     config: Config = CONFIG,
 ) -> None:
     """What drafts that exist already would be certified for. Nothing is trained, served or promoted by it."""

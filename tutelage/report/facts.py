@@ -1,5 +1,6 @@
 """What the ledger knows of a release, read once: the page and its figures are drawn from this alone."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from calibration.certify import ScoredRow
 from calibration.curves import Price
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm
-from ledger.queries import Answer, answers_since, certified_rows, mean_costs
+from ledger.queries import Answer, answers_since, certified_rows, mean_costs, newest_at
 from ledger.releases import Release, ReleaseError, history, newest_certified
 from router.settings import Settings
+from tutelage.distilling import label_due_s
 
 MOMENTS = 200  # of the timeline
 
@@ -62,7 +64,8 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
     except ValueError as error:
         raise NothingToReport(f"the certificate of {chosen.name} cannot be read: {error}") from error
     measure = bound.get("measure", task.measure)
-    answers = answers_since(engine, chosen.name, after=(0.0, ""))
+    due = min(time.time(), newest_at(engine, task_name)) - label_due_s(settings, task_name)
+    answers = answers_since(engine, chosen.name, after=(0.0, ""), due=due)
     teacher_usd, draft_usd = mean_costs(engine, task_name, release=chosen.name)
     return Facts(
         task=task_name,
