@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
-from calibration.teacher import Repeats
 from ledger import live, probes
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
@@ -87,7 +86,7 @@ def _repeats(settings: Settings, engine: sa.Engine, task: str) -> str | None:
     rounds = probes.history(engine, task, teacher=model)
     if not rounds:
         return None
-    found = sum((each.repeats for each in rounds), Repeats())
+    found = rounds[-1].repeats  # the same questions asked for many days are no larger sample
     words = f"asked again, the teacher repeats {found.agreed} of {found.asked} answers"
     if alpha >= found.least_alpha:
         return words
