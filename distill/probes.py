@@ -106,6 +106,7 @@ class Probes:
         if not changed(before, now):
             probes.add(self._engine, probed.task, teacher=probed.model, found=found)
             return None
+        del self._not_before[probed.task]  # should the champion outlive this, the teacher is asked again at once
         return (
             f"the teacher {probed.model} has changed: it repeats {now.agreed} of {now.asked} answers that it gave "
             f"before, and repeated {before.agreed} of {before.asked} until now"

@@ -84,9 +84,8 @@ def test_later_rounds_ask_the_same_and_compare_with_the_first_answers(world):
     world.round()
     world.now += DAY_S
     assert world.round() is None
-    assert world.teacher.asked[0] == world.teacher.asked[1] or sorted(map(str, world.teacher.asked[0])) == sorted(
-        map(str, world.teacher.asked[1])
-    )
+    first, second = (sorted(map(str, requests)) for requests in world.teacher.asked)
+    assert first == second
     assert world.history[1] == Repeats(30, 30)  # it says the other thing again
 
 
@@ -127,5 +126,7 @@ def test_a_change_is_told_until_it_is_forgotten_and_then_the_questions_begin_ane
 
 def test_another_model_has_questions_of_its_own(world):
     world.round()
+    world.probes.forget("desk")  # as for every champion that is voided, because the settings name another model too
     world.round(Probed("desk", "big", "openai/bigger", "exact", DAY_S))
-    assert len(probes.history(world.engine, "desk", teacher="openai/bigger")) <= 1
+    assert len(probes.history(world.engine, "desk", teacher="openai/bigger")) == 1
+    assert world.history == []
