@@ -1,25 +1,26 @@
 """Signs of drift that need no label: ADWIN over the drafts of every champion, from its first one on.
 
-A worker that takes the lead reads them again from the beginning, a page a look.
+A worker that takes the lead reads them again from the first one, a page a look, in the order of their recording: it
+comes to the same notices.
 """
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import sqlalchemy as sa
 
 from calibration.drift import Signals
-from distill.unread import Unread
 from ledger.decisions import Decision
 from ledger.queries import drafts_since
 from ledger.releases import Release
+
+AT_ONCE = 10_000  # drafts a look
 
 
 @dataclass
 class _Followed:
     release: str
     signals: Signals = field(default_factory=Signals)
-    unread: Unread = field(default_factory=Unread)
+    read: int = 0  # the number of the last draft
 
 
 class Attention:
@@ -35,7 +36,8 @@ class Attention:
         if followed is None or followed.release != champion.name:
             followed = self._followed[champion.task] = _Followed(champion.name)
         notices = []
-        for draft in next(followed.unread.pages(partial(drafts_since, self._engine, champion.name)), []):
+        for draft in drafts_since(self._engine, champion.name, after=followed.read, limit=AT_ONCE):
+            followed.read = draft.seq
             for shift in followed.signals.add(score=draft.score, prompt_tokens=draft.prompt_tokens):
                 notices.append(Decision(draft.at, champion.task, "notice", shift.signal, shift.words, champion.name))
         return notices

@@ -1,25 +1,26 @@
 """What a champion's references say, answer by answer: the alarm, and the live agreement of everything it has answered.
 
-A worker that takes the lead reads a champion's answers again from the first one, in the order of their arrival.
+A worker that takes the lead reads a champion's answers again from the first one, in the order of their recording.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import sqlalchemy as sa
 
 from calibration.agreement import Measure, disagreement
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
-from distill.unread import Unread
 from ledger import live
 from ledger.queries import Answer, answers_since
+
+AT_ONCE = 10_000  # answers a reading
 
 
 @dataclass
 class Followed:
-    """One release as far as its answers are read. `threshold`: of its certificate; `heard`: d of its references."""
+    """One release as far as its answers are `read`, the number of the last one. `threshold`: of its certificate;
+    `heard`: d of its references."""
 
     release: str
     threshold: float
@@ -28,10 +29,11 @@ class Followed:
     agreement: LiveAgreement | None = None
     since: float = 0.0
     heard: list[float] = field(default_factory=list)
-    unread: Unread = field(default_factory=Unread)
+    read: int = 0
 
     def add(self, answer: Answer) -> None:
         """One more answer."""
+        self.read = answer.seq
         if self.agreement is None or answer.rho < self.agreement.rate:
             # The interval is made for a least rate: where the setting is lowered another one begins.
             self.agreement, self.since = LiveAgreement(answer.rho, self.threshold), answer.at
@@ -67,12 +69,13 @@ class References:
         followed = self._followed.get(task)
         if followed is None or followed.release != champion.release:
             followed = self._followed[task] = champion
-        for answers in followed.unread.pages(partial(answers_since, self._engine, followed.release, due=due)):
+        while not followed.alarm.raised:
+            answers = answers_since(self._engine, followed.release, after=followed.read, due=due, limit=AT_ONCE)
             for answer in answers:
                 if not followed.alarm.raised:
                     followed.add(answer)
             self._publish(followed)
-            if followed.alarm.raised or not go_on():
+            if len(answers) < AT_ONCE or not go_on():
                 break
         return followed
 

@@ -8,8 +8,10 @@ import logging
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -109,12 +111,16 @@ class Worker:
             return
         self._reap()
         for task, watched in self._tasks.items():
+            try:
+                self._look(task, watched)
+            except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
+                log.error("the look at %s failed: %s", task, _where(error))
+
+    def _look(self, task: str, watched: Watched) -> None:
+        for part in (self._watch_champion, self._weigh):
             if not self._lead():  # a look at a large task may take as long as the lease
                 return
-            self._watch_champion(task, watched)
-            if not self._lead():
-                return
-            self._weigh(task, watched)
+            part(task, watched)
 
     def close(self) -> None:
         """Stop the run and give the lease back."""
@@ -151,8 +157,9 @@ class Worker:
         champion = releases.champions(self._engine).get(task)
         if champion is None:
             return
+        binding = self._binding(watched)
         try:
-            certificate = champion.valid(self._binding(watched))
+            certificate = champion.valid(binding)
         except ValueError as error:  # the teacher answers
             self._void(champion, "changed", str(error))
             return
@@ -216,10 +223,16 @@ def run(worker: Worker, *, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
             worker.step()
-        except (sa.exc.SQLAlchemyError, releases.ReleaseError) as error:
-            log.warning("the ledger does not answer, or was changed meanwhile: %s", type(error).__name__)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("the ledger does not answer: %s", type(error).__name__)
         stop.wait(pause_s(time.monotonic() - began))
     worker.close()
+
+
+def _where(error: Exception) -> str:
+    """What went wrong and where, without its message: that may quote a request."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno} ({place.name})"
 
 
 def pause_s(took_s: float) -> float:

@@ -192,10 +192,17 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     found = [record for record in records if isinstance(record, Exchange)]
     labels = [record for record in records if isinstance(record, Label)]
     replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
-    stored = _insert_new(connection, exchanges, [exchange_row(exchange) for exchange in found])
+    stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
     late = [reply_row(label.exchange_id, label.at, label.reply, background=True) for label in labels]
     return stored + _insert_new(connection, teacher_replies, late)
+
+
+def _numbered(connection: sa.Connection, found: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
+    """Rows in the order of their recording: who writes is alone, so no lower number is ever added behind a higher."""
+    last = connection.execute(sa.select(sa.func.max(exchanges.c.seq))).scalar() or 0
+    for seq, exchange in enumerate(found, last + 1):
+        yield {**exchange_row(exchange), "seq": seq}
 
 
 def _insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:

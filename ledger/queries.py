@@ -15,7 +15,6 @@ from ledger.releases import last_voided
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify"]
-Position = tuple[float, str]  # a request in their order: when it arrived, and its exchange's id
 REFERENCE_KEY = "reference_key"
 _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 
@@ -51,7 +50,7 @@ class Row:
 class ScoredDraft:
     """A draft with the calibrated probability that it agrees with the teacher, and the tokens of its prompt."""
 
-    exchange_id: str
+    seq: int
     at: float
     score: float
     prompt_tokens: int
@@ -62,7 +61,7 @@ class Answer:
     """An answer of the student: its score, the rate at which it was drawn as a reference, and whether it was. The
     teacher's text is None where there is none, or where it is lost."""
 
-    exchange_id: str
+    seq: int
     at: float
     score: float
     rho: float
@@ -260,22 +259,22 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
 
 
 def answers_since(
-    engine: sa.Engine, release: str, *, after: Position, due: float = math.inf, limit: int | None = None
+    engine: sa.Engine, release: str, *, after: int = 0, due: float = math.inf, limit: int | None = None
 ) -> list[Answer]:
-    """The first `limit` answers of a release's student behind a position, in order.
+    """The first `limit` answers of a release's student behind a number, in the order of their recording.
 
     A reference whose request came before `due` has lost its label if it has none. At the first one that may still get
     it the list ends: to take those behind it first would prefer what the teacher answers quickly.
     """
     query = (
         sa.select(
-            *(exchanges.c[name] for name in ("id", "at", "score", "rho", "reference", "draft_text")),
+            *(exchanges.c[name] for name in ("seq", "at", "score", "rho", "reference", "draft_text")),
             teacher_replies.c.text,
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(exchanges.c.release == release, exchanges.c.route == "student", _behind(after))
-        .order_by(exchanges.c.at, exchanges.c.id)
+        .where(exchanges.c.release == release, exchanges.c.route == "student", exchanges.c.seq > after)
+        .order_by(exchanges.c.seq)
         .limit(limit)
     )
     with engine.connect() as connection:
@@ -296,21 +295,16 @@ def drafted_references(engine: sa.Engine, release: str) -> list[tuple[dict[str, 
         return [(row[0] or {}, row[1], row[2]) for row in connection.execute(query)]
 
 
-def drafts_since(engine: sa.Engine, release: str, *, after: Position, limit: int) -> list[ScoredDraft]:
-    """The first `limit` drafts of a release whose requests come after a position, in their order."""
+def drafts_since(engine: sa.Engine, release: str, *, after: int, limit: int) -> list[ScoredDraft]:
+    """The first `limit` drafts of a release behind a number, in the order of their recording."""
     query = (
-        sa.select(exchanges.c.id, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
-        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), _behind(after))
-        .order_by(exchanges.c.at, exchanges.c.id)
+        sa.select(exchanges.c.seq, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
+        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), exchanges.c.seq > after)
+        .order_by(exchanges.c.seq)
         .limit(limit)
     )
     with engine.connect() as connection:
         return [ScoredDraft(*row) for row in connection.execute(query)]
-
-
-def _behind(after: Position) -> sa.ColumnElement[bool]:
-    at, exchange_id = after
-    return sa.or_(exchanges.c.at > at, sa.and_(exchanges.c.at == at, exchanges.c.id > exchange_id))
 
 
 def mean_costs(engine: sa.Engine, task: str, *, release: str) -> tuple[float, float]:

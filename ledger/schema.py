@@ -13,6 +13,9 @@ exchanges = sa.Table(
     "exchanges",
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
+    # In the order in which they were recorded: a request is recorded when its reply ends, a slow one after quick ones
+    # that arrived behind it, and a clock may be set back. Whoever follows a release goes on behind the last number.
+    sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("task", sa.String(64)),
     sa.Column("origin", sa.String(16), nullable=False),
@@ -40,7 +43,8 @@ exchanges = sa.Table(
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("first_byte_s", sa.Float),
     sa.Index("exchanges_by_task", "task", "at"),
-    sa.Index("exchanges_by_release", "release", "at"),
+    sa.Index("exchanges_by_seq", "seq", unique=True),
+    sa.Index("exchanges_by_release", "release", "seq"),
 )
 
 teacher_replies = sa.Table(

@@ -1,7 +1,7 @@
 import pytest
 
 from calibration.monitor import Alarm
-from distill import unread
+from distill import references as following
 from distill.references import Followed, References
 from ledger import live
 from ledger.database import connect
@@ -38,7 +38,7 @@ def look(references, ledger, *, go_on=lambda: True):
 
 
 def test_a_long_history_is_read_to_its_end_in_parts_while_that_is_allowed(ledger, record, monkeypatch):
-    monkeypatch.setattr(unread, "AT_ONCE", 10)
+    monkeypatch.setattr(following, "AT_ONCE", 10)
     record(range(1, 36), reference=False)
     references = References(ledger)
     assert look(references, ledger, go_on=lambda: False).agreement.answers == 10
@@ -71,6 +71,14 @@ def test_a_slow_answer_that_is_recorded_after_a_quick_one_is_heard_as_well(ledge
     record([1], reference=True)  # it arrived before
     assert look(references, ledger).alarm.references == 2
     assert look(references, ledger).alarm.references == 2
+
+
+def test_what_is_recorded_while_the_clock_is_set_back_an_hour_is_heard(ledger, record):
+    references = References(ledger)
+    record(range(5000, 5003), reference=False)
+    assert look(references, ledger).agreement.answers == 3
+    record(range(1400, 1403), reference=True)
+    assert look(references, ledger).alarm.references == 3
 
 
 def test_nothing_is_added_behind_an_alarm(ledger, record):

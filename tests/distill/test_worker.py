@@ -328,6 +328,19 @@ def test_what_it_closes_is_free_for_another(world):
     assert world.runs[0].stopped and leases.who(world.engine, LEASE, now=world.now) is None
 
 
+def test_one_tasks_trouble_leaves_no_other_without_a_watch(world, caplog):
+    def engine_version():
+        raise ValueError("a request's own words")
+
+    outside = Outside(world.start, world.ask, engine_version)
+    worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a")
+    world.promote()
+    worker.step()
+    assert "the look at desk failed: ValueError at test_worker.py" in caplog.text
+    assert "own words" not in caplog.text
+    assert decisions.latest(world.engine, "mail")[0].trigger == "rows"
+
+
 def test_a_ledger_that_does_not_answer_is_outlived(monkeypatch):
     monkeypatch.setattr("distill.worker.TICK_S", 0.01)
     stop, calls = threading.Event(), []

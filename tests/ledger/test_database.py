@@ -7,11 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from ledger.database import LedgerError, connect, writing
-from ledger.schema import metadata, settings
+from ledger.database import MIGRATIONS, LedgerError, connect, writing
+from ledger.rows import exchange_row
+from ledger.schema import exchanges, metadata, settings
+from tests.ledger.make import exchange
 
 
 def test_migrations_make_exactly_the_tables(tmp_path):
@@ -63,6 +67,22 @@ def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path):
         sa.event.remove(sa.Engine, "before_cursor_execute", cut_off)
     assert sa.inspect(sa.create_engine(url)).get_table_names() == []
     connect(url)
+
+
+def test_what_an_earlier_version_recorded_is_numbered_in_the_order_of_its_arrival(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+    columns = [column for column in exchanges.columns if column.name != "seq"]
+    before = sa.table("exchanges", *(sa.column(column.name, column.type) for column in columns))
+    with writing(engine) as connection:
+        connection.execute(before.insert(), [exchange_row(exchange(number)) for number in (7, 2, 9)])
+    with connect(str(engine.url)).connect() as connection:
+        found = connection.execute(sa.select(exchanges.c.seq, exchanges.c.at).order_by(exchanges.c.seq)).all()
+    assert found == [(1, 2.0), (2, 7.0), (3, 9.0)]
 
 
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path):

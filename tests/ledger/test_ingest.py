@@ -84,6 +84,15 @@ def test_reading_a_segment_twice_changes_nothing(engine, tmp_path):
     assert list(tmp_path.glob("*.rejected")) == []
 
 
+def test_exchanges_are_numbered_in_the_order_of_their_recording(engine, tmp_path):
+    for numbers in ((5, 3), (3, 1), (4,)):
+        write(tmp_path, [exchange(number) for number in numbers]).close()
+        ingest_once(engine, tmp_path)
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(exchanges.c.id).order_by(exchanges.c.seq)).scalars().all()
+    assert [one[-1] for one in found] == ["5", "3", "1", "4"]
+
+
 def test_a_corrupt_line_is_set_aside_and_what_follows_is_stored(engine, tmp_path):
     writer = write(tmp_path, [exchange(1)])
     (path,) = segments(tmp_path)

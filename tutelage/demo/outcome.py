@@ -110,7 +110,7 @@ def measure(
     """Bring together what the client saw, what the ledger holds since `since`, and the local teacher's answers."""
     by_student = [s for s in served if s.route == "student"]
     by_teacher = [s for s in served if s.route == "teacher"]
-    references = [one for one in answers_since(engine, champion.name, after=(since, "")) if one.reference]
+    references = [one for one in answers_since(engine, champion.name) if one.reference and one.at > since]
     return Phase(
         release=champion.name,
         in_force_at=champion.changed_at,

@@ -65,7 +65,7 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
         raise NothingToReport(f"the certificate of {chosen.name} cannot be read: {error}") from error
     measure = bound.get("measure", task.measure)
     due = min(time.time(), newest_at(engine, task_name)) - label_due_s(settings, task_name)
-    answers = answers_since(engine, chosen.name, after=(0.0, ""), due=due)
+    answers = answers_since(engine, chosen.name, due=due)
     teacher_usd, draft_usd = mean_costs(engine, task_name, release=chosen.name)
     return Facts(
         task=task_name,
