@@ -3,7 +3,7 @@
 Facts only. It does not know where a row came from or whether it is any good; `harvest` and `curate` do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,14 @@ class TrainingRow:
 
     @property
     def variable_text(self) -> str:
-        """The last user message, the part of a task's prompt that changes; empty where there is none."""
-        spoken = [message for message in self.messages if message["role"] == "user"]
-        return message_text(spoken[-1]) if spoken else ""
+        """The part of a task's prompt that changes."""
+        return variable_text(self.messages)
+
+
+def variable_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The last user message, the part of a task's prompt that changes; empty where there is none."""
+    spoken = [message for message in messages if message["role"] == "user"]
+    return message_text(spoken[-1]) if spoken else ""
 
 
 def message_text(message: Mapping[str, Any]) -> str:

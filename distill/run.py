@@ -38,7 +38,7 @@ from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
 from distill.lessons import Lessons, divide, untaught
 from distill.probe import probe
-from distill.rows import TrainingRow
+from distill.rows import TrainingRow, variable_text
 from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, newest_at, record_uses, rows_that_taught
@@ -366,5 +366,4 @@ class _Attempt:
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:
-    texts = [TrainingRow(row.exchange_id, tuple(row.messages), "", None).variable_text for row in window]
-    return thin(cluster(texts), cap=cap, seed=seed)
+    return thin(cluster([variable_text(row.messages) for row in window]), cap=cap, seed=seed)

@@ -71,6 +71,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A reference that a release was asked, with its draft where there is one; the teacher's text is None where it is
+    lost."""
+
+    messages: list[dict[str, Any]]
+    evidence: dict[str, float] | None
+    draft_text: str | None
+    draft_finish_reason: str | None
+    teacher_text: str | None
+
+
+@dataclass(frozen=True)
 class Use:
     """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows."""
 
@@ -283,16 +295,23 @@ def answers_since(
         return [Answer(*row[:-1]) for row in known]
 
 
-def drafted_references(engine: sa.Engine, release: str) -> list[tuple[dict[str, float], str | None, str | None]]:
-    """(evidence, draft, teacher's answer None where it is lost) of the references a release has drafted, in order."""
+def references_of(engine: sa.Engine, release: str, *, due: float) -> list[Reference]:
+    """The references that a release was asked, in order, answered by it or not.
+
+    A label that is missing of a request before `due` is lost; one of a later request may still be on its way, and the
+    request is left out.
+    """
+    asked = exchanges.c.reason != "certificate_expired"
+    settled = sa.or_(teacher_replies.c.exchange_id.is_not(None), exchanges.c.at < due)
+    names = ("messages", "evidence", "draft_text", "draft_finish_reason")
     query = (
-        sa.select(exchanges.c.evidence, exchanges.c.draft_text, teacher_replies.c.text)
-        .join(teacher_replies, _LABEL)
-        .where(exchanges.c.release == release, exchanges.c.reference)
+        sa.select(*(exchanges.c[name] for name in names), teacher_replies.c.text.label("teacher_text"))
+        .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
+        .where(exchanges.c.release == release, exchanges.c.reference, asked, settled)
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
-        return [(row[0] or {}, row[1], row[2]) for row in connection.execute(query)]
+        return [Reference(**row) for row in connection.execute(query).mappings()]
 
 
 def drafts_since(engine: sa.Engine, release: str, *, after: int, limit: int) -> list[ScoredDraft]:

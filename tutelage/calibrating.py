@@ -1,5 +1,6 @@
 """Drafts for `tutelage calibrate`: from a file of student's and teacher's answers, or from a champion's references."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -11,12 +12,16 @@ from calibration.agreement import Measure, disagreement
 from calibration.certificate import Contract
 from calibration.evidence import TokenLogprob, evidence
 from calibration.study import Drafted, Study, study
+from distill.clusters import cluster
+from distill.rows import variable_text
 from ledger.database import connect
-from ledger.queries import drafted_references
+from ledger.queries import newest_at, references_of
 from ledger.releases import newest_certified
 from router.settings import ConfigError, load
+from tutelage.distilling import label_due_s
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
+Prompted = tuple[Drafted, str | None]  # a draft, and the part of its prompt that changes, where that is known
 
 
 class _Alternative(msgspec.Struct):
@@ -33,6 +38,7 @@ class _Line(msgspec.Struct):
     student: str | None
     teacher: str | None
     logprobs: list[_Token]
+    prompt: str | None = None
     prompt_tokens: int = 0
 
 
@@ -42,7 +48,7 @@ class BadDrafts(ConfigError):
 
 SHAPE = (
     'each line is {"student": text, "teacher": text, "logprobs": choices[0].logprobs.content of the student\'s '
-    'completion, "prompt_tokens": number}'
+    'completion, "prompt": the part of the request that changes, "prompt_tokens": number}; the last two may be missing'
 )
 
 
@@ -55,27 +61,31 @@ def read(source: str, config: Path, *, alphas: Sequence[float] | None, delta: fl
         raise BadDrafts(f"measure is one of {', '.join(get_args(Measure))}, not {measure!r}")
     try:
         contracts = [Contract(alpha, delta) for alpha in alphas or ALPHAS]
-        return study(_drafts(source, config, measure=cast(Measure | None, measure)), contracts)
+        drafts = _drafts(source, config, measure=cast(Measure | None, measure))
+        texts = [text for _, text in drafts if text is not None]
+        clusters = cluster(texts) if len(texts) == len(drafts) else None
+        return study([draft for draft, _ in drafts], contracts, clusters=clusters)
     except ValueError as error:
         raise BadDrafts(f"{source}: {error}") from error
 
 
-def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Drafted]:
+def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Prompted]:
     if Path(source).is_file() or Path(source).suffix:
         return of_file(Path(source), measure=measure or "exact")
     if measure is not None:
         raise BadDrafts(f"{source} is no file, and a task is compared by its own measure: leave --measure out")
     settings = load(config)
     task, engine = settings.task(source), connect(settings.ledger.url)
-    return of_release(engine, newest_certified(engine, source).name, measure=task.measure)
+    due = min(time.time(), newest_at(engine, source)) - label_due_s(settings, source)
+    return of_release(engine, newest_certified(engine, source).name, measure=task.measure, due=due)
 
 
-def of_file(path: Path, *, measure: Measure) -> list[Drafted]:
-    """One row a line, in order. Raises BadDrafts."""
+def of_file(path: Path, *, measure: Measure) -> list[Prompted]:
+    """One draft a line, in order. Raises BadDrafts."""
     return list(_rows(path, measure=measure))
 
 
-def _rows(path: Path, *, measure: Measure) -> Iterator[Drafted]:
+def _rows(path: Path, *, measure: Measure) -> Iterator[Prompted]:
     decoder = msgspec.json.Decoder(_Line)
     try:
         with path.open("rb") as lines:
@@ -86,19 +96,26 @@ def _rows(path: Path, *, measure: Measure) -> Iterator[Drafted]:
         raise BadDrafts(f"{path}: {error.strerror}") from error
 
 
-def _row(decoder: msgspec.json.Decoder[_Line], line: bytes, *, where: str, measure: Measure) -> Drafted:
+def _row(decoder: msgspec.json.Decoder[_Line], line: bytes, *, where: str, measure: Measure) -> Prompted:
     try:
         found = decoder.decode(line)
     except msgspec.DecodeError as error:
         raise BadDrafts(f"{where}: {error}; {SHAPE}") from error
     tokens = [TokenLogprob(t.token, t.logprob, tuple(a.logprob for a in t.top_logprobs)) for t in found.logprobs]
     facts = evidence(tokens, prompt_tokens=found.prompt_tokens)
-    return Drafted(facts, disagreement(found.student, found.teacher, measure=measure))
+    return Drafted(facts, disagreement(found.student, found.teacher, measure=measure)), found.prompt
 
 
-def of_release(engine: sa.Engine, release: str, *, measure: Measure) -> list[Drafted]:
-    """The references that a release has drafted, accepted or not, in order."""
+def of_release(engine: sa.Engine, release: str, *, measure: Measure, due: float) -> list[Prompted]:
+    """The references that a release was asked, accepted or not, in order; `due`: as `references_of` has it."""
     return [
-        Drafted(found or None, disagreement(draft, answer, measure=measure))
-        for found, draft, answer in drafted_references(engine, release)
+        (
+            # What did not end by itself is never accepted.
+            Drafted(
+                row.evidence if row.draft_finish_reason == "stop" else None,
+                disagreement(row.draft_text, row.teacher_text, measure=measure),
+            ),
+            variable_text(row.messages),
+        )
+        for row in references_of(engine, release, due=due)
     ]

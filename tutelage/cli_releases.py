@@ -106,7 +106,10 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
 
     with known_errors():
         found = read(source, config, alphas=alpha, delta=delta, measure=measure)
-    say(f"{found.rows} drafts, {found.agreement:.1%} of them agree; {len(found.tested)} are tested, the others fit")
+    say(
+        f"{found.rows} drafts, {found.agreement:.1%} of them agree; {len(found.tested)} are tested, "
+        f"{found.independent} of them independent of each other, and the others fit"
+    )
     table = Table("at most this share differs", "student answers", "disagree", "or why not", "rows that would do")
     for contract, outcome in found.outcomes:
         if isinstance(outcome, Certificate):

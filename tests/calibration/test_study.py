@@ -36,6 +36,20 @@ def test_a_draft_without_evidence_is_never_accepted():
     assert isinstance(outcome, Certificate) and outcome.coverage <= 0.5
 
 
+def test_near_duplicates_are_thinned_in_proportion_to_traffic():
+    drafts = rows(3000, risk=0.0)
+    pairs = [number // 2 for number in range(3000)]
+    found = study(drafts, [Contract(0.1, 0.05)], clusters=pairs)
+    assert (len(found.tested), found.independent) == (2000, 1000)
+    assert found.outcomes[0][1].n == 1000
+
+
+def test_one_request_that_suddenly_comes_all_the_time_certifies_nothing():
+    clusters = [*range(1000), *[0] * 2000]
+    ((_, outcome),) = study(rows(3000, risk=0.0), [Contract(0.1, 0.05)], clusters=clusters).outcomes
+    assert isinstance(outcome, Refusal) and not outcome.labels_seen
+
+
 @pytest.mark.parametrize("few", [[], rows(20, risk=0.5), [Drafted(None, 0.0)] * 300])
 def test_too_few_rows_to_fit_are_told(few):
     with pytest.raises(CannotFit):

@@ -37,7 +37,7 @@ def file(tmp_path):
 def test_a_file_is_studied_under_its_measure(file):
     result = CliRunner().invoke(app, ["calibrate", str(file), "--alpha", "0.1", "--measure", "json"])
     words = " ".join(result.output.split())
-    assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested" in words
+    assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested, 600 of them independent" in words
     assert "10.0%" in words and "chosen before" in words
     by_text = read(str(file), file, alphas=[0.1], delta=0.05, measure="exact")
     assert by_text.agreement == 0.0  # 12.5 and 12.50 are other texts
@@ -88,9 +88,16 @@ def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_pa
     for number in range(6):
         fields = {"reference": number != 5, "teacher_reply": label if number else TeacherReply("big", None, error="x")}
         spool.append(student_exchange(number, draft=draft, **fields))
+    cut_off = {"draft": Draft("refund", "length", {"x": 1.0}, Usage(1, 1)), "route": "teacher", "reason": "truncated"}
+    spool.append(student_exchange(7, reference=True, teacher_reply=label, **cut_off))
+    spool.append(student_exchange(8, reference=True, reason="certificate_expired", draft=None))
+    spool.append(student_exchange(9, reference=True))
+    spool.append(student_exchange(10, reference=True))
     spool.close()
     ingest_once(engine, tmp_path / "spool")
-    found = of_release(engine, name, measure="exact")
-    assert [row.disagreement for row in found] == [1.0, 0.0, 0.0, 0.0, 0.0]  # a lost label disagrees
+    found = [draft for draft, _ in of_release(engine, name, measure="exact", due=9.5)]
+    # A lost label disagrees, one that never came too; where it may still come the request is left out.
+    assert [row.disagreement for row in found] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    assert [bool(row.evidence) for row in found] == [True] * 5 + [False, True]  # a draft that was cut off is no draft
     result = CliRunner().invoke(app, ["calibrate", "desk"])
     assert result.exit_code == 2 and "rows with usable evidence" in " ".join(result.output.split())
