@@ -155,13 +155,17 @@ class Worker:
 
     def _watch_champion(self, task: str, watched: Watched) -> None:
         champion = releases.champions(self._engine).get(task)
-        if champion is None:
+        if champion is None and not releases.ready(self._engine, task):
             return
         binding = self._binding(watched)
+        if champion is None:
+            self._take_up(task, binding)
+            return
         try:
             certificate = champion.valid(binding)
         except ValueError as error:  # the teacher answers
-            self._void(champion, "changed", str(error))
+            if not self._take_up(task, binding):
+                self._void(champion, "changed", str(error))
             return
         for notice in self._attention.look(champion):
             self._record(notice)
@@ -177,6 +181,16 @@ class Worker:
         probed = Probed(task, watched.teacher, model, watched.measure, watched.probe_every_s)
         if words := self._probes.look(probed):
             self._void(champion, "teacher", words)
+
+    def _take_up(self, task: str, binding: Mapping[str, str]) -> bool:
+        """What was certified for the settings of now before they came, if anything was."""
+        now = self._clock()
+        ready = releases.take_up(self._engine, task, binding=binding, now=now)
+        if ready is None:
+            return False
+        self._probes.forget(task)
+        self._record(Decision(now, task, "take up", "changed", "it was certified for these settings", ready.name))
+        return True
 
     def _binding(self, watched: Watched) -> dict[str, str]:
         """With the engine that answers now: log-probabilities, and so scores, differ between versions."""

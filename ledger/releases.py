@@ -1,6 +1,7 @@
 """The life of a release: candidate -> champion -> retired | rolled_back | voided, or candidate -> refused.
 
-A promotion or a rollback is one transaction: readers see the old champion or the new one, never both or neither.
+One that is certified for settings to come is `ready` first, until they have. A promotion, a cut-over or a rollback is
+one transaction: readers see the old champion or the new one, never both or neither.
 """
 
 import math
@@ -112,16 +113,51 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
     ReleaseError unless it is a candidate that comes with a certificate, Overtaken where a release was voided behind its
     data cut.
     """
-    assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
-    if not values["certificate"]:
-        raise ReleaseError(f"{name} has no certificate and cannot be promoted")
     with writing(engine) as connection:
         candidate = _one(connection, name)
-        if last_voided(connection, candidate.task) > candidate.cut_at:
-            raise Overtaken(f"{name} cannot be promoted: it was certified on traffic from before the last was voided")
-        sealed = {**values, "fingerprint": replace(candidate, **values).seal()}
+        sealed = _sealed(connection, candidate, values)
         connection.execute(_dethrone(candidate.task, "retired", now))
         _take_step(connection, name, from_status="candidate", values={**sealed, **_crowned(now)})
+
+
+def hold(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
+    """Keep a candidate, certified for settings to come, ready for `take_up`. Arguments and errors as of `promote`."""
+    with writing(engine) as connection:
+        ready = {**_sealed(connection, _one(connection, name), values), "status": "ready", "changed_at": now}
+        _take_step(connection, name, from_status="candidate", values=ready)
+
+
+def take_up(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float) -> Release | None:
+    """The cut-over: put the newest release in force that is ready for all of the `binding`; the champion retires.
+
+    None where there is none: one that has expired, or was certified before a release was voided, is none.
+    """
+    with writing(engine) as connection:
+        voided_at = last_voided(connection, task)
+        usable = [row for row in _ready(connection, task) if row.cut_at >= voided_at and _holds(row, binding, now=now)]
+        if not usable:
+            return None
+        connection.execute(_dethrone(task, "retired", now))
+        _take_step(connection, usable[-1].name, from_status="ready", values=_crowned(now))
+        return _one(connection, usable[-1].name)
+
+
+def _sealed(connection: sa.Connection, candidate: Release, values: dict[str, Any]) -> dict[str, Any]:
+    assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
+    if not values["certificate"]:
+        raise ReleaseError(f"{candidate.name} has no certificate and cannot be promoted")
+    if last_voided(connection, candidate.task) > candidate.cut_at:
+        raise Overtaken(
+            f"{candidate.name} cannot be promoted: it was certified on traffic from before the last was voided"
+        )
+    return {**values, "fingerprint": replace(candidate, **values).seal()}
+
+
+def _holds(release: Release, binding: Mapping[str, str], *, now: float) -> bool:
+    try:
+        return now < release.valid(binding).expires_at
+    except ValueError:
+        return False
 
 
 def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dict[str, Any], now: float) -> None:
@@ -184,10 +220,26 @@ def champions(engine: sa.Engine) -> dict[str, Release]:
         return {row.task: row for row in _select(connection, releases.c.status == "champion")}
 
 
+def ready(engine: sa.Engine, task: str) -> list[Release]:
+    """What waits for its settings, oldest first."""
+    with engine.connect() as connection:
+        return _ready(connection, task)
+
+
 def history(engine: sa.Engine, task: str) -> list[Release]:
     """All releases of a task, oldest first."""
     with engine.connect() as connection:
         return _select(connection, releases.c.task == task)
+
+
+def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
+    """How often labels were looked at to certify this adapter with the same `question` in the report."""
+    return sum(
+        release.adapter_digest == adapter_digest
+        and (release.report or {}).items() >= question.items()
+        and (release.certificate is not None or bool((release.refusal or {}).get("labels_seen")))
+        for release in history(engine, task)
+    )
 
 
 def newest_certified(engine: sa.Engine, task: str) -> Release:
@@ -210,6 +262,10 @@ def get(engine: sa.Engine, name: str) -> Release:
     """One release. Raises ReleaseError where there is none of that name."""
     with engine.connect() as connection:
         return _one(connection, name)
+
+
+def _ready(connection: sa.Connection, task: str) -> list[Release]:
+    return _select(connection, sa.and_(releases.c.task == task, releases.c.status == "ready"))
 
 
 def _crowned(now: float) -> dict[str, Any]:

@@ -66,7 +66,7 @@ teacher_replies = sa.Table(
 
 releases = sa.Table(
     # A release is adapter + base + calibrator + certificate, one lifecycle:
-    # candidate -> champion -> retired | rolled_back | voided, or candidate -> refused.
+    # candidate [-> ready] -> champion -> retired | rolled_back | voided, or candidate -> refused.
     "releases",
     metadata,
     sa.Column("name", sa.String(96), primary_key=True),

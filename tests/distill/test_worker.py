@@ -207,6 +207,20 @@ def test_a_release_of_another_teacher_is_voided_with_what_has_changed(world):
     assert "now it is 'openai/bigger'" in releases.get(world.engine, name).refusal["reason"]
 
 
+def test_what_is_ready_for_the_new_settings_takes_over_at_once(world):
+    before = world.promote()
+    name = world.candidate()
+    releases.hold(world.engine, name, values=certified(bound_to={"teacher": "openai/new"}), now=world.now)
+    world.worker().step()
+    assert releases.champions(world.engine)["desk"].name == before
+    world.worker(binding={"teacher": "openai/new"}).step()
+    assert releases.champions(world.engine)["desk"].name == name
+    assert world.told()[1] == ("take up", "changed")
+    releases.void(world.engine, name, reason="alarm", now=world.now)
+    world.worker(binding={"teacher": "openai/new"}).step()
+    assert releases.champions(world.engine) == {}
+
+
 def test_an_alarm_stops_the_run_that_learns_from_before_it(world):
     name = world.promote()
     world.record(exchange, 100)

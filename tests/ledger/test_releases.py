@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger import releases
-from ledger.database import connect
+from ledger.database import connect, writing
 from ledger.releases import Overtaken, ReleaseError
 from tests.ledger.make import certified
 
@@ -128,6 +128,60 @@ def test_a_candidate_that_the_alarm_has_overtaken_is_not_promoted(engine):
     with pytest.raises(Overtaken, match="before the last was voided"):
         promoted(engine, overtaken, now=6.0)
     assert statuses(engine) == ["voided", "candidate"]
+
+
+NEXT = certified(bound_to={"engine": "2"})
+
+
+def test_a_cut_over_puts_in_force_what_is_ready_for_the_new_settings(engine):
+    first, second, third = promoted(engine, candidate(engine), now=3.0), candidate(engine), candidate(engine)
+    releases.hold(engine, second, values=NEXT, now=4.0)
+    releases.hold(engine, third, values=certified(bound_to={"engine": "3"}), now=4.0)
+    assert releases.champions(engine)["desk"].name == first
+    assert releases.take_up(engine, "desk", binding={"engine": "4"}, now=5.0) is None
+    taken = releases.take_up(engine, "desk", binding={"engine": "2"}, now=5.0)
+    assert taken is not None and (taken.name, taken.changed_at) == (second, 5.0)
+    assert taken.valid({"engine": "2"}).alpha == 0.1
+    assert statuses(engine) == ["retired", "champion", "ready"]
+
+
+def test_what_has_expired_or_was_altered_or_overtaken_is_not_taken_up(engine):
+    binding = {"engine": "2"}
+    expired, altered, overtaken = (candidate(engine) for _ in range(3))
+    releases.hold(engine, expired, values=certified(bound_to=binding, expires_at=4.0), now=3.0)
+    assert releases.take_up(engine, "desk", binding=binding, now=4.0) is None
+    releases.hold(engine, altered, values=NEXT, now=3.0)
+    with writing(engine) as connection:
+        changed = releases.releases.update().where(releases.releases.c.name == altered)
+        connection.execute(changed.values(adapter_digest="another"))
+    assert releases.take_up(engine, "desk", binding=binding, now=4.0) is None
+    releases.hold(engine, overtaken, values=NEXT, now=3.0)
+    releases.void(engine, promoted(engine, candidate(engine), now=4.0), reason="alarm", now=5.0)
+    assert releases.take_up(engine, "desk", binding=binding, now=6.0) is None
+    assert statuses(engine) == ["ready", "ready", "ready", "voided"]
+
+
+def test_only_a_certified_candidate_is_held(engine):
+    name = promoted(engine, candidate(engine), now=3.0)
+    with pytest.raises(ReleaseError, match="is champion, not candidate"):
+        releases.hold(engine, name, values=NEXT, now=4.0)
+    with pytest.raises(ReleaseError, match="no certificate"):
+        releases.hold(engine, candidate(engine), values={**NEXT, "certificate": None}, now=4.0)
+
+
+def test_looks_at_labels_are_counted_by_adapter_and_question(engine):
+    question = {"bound_to": {"engine": "2"}, "alpha": 0.1}
+    ends = [
+        ({"labels_seen": True}, question),
+        ({"labels_seen": False}, question),
+        ({"labels_seen": True}, {"alpha": 0.1}),
+    ]
+    for refusal, report in ends:
+        name = candidate(engine)
+        releases.set_adapter(engine, name, path="/a", digest="abc")
+        releases.refuse(engine, name, refusal={"reason": "weak", **refusal}, report=report, now=3.0)
+    assert releases.looks(engine, "desk", adapter_digest="abc", question=question) == 1
+    assert releases.looks(engine, "desk", adapter_digest="def", question=question) == 0
 
 
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):
