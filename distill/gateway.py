@@ -15,6 +15,13 @@ TIMEOUT_S = 300.0
 RETRY_PAUSES_S = (0.0, 3.0, 10.0, 30.0)  # in which a gateway that was killed is back
 
 
+Progress = Callable[[int, int], None]  # done, of so many
+
+
+def _silent(_: int, __: int) -> None:
+    """For those whom nobody watches."""
+
+
 class GatewayUnavailable(DistillError):
     """The gateway cannot draft; the message says what it answered."""
 
@@ -37,7 +44,7 @@ class GatewayClient:
         *,
         release: str,
         task: str,
-        progress: Callable[[int, int], None],
+        progress: Progress,
         revive: Callable[[], None],
     ) -> list[Draft | None]:
         """One draft a request, in order; None where the student gave none, asked several times.
@@ -54,10 +61,22 @@ class GatewayClient:
             progress(len(found), len(requests))
         return found
 
-    def answers(self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str) -> list[str | None]:
-        """What the task's teacher says to each, None where it says nothing. Raises GatewayUnavailable."""
-        entries = self._post("answers", {"task": task, "origin": origin, "requests": list(requests)})
-        return [entry.get("text") for entry in entries]
+    def answers(
+        self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str, progress: Progress = _silent
+    ) -> list[str | None]:
+        """What the task's teacher says to each, None where it says nothing.
+
+        Raises GatewayUnavailable, also where the teacher says nothing at all any more.
+        """
+        found: list[str | None] = []
+        for start in range(0, len(requests), BATCH):
+            batch = list(requests[start : start + BATCH])
+            entries = self._post("answers", {"task": task, "origin": origin, "requests": batch})
+            if all("error" in entry for entry in entries):
+                raise GatewayUnavailable(f"the teacher answered none of {len(entries)}: {entries[0]['error']}")
+            found += [entry.get("text") for entry in entries]
+            progress(len(found), len(requests))
+        return found
 
     def _batch(
         self, requests: list[dict[str, Any]], order: Mapping[str, str], revive: Callable[[], None]

@@ -44,7 +44,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     engine: sa.Engine,
     *,
     task: str,
-    teacher: str,
+    teacher: str | None,
     window_share: float,
     max_rows: int,
     max_references: int,
@@ -55,11 +55,11 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only, of which
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
-    are neither lessons nor references.
+    are neither lessons nor references. None: whoever answered, since all are asked anew.
 
     Raises HarvestError where nothing is recorded.
     """
-    rows = [row for row in task_rows(engine, task) if row.eligible and row.teacher in (None, teacher)]
+    rows = [row for row in task_rows(engine, task) if row.eligible and _counts(row, teacher)]
     with engine.connect() as connection:
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
     fresh = [row for row in rows if row.at > since]
@@ -78,6 +78,11 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         window=tuple(window),
         window_span=(cut_at, max(cut_at, settled[-1].at) if settled else cut_at),
     )
+
+
+def _counts(row: Row, teacher: str | None) -> bool:
+    """A row that nobody has answered yet is anybody's."""
+    return None in (teacher, row.teacher) or row.teacher == teacher
 
 
 def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:

@@ -17,6 +17,7 @@ from router.ports import TaskPlan
 from router.wire import ChatRequest, parse_chat
 
 CONCURRENCY = 4  # beside the clients' own requests
+Purpose = Literal["probe", "recertify"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class AnswerOrder:
     """What to ask the teacher of a task, and what for."""
 
     task: TaskPlan
-    origin: Literal["probe"]
+    origin: Purpose
     requests: tuple[ChatRequest, ...]
 
 
 class _Body(msgspec.Struct):
     task: str
-    origin: Literal["probe"]
+    origin: Purpose
     requests: list[dict[str, Any]]
 
 

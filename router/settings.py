@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from yaml import YAMLError
 
 from calibration.agreement import Measure
+from calibration.certificate import fingerprint
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -273,10 +274,12 @@ class Settings(BaseSettings):
     def binding(self, task: str) -> dict[str, str]:
         """What a release of the task must have been certified with to be in force (`Release.mismatch`)."""
         chosen = self.task(task)
+        prompt = {"prompt": fingerprint(chosen.system_prompt)} if chosen.system_prompt is not None else {}
         return {
             "teacher": self.teachers[chosen.teacher].model,
             "base_model": self.student.base_model,
             "measure": chosen.measure,
+            **prompt,
         }
 
     def teacher_url(self, name: str) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from router.settings import load
 from tutelage import cli_releases, cli_serve
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
-from tutelage.processes import NotRunning, Stack, programs, states, worker
+from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -95,11 +95,6 @@ def up(
             except KeyboardInterrupt:
                 line.stop()
                 say("stopping; streams may finish")
-
-
-def logs_of(config: Path) -> Path:
-    """Where `up` keeps the logs of all parts, and its supervisor."""
-    return config.resolve().parent / "tutelage-data" / "logs"
 
 
 @app.command()

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,6 +16,9 @@ from tutelage.console import CONFIG, Config, console, known_errors, say
 
 distill = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
 releases = typer.Typer(no_args_is_help=True, help="Look at releases, and roll back.")
+if TYPE_CHECKING:
+    from ledger.releases import Release
+
 REFUSED = 3  # not 1, which a crash ends with too
 
 
@@ -32,18 +35,25 @@ def recertify(
     release: Annotated[str | None, typer.Option(help="Whose adapter; that of the newest certified one.")] = None,
     config: Config = CONFIG,
 ) -> None:
-    """Certify an adapter anew, without training: for another engine, measure or contract. Status as `distill run`."""
+    """Certify an adapter anew, without training: for another contract, measure, engine, prompt or teacher.
+
+    Before a cut-over: with a configuration of what is to come, on ports of its own and the same ledger. What is in
+    force goes on, and the new release waits for the settings it is certified for. Status as `distill run`.
+    """
     from ledger.database import connect
-    from ledger.releases import newest_certified
+    from ledger.releases import get, newest_certified
+    from tutelage.beside import parts
 
     with known_errors():
         settings = load(config)
         settings.task(task)
-        chosen = release or newest_certified(connect(settings.ledger.url), task).name
-    _run(task, config, by_hand=True, reuse=chosen)
+        engine = connect(settings.ledger.url)
+        chosen = get(engine, release) if release else newest_certified(engine, task)
+        with parts(settings, config.resolve(), say=say):
+            _run(task, config, by_hand=True, reuse=chosen)
 
 
-def _run(task: str, config: Path, *, by_hand: bool, reuse: str | None = None) -> None:
+def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = None) -> None:
     """One run in this process; ends with its status."""
     # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -55,17 +65,22 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: str | None = None) ->
     with known_errors():
         settings = load(config)
         plan = run_config(settings, task, reuse=reuse)
-        from distill.run import Released, run  # torch takes seconds to import: not before the settings are known good
+        if plan.anew:
+            say(f"teacher or prompt is another one: {plan.teacher} is asked some hundred recorded requests again")
+        # torch takes seconds to import: not before the settings are known good
+        from distill.plan import Released
+        from distill.run import run
 
         with exclusive(connect(settings.ledger.url), task) as engine:
             if by_hand:  # otherwise the worker has recorded why
-                asked = "a person has asked for it" + (f", with the adapter of {reuse}" if reuse else "")
+                asked = "a person has asked for it" + (f", with the adapter of {reuse.name}" if reuse else "")
                 record(engine, Decision(time.time(), task, "train", "hand", asked))
             outcome = run(engine, plan, progress=RunProgress(console))
     if isinstance(outcome, Released):
         found = outcome.certificate
+        became = "promoted" if outcome.in_force else "ready for its settings:"
         say(
-            f"promoted {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
+            f"{became} {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
             f"{found.accepted} disagree; a release that differs on more than {found.alpha:.0%} passes this test with a "
             f"probability of {found.delta_spent:.0%} at most"
         )
@@ -159,13 +174,13 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
     """Put the release before the present one back in force; without one the teacher answers everything."""
     from ledger.database import connect
     from ledger.releases import rollback
-    from tutelage.distilling import load_champion
+    from tutelage.distilling import binding_now, load_champion
 
     with known_errors():
         settings = load(config)
         settings.task(task)
         engine = connect(settings.ledger.url)
-        release = rollback(engine, task, binding=settings.binding(task), now=time.time())
+        release = rollback(engine, task, binding=binding_now(settings, task), now=time.time())
         if release is None:
             say(f"{task}: no release is in force, the teacher answers")
         elif failure := load_champion(settings, release):

@@ -20,12 +20,14 @@ SLACK_S = 10.0  # from the teacher's answer to the ledger
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from distill.run import RunConfig
+    from distill.anew import Anew
+    from distill.plan import RunConfig
 
 
-def run_config(settings: Settings, task_name: str, *, reuse: str | None = None) -> "RunConfig":
-    """Plain values for one run; `reuse` names a release. Raises ConfigError where the task is not configured."""
-    from distill.run import RunConfig  # with torch, which the worker and `up` do not need
+def run_config(settings: Settings, task_name: str, *, reuse: Release | None = None) -> "RunConfig":
+    """Plain values for one run; `reuse`: whose adapter is certified anew. Raises ConfigError where the task is not
+    configured."""
+    from distill.plan import RunConfig  # with torch, which the worker and `up` do not need
     from distill.train import TrainConfig
 
     task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
@@ -58,8 +60,19 @@ def run_config(settings: Settings, task_name: str, *, reuse: str | None = None) 
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
-        reuse=reuse,
+        reuse=reuse.name if reuse else None,
+        anew=_anew(settings, reuse) if reuse else None,
     )
+
+
+def _anew(settings: Settings, reuse: Release) -> "Anew | None":
+    """None where the recorded answers are those that the adapter is to be certified for."""
+    now = settings.binding(reuse.task)
+    if not reuse.mismatch({name: now[name] for name in ("teacher", "prompt") if name in now}):
+        return None
+    from distill.anew import Anew
+
+    return Anew(settings.task(reuse.task).system_prompt)
 
 
 def label_due_s(settings: Settings, task: str) -> float:
@@ -78,6 +91,16 @@ def exclusive(engine: sa.Engine, task: str) -> Iterator[sa.Engine]:
         for name in abandon(engine, task, now=time.time()):
             log.warning("%s was left half done and is refused", name)
         yield engine
+
+
+def binding_now(settings: Settings, task: str) -> dict[str, str]:
+    """What a release must have been certified with to be in force, the engine that answers now among it."""
+    from distill.adapters import AdapterError, AdapterServer
+
+    try:
+        return {**settings.binding(task), "engine": AdapterServer(settings.student.url, timeout_s=2.0).version()}
+    except AdapterError:
+        return settings.binding(task)
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:

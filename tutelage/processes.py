@@ -177,7 +177,7 @@ class Stack:
         ends = Counter[str]()
         for program in self._programs:
             started = time.monotonic()
-            while program.ready_url and program.name not in but and not _answers(program.ready_url):
+            while program.ready_url and program.name not in but and not answers(program.ready_url):
                 for found in self.changes(but=but):
                     ends[found.name] += 1
                     if ends[found.name] == TRIES:
@@ -236,7 +236,13 @@ class Stack:
         return "\n".join([*(f"  {line}" for line in lines), f"  (whole log: {log})"])
 
 
-def _answers(url: str) -> bool:
+def logs_of(config: Path) -> Path:
+    """Where `up` keeps the logs of all parts, and its supervisor."""
+    return config.resolve().parent / "tutelage-data" / "logs"
+
+
+def answers(url: str) -> bool:
+    """Whether a part is up."""
     try:
         return httpx.get(url, timeout=2.0).status_code == 200
     except httpx.HTTPError:

@@ -7,7 +7,7 @@ LINES = 10  # progress lines per step where there is no terminal to draw a bar o
 
 
 class RunProgress:
-    """`distill.run.Progress` on rich; plain lines where the output is no terminal."""
+    """`distill.plan.Progress` on rich; plain lines where the output is no terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -86,3 +86,28 @@ def test_a_gateway_that_is_away_is_asked_again_before_the_run_ends(ask):
     with pytest.raises(GatewayUnavailable, match="the gateway at http://gateway cannot be reached: refused"):
         ask(3, None, revive=lambda: revived.append(1))
     assert revived == [1, 1]
+
+
+def answering(entry):
+    def answer(request):
+        order = json.loads(request.content)
+        return httpx.Response(200, json={"answers": [entry(each["n"]) for each in order["requests"]]})
+
+    client = GatewayClient("http://gateway")
+    client._http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+    return client
+
+
+def test_a_teacher_is_asked_in_parts_and_what_it_does_not_say_is_missing():
+    seen = []
+    client = answering(lambda n: {"error": "TeacherUnavailable"} if n == 3 else {"text": str(n)})
+    requests = [{"n": n} for n in range(40)]
+    found = client.answers("t", requests, origin="recertify", progress=lambda *at: seen.append(at))
+    assert found == [None if n == 3 else str(n) for n in range(40)]
+    assert seen == [(32, 40), (40, 40)]
+
+
+def test_a_teacher_that_says_nothing_at_all_ends_it():
+    client = answering(lambda n: {"text": "x"} if n < 32 else {"error": "TeacherUnavailable"})
+    with pytest.raises(GatewayUnavailable, match="the teacher answered none of 8: TeacherUnavailable"):
+        client.answers("t", [{"n": n} for n in range(40)], origin="recertify")

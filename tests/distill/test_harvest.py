@@ -48,6 +48,13 @@ def test_the_cut_divides_lessons_from_references(ledger):
     assert found.older[0].completion == "label 0"
 
 
+def test_where_all_are_asked_anew_it_does_not_matter_who_answered(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    assert len(take(engine, teacher=None).older) == 6
+    with pytest.raises(HarvestError, match="no eligible request"):
+        take(engine, teacher="another")
+
+
 def test_what_the_student_may_not_answer_teaches_nothing(ledger):
     rows = [exchange(n, eligible=n != 2) for n in range(10)]
     assert ids([2])[0] not in [row.exchange_id for row in take(ledger(*rows)).older]

@@ -13,18 +13,20 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from calibration.evidence import SHORT
-from distill import run as pipeline
+from distill import attempt as pipeline
 from distill.adapters import AdapterError
+from distill.anew import FIT_ROWS, Anew
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
+from distill.plan import Refused, Released, RunConfig
 from distill.probe import Probe
-from distill.run import CannotReuse, DiskFull, Refused, Released, RunConfig, TooFewRows, run
+from distill.run import CannotReuse, DiskFull, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
-from ledger.releases import ReleaseError, champions, history, void
+from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.schema import row_uses
 from tests.ledger.make import exchange
 
@@ -37,6 +39,8 @@ class World:
     """What the scripted parts do: the share of drafts that are right, the adapters that vLLM holds, steps told."""
 
     right: float = 1.0
+    renamed: bool = False
+    asked: list[Any] = field(default_factory=list)
     broken: Exception | None = None
     drafts_fail: Exception | None = None
     meanwhile: Callable[[], None] = lambda: None
@@ -64,11 +68,17 @@ class World:
         self.meanwhile = lambda: None
         return [self.draft(request) for request in requests]
 
+    def answers(self, task, requests, *, origin, progress):
+        assert origin == "recertify"
+        self.asked += [request["messages"] for request in requests]
+        return [f"new {label(request['messages'][-1]['content'])}" for request in requests]
+
     def draft(self, request):
         """Sure and right, or unsure and wrong."""
         text = request["messages"][-1]["content"]
         right = random.Random(text).random() < self.right
         answer = label(text) if right else "neither"
+        answer = f"new {answer}" if self.renamed and answer in LABELS else answer
         return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
 
 
@@ -95,12 +105,13 @@ def world(monkeypatch):
 
     class Client:
         drafts = staticmethod(world.drafts)
+        answers = staticmethod(world.answers)
 
         def __init__(self, url, *, api_key):
             pass
 
     monkeypatch.setattr(pipeline, "train", world.train)
-    monkeypatch.setattr(pipeline, "AdapterServer", Server)
+    monkeypatch.setattr("distill.run.AdapterServer", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(pipeline, "check_compatible", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
@@ -193,6 +204,38 @@ def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_tau
     assert champion.report["adapter_of"] == first and champion.valid(config.binding)
     fitted = used_by(engine, champion.name)
     assert set(fitted.values()) == {"fit", "certify"} and not fitted.keys() & taught
+
+
+def test_what_is_certified_for_other_settings_waits_for_them(engine, config, world):
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    other = replace(config, reuse=first, binding={**config.binding, "measure": "json"}, measure="json")
+    outcome = run(engine, other, progress=world)
+    assert isinstance(outcome, Released) and not outcome.in_force
+    assert [release.status for release in history(engine, "desk")] == ["champion", "ready"]
+    assert world.loaded == {first}
+    assert take_up(engine, "desk", binding=other.binding, now=time.time()).name == outcome.release
+
+
+def test_for_another_teacher_and_prompt_recorded_requests_are_asked_anew(engine, config, world):
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    world.renamed = True  # the student says what the new teacher says
+    binding = {**config.binding, "teacher": "openai/new"}
+    other = replace(config, reuse=first, teacher="new", binding=binding, anew=Anew("Be brief."))
+    outcome = run(engine, other, progress=world)
+    assert isinstance(outcome, Released) and outcome.certificate.errors == 0
+    uses = used_by(engine, outcome.release)
+    assert len(world.asked) == len(uses) and sum(use == "fit" for use in uses.values()) <= FIT_ROWS
+    assert {messages[0]["content"] for messages in world.asked} == {"Be brief."}
+
+
+def test_another_look_at_labels_for_the_same_question_has_less_to_spend(engine, config, world):
+    first = run(engine, config, progress=world)
+    store(engine, traffic()[ROWS:])
+    second = run(engine, replace(config, reuse=first.release), progress=world)
+    assert (first.certificate.attempt, second.certificate.attempt) == (1, 2)
+    assert second.certificate.delta_spent == pytest.approx(first.certificate.delta_spent / 5)
 
 
 def used_by(engine, release):

@@ -1,0 +1,245 @@
+"""A candidate on its way: train -> load and probe -> calibrate -> certify -> put in force.
+
+Everything that is fixed before the window's labels are seen is fixed here, in this order.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from calibration.calibrator import Calibrator
+from calibration.certificate import Certificate, Refusal, fingerprint
+from calibration.certify import (
+    MIN_POWER,
+    Kept,
+    Plan,
+    ScoredRow,
+    certify,
+    frozen_grid,
+    predicted_power,
+    rows_needed,
+    thin,
+    weigh,
+)
+from distill.adapters import AdapterServer, check_compatible, digest, verify
+from distill.clusters import cluster
+from distill.evaluate import Judged, agreement, calibrate, judge, scored
+from distill.gateway import GatewayClient
+from distill.harvest import Harvest
+from distill.lessons import Lessons
+from distill.plan import Progress, Released, RunConfig
+from distill.probe import probe
+from distill.rows import TrainingRow, variable_text
+from distill.train import TrainProgress, train
+from ledger import releases
+from ledger.queries import Row, Use, record_uses
+
+ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A named candidate on its way to a certificate."""
+
+    engine: sa.Engine
+    config: RunConfig
+    name: str
+    server: AdapterServer
+    report: dict[str, Any]
+    progress: Progress
+
+    def make(self, lessons: Lessons, harvested: Harvest) -> Released | Refusal:
+        """Train, load, probe, calibrate, certify, put in force."""
+        self._use(lessons.train, "train")
+        self._use(lessons.validate, "validate")
+        self._use(lessons.fit, "fit")
+        adapter = self._train(lessons) if self.config.reuse is None else self._copy(self.config.reuse)
+        self._load(adapter, lessons)
+        fit = self._judge_fit(lessons.fit)
+        calibrator = calibrate(fit)
+        outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
+        if isinstance(outcome, Refusal):
+            return outcome
+        try:
+            in_force = self._put_in_force(calibrator, outcome)
+        except releases.Overtaken as error:
+            return Refusal(str(error), outcome.n, None, labels_seen=True)
+        return Released(self.name, outcome, self.report, in_force)
+
+    def unload(self) -> None:
+        """A refused candidate leaves the engine; the engine may be what failed."""
+        try:
+            self.server.unload(self.name)
+        except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
+            log.warning("%s stays loaded: %s", self.name, type(error).__name__)
+
+    def _use(self, rows: Sequence[TrainingRow], use: Any) -> None:
+        record_uses(self.engine, release=self.name, uses=[Use(row.exchange_id, use) for row in rows])
+
+    def _train(self, lessons: Lessons) -> Path:
+        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.train.epochs} epochs")
+        out = self.config.adapters_dir / self.name
+
+        def show(at: TrainProgress) -> None:
+            self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
+
+        trained = train(lessons.train, lessons.validate, config=self.config.train, out=out, progress=show)
+        self.report["training"] = asdict(trained)
+        self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
+        releases.set_adapter(self.engine, self.name, path=str(out), digest=digest(out))
+        return out
+
+    def _copy(self, source: str) -> Path:
+        """The adapter of another release under a name of this one: a name is served with one certificate for ever."""
+        release = releases.get(self.engine, source)
+        verify(Path(release.adapter_path), expected=release.adapter_digest)
+        self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
+        self.report["adapter_of"] = source
+        out = self.config.adapters_dir / self.name
+        shutil.copytree(release.adapter_path, out)
+        releases.set_adapter(self.engine, self.name, path=str(out), digest=release.adapter_digest)
+        return out
+
+    def _load(self, adapter: Path, lessons: Lessons) -> None:
+        check_compatible(adapter, base_model=self.config.train.base_model)
+        self._ensure_loaded()
+        found = probe(
+            self.server,
+            self.name,
+            [row.messages for row in lessons.fit],
+            base_model=self.config.train.base_model,
+            adapter=adapter,
+            max_tokens=self.config.max_tokens,
+        )
+        self.report["probe"] = asdict(found)
+        self.progress.step(
+            f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
+            f"{found.to_base:.2f} from the base model"
+        )
+
+    def _ensure_loaded(self) -> None:
+        """An engine that was started again knows no adapter."""
+        self.server.load(self.name, self.config.adapters_dir / self.name, patience_s=ENGINE_PATIENCE_S)
+
+    def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
+        self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
+        requests = [{"messages": self._messages(row.messages)} for row in rows]
+        drafts = self._drafts(requests)
+        answers = self._answers(requests, recorded=[row.completion for row in rows])
+        judged = judge([row.exchange_id for row in rows], drafts, answers, measure=self.config.measure)
+        self.report["fit_agreement"] = agreement(judged)
+        self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
+        return judged
+
+    def _certify(
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, cap: int
+    ) -> Certificate | Refusal:
+        """Power first, with the window's labels unseen; then the one look at them."""
+        fit_rows = scored(fit, calibrator)
+        kept = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
+        if kept is None:
+            return Refusal(
+                f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before",
+                *(len(harvested.window), None, False),
+            )
+        if refusal := self._too_weak(fit_rows, n=len(kept)):
+            return refusal
+        grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
+        bound, digest = self._bound_to(calibrator), releases.get(self.engine, self.name).adapter_digest
+        question = {"bound_to": bound, "alpha": self.config.contract.alpha}
+        looks = releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
+        self.report.update(question, margin=self.config.contract.margin)
+        plan = Plan(
+            self.config.contract,
+            grid,
+            harvested.window_span,
+            fingerprint(bound),
+            issued_at=time.time(),
+            attempt=1 + looks,
+        )
+        rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
+        return certify(weigh(rows, kept), plan=plan)
+
+    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int) -> Refusal | None:
+        contract = self.config.contract
+        power = predicted_power(fit, contract=contract, n=n)
+        self.report["predicted_power"] = power
+        self.progress.step(f"chance to be certified on {n} independent references: {power:.0%}")
+        if power >= MIN_POWER:
+            return None
+        reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
+        return Refusal(reason, n, rows_needed(fit, contract=contract), labels_seen=False)
+
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
+        self.progress.step(f"drafting {len(window)} references of the certification window")
+        requests = [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in window]
+        drafts = self._drafts(requests)
+        answers = self._answers(requests, recorded=[row.teacher_text for row in window])
+        judged = judge([row.exchange_id for row in window], drafts, answers, measure=self.config.measure)
+        rows = scored(judged, calibrator)
+        uses = [
+            Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
+            for j, row in zip(judged, rows, strict=True)
+        ]
+        record_uses(self.engine, release=self.name, uses=uses)
+        self.report["window_agreement"] = agreement(judged)
+        return rows
+
+    def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
+        """True where it is champion now; False where another one is, with other settings, until these have come."""
+        values = {
+            "calibrator": calibrator.to_dict(),
+            "certificate": certificate.to_dict(),
+            "report": self.report,
+        }
+        champion, bound = releases.champions(self.engine).get(self.config.task), self.report["bound_to"]
+        ours = {name: bound[name] for name in (*self.config.binding, "engine")}
+        if champion is not None and (words := champion.mismatch(ours)):
+            self.progress.step(f"{champion.name} goes on until the settings are these: it was {words}")
+            releases.hold(self.engine, self.name, values=values, now=time.time())
+            return False
+        releases.promote(self.engine, self.name, values=values, now=time.time())
+        return True
+
+    def _bound_to(self, calibrator: Calibrator) -> dict[str, str]:
+        """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
+        release = releases.get(self.engine, self.name)
+        return {
+            **self.config.binding,
+            "adapter": release.adapter_digest,
+            "engine": self.server.version(),
+            "decoding": "greedy",
+            "features": " ".join(calibrator.features),
+        }
+
+    def _messages(self, recorded: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return self.config.anew.messages(recorded) if self.config.anew else [dict(message) for message in recorded]
+
+    def _answers(self, requests: Sequence[dict[str, Any]], *, recorded: Sequence[str | None]) -> Sequence[str | None]:
+        if self.config.anew is None:
+            return recorded
+        self.progress.step(f"asking the teacher {len(requests)} recorded requests anew")
+        return self._gateway().answers(self.config.task, requests, origin="recertify", progress=self.progress.advance)
+
+    def _gateway(self) -> GatewayClient:
+        return GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
+
+    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
+        return self._gateway().drafts(
+            requests,
+            release=self.name,
+            task=self.config.task,
+            progress=self.progress.advance,
+            revive=self._ensure_loaded,
+        )
+
+
+def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:
+    return thin(cluster([variable_text(row.messages) for row in window]), cap=cap, seed=seed)

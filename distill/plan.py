@@ -1,0 +1,72 @@
+"""What a run is told, what it tells, and what it comes to: plain values and one port."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from calibration.agreement import Measure
+from calibration.certificate import Certificate, Contract, Refusal
+from distill.anew import Anew
+from distill.train import TrainConfig
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches: a step in words, and how far a long one is."""
+
+    def step(self, words: str) -> None:
+        """A step begins, or has a result."""
+        ...
+
+    def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
+        """The present step is at `done` of `total`."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
+    with, and without which it is not in force. `reuse`: a release whose adapter is certified anew, without training;
+    `anew`: recorded answers are of another teacher or prompt than it is certified for, so that the teacher is asked
+    again."""
+
+    task: str
+    teacher: str
+    binding: Mapping[str, str]
+    may_train: bool
+    contract: Contract
+    measure: Measure
+    train: TrainConfig
+    adapters_dir: Path
+    gateway_url: str
+    gateway_key: str | None
+    student_url: str
+    max_tokens: int
+    min_rows: int
+    max_rows: int
+    max_references: int
+    label_due_s: float
+    window_share: float
+    fit_share: float
+    validation_share: float
+    reuse: str | None = None
+    anew: Anew | None = None
+
+
+@dataclass(frozen=True)
+class Released:
+    """The candidate is champion, `in_force`, or ready for settings that are not those of now."""
+
+    release: str
+    certificate: Certificate
+    report: dict[str, Any]
+    in_force: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The candidate is not promoted; the teacher, or the champion before it, goes on."""
+
+    release: str
+    refusal: Refusal
+    report: dict[str, Any]
