@@ -93,7 +93,7 @@ def test_every_field_arrives_in_the_ledger(tmp_path):
     draft = msgspec.to_builtins(EXCHANGE.draft)
     flat = msgspec.to_builtins(EXCHANGE) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
     flat |= {f"draft_{name}": tokens for name, tokens in draft["usage"].items()}
-    flat |= {"draft_cost_usd": draft["cost_usd"], "evidence": draft["evidence"]}
+    flat |= {"draft_cost_usd": draft["cost_usd"], "evidence": draft["evidence"], "seq": 1}
     assert dict(row) == {name: value for name, value in flat.items() if name not in {"type", "draft", "teacher_reply"}}
     label = msgspec.to_builtins(LABEL.reply)
     assert dict(reply) == {"exchange_id": "e1", "at": 2.5, "background": True, **label.pop("usage"), **label}
