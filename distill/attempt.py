@@ -133,7 +133,7 @@ class Attempt:
         requests = [{"messages": self._messages(row.messages)} for row in rows]
         drafts = self._drafts(requests)
         answers = self._answers(requests, recorded=[row.completion for row in rows])
-        judged = judge([row.exchange_id for row in rows], drafts, answers, measure=self.config.measure)
+        judged = self._compared([row.exchange_id for row in rows], drafts, answers)
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
@@ -182,7 +182,7 @@ class Attempt:
         requests = [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in window]
         drafts = self._drafts(requests)
         answers = self._answers(requests, recorded=[row.teacher_text for row in window])
-        judged = judge([row.exchange_id for row in window], drafts, answers, measure=self.config.measure)
+        judged = self._compared([row.exchange_id for row in window], drafts, answers)
         rows = scored(judged, calibrator)
         uses = [
             Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
@@ -191,6 +191,9 @@ class Attempt:
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
         return rows
+
+    def _compared(self, ids: Sequence[str], drafts: Sequence[Any], answers: Sequence[str | None]) -> list[Judged]:
+        return judge(ids, drafts, answers, measure=self.config.measure, prefix=self.config.prefix)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
         """True where it is champion now; False where another one is, with other settings, until these have come."""

@@ -17,24 +17,31 @@ class StudentMute(DistillError):
 
 @dataclass(frozen=True)
 class Judged:
-    """One row: the draft (None where the student gave none), and d in {0, 1} against the teacher's answer."""
+    """One row: the draft (None where the student gave none), whether the gateway could accept it at all, and d in
+    {0, 1} against the teacher's answer."""
 
     exchange_id: str
     draft: Draft | None
+    usable: bool
     disagreement: float
-
-    @property
-    def usable(self) -> bool:
-        """Whether the gateway could accept this draft at all: ended by itself, with evidence."""
-        return self.draft is not None and self.draft.finish_reason == "stop" and bool(self.draft.evidence)
 
 
 def judge(
-    exchange_ids: Sequence[str], drafts: Sequence[Draft | None], answers: Sequence[str | None], *, measure: Measure
+    exchange_ids: Sequence[str],
+    drafts: Sequence[Draft | None],
+    answers: Sequence[str | None],
+    *,
+    measure: Measure,
+    prefix: int | None = None,
 ) -> list[Judged]:
-    """Compare drafts with the teacher's answers; a lost answer counts as a disagreement."""
+    """Compare drafts with the teacher's answers; a lost answer counts as a disagreement. `prefix` is the task's."""
     return [
-        Judged(exchange_id, draft, disagreement(draft.text if draft else None, answer, measure=measure))
+        Judged(
+            exchange_id,
+            draft,
+            draft is not None and draft.can_be_accepted(prefix),
+            disagreement(draft.text if draft else None, answer, measure=measure),
+        )
         for exchange_id, draft, answer in zip(exchange_ids, drafts, answers, strict=True)
     ]
 

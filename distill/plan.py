@@ -49,6 +49,7 @@ class RunConfig:
     window_share: float
     fit_share: float
     validation_share: float
+    prefix: int | None = None
     reuse: str | None = None
     anew: Anew | None = None
 

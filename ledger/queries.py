@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ledger.database import writing
-from ledger.records import TRAFFIC, Origin
+from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import last_voided
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
@@ -76,9 +76,7 @@ class Reference:
     lost."""
 
     messages: list[dict[str, Any]]
-    evidence: dict[str, float] | None
-    draft_text: str | None
-    draft_finish_reason: str | None
+    draft: Draft | None
     teacher_text: str | None
 
 
@@ -303,15 +301,21 @@ def references_of(engine: sa.Engine, release: str, *, due: float) -> list[Refere
     """
     asked = exchanges.c.reason != "certificate_expired"
     settled = sa.or_(teacher_replies.c.exchange_id.is_not(None), exchanges.c.at < due)
-    names = ("messages", "evidence", "draft_text", "draft_finish_reason")
+    names = ("draft_text", "draft_finish_reason", "evidence", "draft_prompt_tokens", "draft_completion_tokens")
     query = (
-        sa.select(*(exchanges.c[name] for name in names), teacher_replies.c.text.label("teacher_text"))
+        sa.select(exchanges.c.messages, teacher_replies.c.text, *(exchanges.c[name] for name in names))
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reference, asked, settled)
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
-        return [Reference(**row) for row in connection.execute(query).mappings()]
+        return [Reference(messages, _draft(*drafted), text) for messages, text, *drafted in connection.execute(query)]
+
+
+def _draft(
+    text: str | None, finish_reason: str | None, evidence: dict[str, float] | None, *tokens: int
+) -> Draft | None:
+    return None if text is None else Draft(text, finish_reason, evidence or {}, Usage(*tokens))
 
 
 def drafts_since(engine: sa.Engine, release: str, *, after: int, limit: int) -> list[ScoredDraft]:

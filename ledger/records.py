@@ -29,6 +29,11 @@ class Draft(msgspec.Struct, frozen=True):
     usage: Usage
     cost_usd: float = 0.0
 
+    def can_be_accepted(self, prefix: int | None) -> bool:
+        """Whether what it is judged by is there: all of it, ended by itself, or its first `prefix` tokens."""
+        begun = prefix is not None and self.usage.completion_tokens >= prefix
+        return bool(self.evidence) and (begun or self.finish_reason == "stop")
+
 
 class TeacherReply(msgspec.Struct, frozen=True):
     """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why."""

@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,9 +16,18 @@ from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
-from router.errors import BadRequest, BodyTooLarge, GatewayError, NotAuthenticated, SpoolFull, TeacherUnavailable
+from router.errors import (
+    AnswerBrokeOff,
+    BadRequest,
+    BodyTooLarge,
+    GatewayError,
+    NotAuthenticated,
+    SpoolFull,
+    StudentUnavailable,
+    TeacherUnavailable,
+)
 from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
-from router.ports import PRIORITIES, Priority
+from router.ports import PRIORITIES, Ongoing, Priority
 from router.relay import EventStream, StreamTally
 
 
@@ -28,6 +38,10 @@ async def chat_completions(http: Request) -> Response:
     ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"), priority=_priority(http))
     release = gateway.releases.champion(ticket.task.name) if ticket.task else None
     verdict = await decide(request, ticket.task, release=release, student=gateway.student, now=time.time())
+    if verdict.ongoing is not None:
+        return EventStream(
+            _student_stream(gateway, ticket, verdict, ongoing=verdict.ongoing), _headers(ticket, verdict)
+        )
     if verdict.accepted:
         return _student_reply(gateway, ticket, verdict)
     try:
@@ -56,6 +70,35 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
     chunks = wire.completion_chunks(answer, include_usage=request.include_usage)
     events = b"".join(map(wire.event, chunks)) + wire.DONE
     return Response(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
+
+
+async def _student_stream(
+    gateway: Gateway, ticket: Ticket, verdict: Verdict, *, ongoing: Ongoing
+) -> AsyncGenerator[bytes, None]:
+    """What was held, then the rest as it comes; the exchange is recorded before the last byte, however it ends."""
+    head, first_byte_s, status = ticket.head(), ticket.elapsed_s, CLIENT_LEFT
+    try:
+        yield wire.event(wire.opening_chunk(head)) + wire.event(wire.text_chunk(head, ongoing.draft.text))
+        async with aclosing(ongoing.pieces()) as pieces:
+            async for piece in pieces:
+                yield wire.event(wire.text_chunk(head, piece))
+        draft, status = ongoing.draft, 200
+        gateway.record(ticket, replace(verdict, draft=draft), Outcome(200, draft.text, first_byte_s=first_byte_s))
+        answer = wire.Reply(head, draft.text, draft.finish_reason, draft.usage)
+        closing = wire.closing_chunks(answer, include_usage=ticket.request.include_usage)
+        yield b"".join(map(wire.event, closing)) + wire.DONE
+    except StudentUnavailable:
+        broken = AnswerBrokeOff("The answer broke off. Please ask again.")
+        status = broken.status
+        yield wire.event(broken.body())
+    except SpoolFull as error:
+        yield wire.event(error.body())
+    finally:
+        await ongoing.close()
+        if status != 200:
+            gateway.record_failure(ticket, replace(verdict, draft=ongoing.draft), Outcome(status))
+        if ticket.is_reference(verdict):  # whoever left: what becomes of a reference must not depend on that
+            gateway.label_in_background(ticket)
 
 
 async def _teacher_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:

@@ -150,7 +150,7 @@ def _capacity(settings: Settings, metrics: Metrics) -> SlidingCapacity:
 
 def _plan(settings: Settings, name: str) -> TaskPlan:
     task = settings.tasks[name]
-    return TaskPlan(name, task.teacher, task.rho, task.max_tokens, task.system_prompt)
+    return TaskPlan(name, task.teacher, task.rho, task.max_tokens, task.system_prompt, task.prefix)
 
 
 def _endpoint(settings: Settings, name: str) -> Endpoint:

@@ -4,12 +4,12 @@ No I/O of its own and no knowledge of HTTP: it is handed a student, and returns 
 rendering, recording and counting need. Every way out but the last one leads to the teacher.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ledger.records import Draft
 from router.errors import StudentUnavailable
-from router.ports import ServedRelease, Student, TaskPlan
+from router.ports import Ongoing, ServedRelease, Student, TaskPlan
 from router.wire import ChatRequest
 
 Reason = Literal[
@@ -20,7 +20,7 @@ Reason = Literal[
     "no_release",  # nothing certified yet
     "certificate_expired",
     "student_unavailable",  # down, slow, adapter not loaded, prompt too long
-    "truncated",  # the draft did not end by itself
+    "truncated",  # what is judged of the draft did not end by itself
     "no_evidence",  # log-probabilities missing or degenerate
     "unsure",  # score below the certified threshold
     "own",  # no client's: the teacher is asked on our own account
@@ -29,12 +29,14 @@ Reason = Literal[
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who answers and why, with the draft that was weighed where there was one."""
+    """Who answers and why, with the draft that was weighed where there was one; `ongoing`: an accepted one of which the
+    rest is still being written."""
 
     reason: Reason
     release: ServedRelease | None = None
     draft: Draft | None = None
     score: float | None = None
+    ongoing: Ongoing | None = None
 
     @property
     def accepted(self) -> bool:
@@ -71,14 +73,24 @@ async def decide(
 
 
 async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:
+    """A stream whose task is judged by a prefix goes on from there; everything else is held until it is whole."""
+    asked: dict[str, Any] = {"model": release.name, "max_tokens": draft_budget(request, task.max_tokens)}
     try:
-        draft = await student.draft(request, model=release.name, max_tokens=draft_budget(request, task.max_tokens))
+        if task.prefix is None or not request.stream:
+            return _judge(await student.draft(request, **asked, prefix=task.prefix), task, release)
+        ongoing = await student.begin(request, **asked, prefix=task.prefix)
     except StudentUnavailable:
         return Verdict("student_unavailable", release)
-    if draft.finish_reason != "stop":
-        return Verdict("truncated", release, draft)
-    if not draft.evidence:
-        return Verdict("no_evidence", release, draft)
+    verdict = _judge(ongoing.draft, task, release)
+    if verdict.accepted:
+        return replace(verdict, ongoing=ongoing)
+    await ongoing.close()
+    return verdict
+
+
+def _judge(draft: Draft, task: TaskPlan, release: ServedRelease) -> Verdict:
+    if not draft.can_be_accepted(task.prefix):
+        return Verdict("truncated" if draft.evidence else "no_evidence", release, draft)
     score = release.calibrator.score(draft.evidence)
     return Verdict("accepted" if score >= release.threshold else "unsure", release, draft, score)
 

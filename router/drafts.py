@@ -54,7 +54,7 @@ async def draft_many(order: DraftOrder, student: Student) -> list[dict[str, Any]
         async with gate:
             try:
                 budget = draft_budget(request, order.task.max_tokens)
-                draft = await student.draft(request, model=order.release, max_tokens=budget)
+                draft = await student.draft(request, model=order.release, max_tokens=budget, prefix=order.task.prefix)
             except StudentUnavailable as error:
                 return {"error": str(error)}
             facts: dict[str, Any] = msgspec.to_builtins(draft)

@@ -9,6 +9,7 @@
     |-- CapacityExceeded      429 rate_limit_exceeded: by our settings the teacher has no room now
     |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
     |-- TeacherUnavailable    502 / 503 / 504
+    |-- AnswerBrokeOff        502, in a stream: the student's answer ended half-way
     |-- SpoolFull             503: an answer that cannot be recorded is not given
     `-- InternalError         500
 
@@ -107,6 +108,13 @@ class TeacherUnavailable(GatewayError):
     def __init__(self, message: str, *, status: int = 502) -> None:
         super().__init__(message)
         self.status = status
+
+
+class AnswerBrokeOff(GatewayError):
+    """Part of the student's answer was sent when it ended: nobody can take over any more."""
+
+    status = 502
+    code = "answer_broke_off"
 
 
 class SpoolFull(GatewayError):

@@ -28,13 +28,14 @@ class ServedRelease:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """A task as the gateway sees it: plain values, no settings."""
+    """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens."""
 
     name: str
     teacher: str
     rho: float
     max_tokens: int
     system_prompt: str | None = None
+    prefix: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,32 @@ class Shortage:
     retry_after_s: int
 
 
-class Student(Protocol):
-    """Drafts greedily, with evidence."""
+class Ongoing(Protocol):
+    """A draft that is still being written; `close` it, however it ends."""
 
-    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
-        """Draft under a served model name (a release, or the base). Raises StudentUnavailable."""
+    @property
+    def draft(self) -> Draft:
+        """As far as it has come."""
+        ...
+
+    def pieces(self) -> AsyncGenerator[str]:
+        """The text that follows; afterwards the draft is whole. Raises StudentUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
+class Student(Protocol):
+    """Drafts greedily, with evidence, under a served model name (a release, or the base)."""
+
+    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
+        """A whole draft, with the evidence of its first `prefix` tokens or of all. Raises StudentUnavailable."""
+        ...
+
+    async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> Ongoing:
+        """The first `prefix` tokens of one, and what follows as it comes. Raises StudentUnavailable."""
         ...
 
 

@@ -158,6 +158,8 @@ class Task(Section):
     of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a false alarm
     within m references has at most probability m / B; probe_every_hours: how often the teacher is asked thirty recorded
     requests again, to notice that another model answers under its name.
+    prefix: for long answers, judge drafts by so many first tokens, so that a stream begins before its end (what is
+    certified is the agreement of whole answers; only coverage falls). None: by the whole draft.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -168,6 +170,7 @@ class Task(Section):
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     rho: Share = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 64
+    prefix: Annotated[int, Field(ge=4)] | None = None
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
     probe_every_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
     measure: Measure = "exact"
@@ -274,12 +277,12 @@ class Settings(BaseSettings):
     def binding(self, task: str) -> dict[str, str]:
         """What a release of the task must have been certified with to be in force (`Release.mismatch`)."""
         chosen = self.task(task)
-        prompt = {"prompt": fingerprint(chosen.system_prompt)} if chosen.system_prompt is not None else {}
         return {
             "teacher": self.teachers[chosen.teacher].model,
             "base_model": self.student.base_model,
             "measure": chosen.measure,
-            **prompt,
+            "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
+            "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
         }
 
     def teacher_url(self, name: str) -> str:

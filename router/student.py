@@ -1,34 +1,23 @@
 """The student on vLLM: greedy drafts with log-probabilities, and a breaker so that a dead one costs no waiting."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import msgspec
 import orjson
 
-from calibration.evidence import TokenLogprob, evidence
+from calibration.evidence import evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
+from router.logprobs import Logprobs, observed
+from router.ongoing import OngoingDraft
 from router.wire import ChatRequest
 
 TOP_LOGPROBS = 5  # what the evidence needs; 20 would cost three times the decoding
-
-
-class _Alternative(msgspec.Struct):
-    logprob: float
-
-
-class _Token(msgspec.Struct):
-    token: str
-    logprob: float
-    top_logprobs: list[_Alternative] = []
-
-
-class _Logprobs(msgspec.Struct):
-    content: list[_Token] | None = None
 
 
 class _Message(msgspec.Struct):
@@ -38,7 +27,7 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
+    logprobs: Logprobs | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -94,31 +83,50 @@ class VllmStudent:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(5.0, timeout_s))
         self._breaker = breaker
 
-    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
-        """Draft greedily under a served model name. Raises StudentUnavailable."""
+    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
+        """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
+        StudentUnavailable."""
+        async with self._asked(_draft_body(request, model=model, max_tokens=max_tokens)) as response:
+            return _read_draft(await response.read(), self._price, prefix=prefix)
+
+    async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> OngoingDraft:
+        """The same as a stream, from which the first `prefix` tokens are read. Raises StudentUnavailable."""
+        streamed = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+        body = {**_draft_body(request, model=model, max_tokens=max_tokens), **streamed}
+        connection = AsyncExitStack()
+        response = await connection.enter_async_context(self._asked(body))
+        ongoing = OngoingDraft(response, connection, price=self._price)
+        try:
+            await ongoing.begin(prefix)
+        except BaseException:
+            await ongoing.close()
+            raise
+        return ongoing
+
+    @asynccontextmanager
+    async def _asked(self, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An open response with status 200; what goes wrong with it is what is wrong with the student."""
         if self._breaker and self._breaker.open:
             raise StudentUnavailable("not asked: the last calls failed")
+        headers = {"content-type": "application/json"}
         try:
-            status, body = await self._post(_draft_body(request, model=model, max_tokens=max_tokens))
+            async with self._session.post(
+                self._url, data=orjson.dumps(body), headers=headers, timeout=self._timeout
+            ) as response:
+                self._note(ok=response.status < 500)
+                if response.status != 200:
+                    raise StudentUnavailable(f"HTTP {response.status}")
+                yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             self._note(ok=False)
             raise StudentUnavailable(f"{type(error).__name__}") from error
-        self._note(ok=status < 500)
-        if status != 200:
-            raise StudentUnavailable(f"HTTP {status}")
-        return _read_draft(body, self._price)
 
     def _note(self, *, ok: bool) -> None:
         if self._breaker:
             self._breaker.note(ok=ok)
 
-    async def _post(self, body: bytes) -> tuple[int, bytes]:
-        headers = {"content-type": "application/json"}
-        async with self._session.post(self._url, data=body, headers=headers, timeout=self._timeout) as response:
-            return response.status, await response.read()
 
-
-def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> bytes:
+def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
         "messages": request.messages,
@@ -129,22 +137,21 @@ def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> bytes:
     }
     if request.raw.get("stop"):
         body["stop"] = request.raw["stop"]
-    return orjson.dumps(body)
+    return body
 
 
-def _read_draft(body: bytes, price: Price) -> Draft:
+def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:
     """Text, evidence and usage of vLLM's answer; evidence stays empty where it cannot be trusted."""
     try:
         answer = msgspec.json.decode(body, type=_Completion)
         choice = answer.choices[0]
     except (msgspec.DecodeError, IndexError) as error:
         raise StudentUnavailable("an answer that is no chat completion") from error
-    tokens = choice.logprobs.content if choice.logprobs and choice.logprobs.content else []
-    observed = [TokenLogprob(t.token, t.logprob, tuple(a.logprob for a in t.top_logprobs)) for t in tokens]
+    judged = observed(choice.logprobs)[:prefix]
     return Draft(
         text=choice.message.content or "",
         finish_reason=choice.finish_reason,
-        evidence=evidence(observed, prompt_tokens=answer.usage.prompt_tokens) or {},
+        evidence=evidence(judged, prompt_tokens=answer.usage.prompt_tokens) or {},
         usage=answer.usage,
         cost_usd=price.cost(answer.usage),
     )

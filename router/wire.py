@@ -170,9 +170,24 @@ def completion(reply: Reply) -> dict[str, Any]:
 
 def completion_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
     """The same reply as a stream: role, text, finish reason, then usage where it was asked for."""
-    yield _chunk(reply.head, {"role": "assistant", "content": ""}, None)
+    yield opening_chunk(reply.head)
     if reply.text:
-        yield _chunk(reply.head, {"content": reply.text}, None)
+        yield text_chunk(reply.head, reply.text)
+    yield from closing_chunks(reply, include_usage=include_usage)
+
+
+def opening_chunk(head: Head) -> dict[str, Any]:
+    """Who speaks."""
+    return _chunk(head, {"role": "assistant", "content": ""}, None)
+
+
+def text_chunk(head: Head, text: str) -> dict[str, Any]:
+    """A piece of the answer."""
+    return _chunk(head, {"content": text}, None)
+
+
+def closing_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
+    """Why it ends, then usage where it was asked for."""
     yield _chunk(reply.head, {}, reply.finish_reason)
     if include_usage:
         yield {**_chunk(reply.head, {}, None), "choices": [], "usage": usage_body(reply.usage)}

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from calibration.calibrator import Calibrator
 from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply, Usage
@@ -34,12 +36,41 @@ class FakeStudent:
 
     answer: Draft | None = field(default_factory=draft)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    ongoing: "FakeOngoing | None" = None
 
-    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int) -> Draft:
+    async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
         self.asked.append((model, max_tokens))
         if self.answer is None:
             raise StudentUnavailable("scripted")
         return self.answer
+
+    async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> "FakeOngoing":
+        self.asked.append((model, max_tokens))
+        if self.ongoing is None:
+            raise StudentUnavailable("scripted")
+        return self.ongoing
+
+
+@dataclass
+class FakeOngoing:
+    """A draft whose beginning is there; each piece that follows counts as a token. `breaks_off` behind the pieces."""
+
+    draft: Draft
+    follows: tuple[str, ...] = ()
+    breaks_off: bool = False
+    closed: int = 0
+
+    async def pieces(self) -> AsyncGenerator[str, None]:
+        for piece in self.follows:
+            usage = Usage(self.draft.usage.prompt_tokens, self.draft.usage.completion_tokens + 1)
+            self.draft = msgspec.structs.replace(self.draft, text=self.draft.text + piece, usage=usage)
+            yield piece
+        if self.breaks_off:
+            raise StudentUnavailable("scripted")
+        self.draft = msgspec.structs.replace(self.draft, finish_reason="stop")
+
+    async def close(self) -> None:
+        self.closed += 1
 
 
 @dataclass

@@ -16,8 +16,9 @@ from distill.clusters import cluster
 from distill.rows import variable_text
 from ledger.database import connect
 from ledger.queries import newest_at, references_of
+from ledger.records import Draft
 from ledger.releases import newest_certified
-from router.settings import ConfigError, load
+from router.settings import ConfigError, Task, load
 from tutelage.distilling import label_due_s
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
@@ -77,7 +78,7 @@ def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Promp
     settings = load(config)
     task, engine = settings.task(source), connect(settings.ledger.url)
     due = min(time.time(), newest_at(engine, source)) - label_due_s(settings, source)
-    return of_release(engine, newest_certified(engine, source).name, measure=task.measure, due=due)
+    return of_release(engine, newest_certified(engine, source).name, task=task, due=due)
 
 
 def of_file(path: Path, *, measure: Measure) -> list[Prompted]:
@@ -106,16 +107,12 @@ def _row(decoder: msgspec.json.Decoder[_Line], line: bytes, *, where: str, measu
     return Drafted(facts, disagreement(found.student, found.teacher, measure=measure)), found.prompt
 
 
-def of_release(engine: sa.Engine, release: str, *, measure: Measure, due: float) -> list[Prompted]:
+def of_release(engine: sa.Engine, release: str, *, task: Task, due: float) -> list[Prompted]:
     """The references that a release was asked, accepted or not, in order; `due`: as `references_of` has it."""
-    return [
-        (
-            # What did not end by itself is never accepted.
-            Drafted(
-                row.evidence if row.draft_finish_reason == "stop" else None,
-                disagreement(row.draft_text, row.teacher_text, measure=measure),
-            ),
-            variable_text(row.messages),
-        )
-        for row in references_of(engine, release, due=due)
-    ]
+    rows = references_of(engine, release, due=due)
+    return [(_drafted(row.draft, row.teacher_text, task=task), variable_text(row.messages)) for row in rows]
+
+
+def _drafted(draft: Draft | None, answer: str | None, *, task: Task) -> Drafted:
+    d = disagreement(draft.text if draft else None, answer, measure=task.measure)
+    return Drafted(draft.evidence if draft and draft.can_be_accepted(task.prefix) else None, d)

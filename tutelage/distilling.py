@@ -37,6 +37,7 @@ def run_config(settings: Settings, task_name: str, *, reuse: Release | None = No
         binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
         measure=task.measure,
+        prefix=task.prefix,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
             base_model=settings.student.base_model,
@@ -68,7 +69,7 @@ def run_config(settings: Settings, task_name: str, *, reuse: Release | None = No
 def _anew(settings: Settings, reuse: Release) -> "Anew | None":
     """None where the recorded answers are those that the adapter is to be certified for."""
     now = settings.binding(reuse.task)
-    if not reuse.mismatch({name: now[name] for name in ("teacher", "prompt") if name in now}):
+    if not reuse.mismatch({name: now[name] for name in ("teacher", "prompt")}):
         return None
     from distill.anew import Anew
 

@@ -45,6 +45,13 @@ def test_what_the_gateway_would_not_accept_has_a_score_below_every_threshold(unu
     assert row.score == -1.0
 
 
+def test_judged_by_a_prefix_a_draft_that_was_cut_off_behind_it_counts():
+    cut_off = draft(finish_reason="length", evidence=evidence(True))  # three tokens
+    for prefix, usable in ((None, False), (3, True), (4, False)):
+        (row,) = judge(["a"], [cut_off], ["refund"], measure="exact", prefix=prefix)
+        assert row.usable == usable
+
+
 def test_the_score_ranks_agreement():
     judged = rows(80)
     found = scored(judged, calibrate(judged))

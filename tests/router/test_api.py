@@ -15,6 +15,7 @@ from tests.fakes import (
     TASK,
     UNSURE,
     FakeCapacity,
+    FakeOngoing,
     FakeReleases,
     FakeStudent,
     FakeTeacher,
@@ -508,3 +509,44 @@ async def test_a_defect_is_a_500_without_detail():
         response = await session.post("/v1/chat/completions", json=BODY)
     assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in response.text
+
+
+def writing(*pieces, **fields):
+    """A gateway whose student writes on behind an accepted beginning."""
+    ongoing = FakeOngoing(draft("The answer", finish_reason=None), follows=pieces, **fields)
+    tasks = {"desk": replace(TASK, rho=1.0, prefix=2)}
+    return gateway(student=FakeStudent(ongoing=ongoing), tasks=tasks), ongoing
+
+
+async def test_a_long_answer_streams_on_from_its_accepted_beginning():
+    parts, ongoing = writing(" is", " long")
+    stream = await client(parts).chat.completions.create(**BODY, stream=True, stream_options={"include_usage": True})
+    chunks = [chunk async for chunk in stream]
+    texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices]
+    assert texts == ["", "The answer", " is", " long", None]
+    assert len({chunk.id for chunk in chunks}) == 1 and chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-2].choices[0].finish_reason == "stop" and chunks[-1].usage.completion_tokens == 5
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (exchange.answer, exchange.draft.text, exchange.route) == (*["The answer is long"] * 2, "student")
+    assert exchange.reference and label.exchange_id == exchange.id and ongoing.closed == 1
+
+
+async def test_a_long_answer_that_breaks_off_ends_in_an_error_and_its_reference_is_labelled():
+    parts, ongoing = writing(" is", breaks_off=True)
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": True})
+    *_, last, end = response.text.split("\n\n")
+    assert '"code":"answer_broke_off"' in last and end == "" and "[DONE]" not in response.text
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (exchange.route, exchange.status, exchange.answer) == ("none", 502, None)
+    assert exchange.draft.text == "The answer is" and label.reply.text == "delivery" and ongoing.closed == 1
+
+
+async def test_a_long_answer_that_cannot_be_recorded_ends_in_an_error():
+    parts, ongoing = writing(" is")
+    parts.spool.full = True
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "stream": True})
+    assert '"code":"spool_unavailable"' in response.text and "[DONE]" not in response.text and ongoing.closed == 1

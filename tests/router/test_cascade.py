@@ -9,7 +9,7 @@ import pytest
 
 from router.cascade import Verdict, decide
 from router.wire import parse_chat
-from tests.fakes import RELEASE, TASK, UNSURE, FakeStudent, draft
+from tests.fakes import RELEASE, TASK, UNSURE, FakeOngoing, FakeStudent, draft
 
 
 def weigh(student: FakeStudent | None = None, *, task=TASK, release=RELEASE, now=0.0, **fields: Any) -> Verdict:
@@ -89,3 +89,35 @@ def test_the_tighter_token_limit_counts():
     weigh(student, max_tokens=5)
     weigh(student, max_completion_tokens=500)
     assert student.asked == [(RELEASE.name, 5), (RELEASE.name, TASK.max_tokens)]
+
+
+LONG = replace(TASK, prefix=2)
+
+
+def begun(**fields: Any) -> FakeOngoing:
+    return FakeOngoing(draft("two tokens", **{"finish_reason": None, **fields}), follows=(" and", " more"))
+
+
+def test_a_stream_judged_by_its_prefix_goes_on_from_there():
+    ongoing = begun()
+    verdict = weigh(FakeStudent(ongoing=ongoing), task=LONG, stream=True)
+    assert verdict.accepted and verdict.ongoing is ongoing and not ongoing.closed
+
+
+@pytest.mark.parametrize(("fields", "reason"), [({"evidence": UNSURE}, "unsure"), ({"evidence": {}}, "no_evidence")])
+def test_a_beginning_that_is_not_accepted_is_written_no_further(fields, reason):
+    ongoing = begun(**fields)
+    verdict = weigh(FakeStudent(ongoing=ongoing), task=LONG, stream=True)
+    assert (verdict.reason, verdict.ongoing, ongoing.closed) == (reason, None, 1)
+
+
+def test_a_beginning_that_was_cut_off_is_not_accepted():
+    ongoing = begun(finish_reason="length")
+    assert weigh(FakeStudent(ongoing=ongoing), task=replace(TASK, prefix=20), stream=True).reason == "truncated"
+
+
+def test_what_is_not_streamed_is_judged_by_the_same_prefix():
+    cut_off_later = draft("long", finish_reason="length")  # three tokens: what is judged of it is there
+    assert weigh(FakeStudent(cut_off_later), task=LONG).reason == "accepted"
+    assert weigh(FakeStudent(cut_off_later)).reason == "truncated"
+    assert weigh(FakeStudent(ongoing=None), task=LONG, stream=True).reason == "student_unavailable"

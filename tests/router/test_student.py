@@ -1,5 +1,9 @@
 """vLLM's answer as it comes, and a student that is down."""
 
+import asyncio
+import math
+from contextlib import asynccontextmanager
+
 import aiohttp
 import orjson
 import pytest
@@ -22,7 +26,7 @@ ANSWER = {
 }
 
 
-async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0):
+async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0, prefix=None):
     """Serve one scripted answer on loopback and draft from it; the request body, then the draft."""
     seen = []
 
@@ -44,7 +48,7 @@ async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0):
             for _ in range(calls - 1):
                 with pytest.raises(StudentUnavailable):
                     await student.draft(REQUEST, model="desk--v000001", max_tokens=5)
-            return seen, await student.draft(REQUEST, model="desk--v000001", max_tokens=5)
+            return seen, await student.draft(REQUEST, model="desk--v000001", max_tokens=5, prefix=prefix)
     finally:
         await runner.cleanup()
 
@@ -93,3 +97,123 @@ def test_the_breaker_lets_one_try_through_after_its_pause():
     assert breaker.open
     breaker.note(ok=True)
     assert not breaker.open
+
+
+def chunk(text, *, tokens, finish_reason=None):
+    logprobs = {"content": [{**TOKEN, "token": text}]} if text else None
+    choice = {"delta": {"content": text}, "finish_reason": finish_reason, "logprobs": logprobs}
+    return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": tokens}}
+
+
+CHUNKS = [
+    {"choices": [{"delta": {"role": "assistant", "content": ""}}]},
+    *(chunk(f" w{n}", tokens=n) for n in range(1, 6)),
+    chunk(" end", tokens=6, finish_reason="stop"),
+    {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 6}},
+]
+
+
+@asynccontextmanager
+async def writing(chunks, *, done=True, status=200):
+    """A student whose vLLM streams these; and what it was asked, and whether the connection was closed early."""
+    seen, left = [], asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        seen.append(await request.json())
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        try:
+            for one in chunks:
+                await response.write(b"data: " + orjson.dumps(one) + b"\n\n")
+                await asyncio.sleep(0.01)
+            if done:
+                await response.write(b"data: [DONE]\n\n")
+        except ConnectionError:
+            left.set()
+            raise
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield VllmStudent(session, url=url, price=Price(1e-6, 2e-6), timeout_s=2.0), seen, left
+    finally:
+        await runner.cleanup()
+
+
+async def begin(student, prefix=3):
+    return await student.begin(REQUEST, model="desk--v000001", max_tokens=50, prefix=prefix)
+
+
+async def test_a_draft_is_judged_by_its_first_tokens_and_goes_on_from_there():
+    async with writing(CHUNKS) as (student, seen, _):
+        ongoing = await begin(student)
+        assert (ongoing.draft.text, ongoing.draft.finish_reason) == (" w1 w2 w3", None)
+        assert ongoing.draft.evidence["log_tokens"] == pytest.approx(math.log(3))
+        assert ongoing.draft.can_be_accepted(3) and not ongoing.draft.can_be_accepted(4)
+        assert [piece async for piece in ongoing.pieces()] == [" w4", " w5", " end"]
+        await ongoing.close()
+    assert (ongoing.draft.text, ongoing.draft.finish_reason) == (" w1 w2 w3 w4 w5 end", "stop")
+    assert ongoing.draft.usage.completion_tokens == 6 and ongoing.draft.cost_usd == pytest.approx(22e-6)
+    assert seen[0]["stream_options"]["continuous_usage_stats"] and seen[0]["stop"] == ["."]
+
+
+async def test_a_streamed_and_a_whole_draft_have_the_same_evidence():
+    tokens = [{**TOKEN, "token": text} for text in (" w1", " w2", " w3", " w4", " w5", " end")]
+    choice = {"message": {"content": "w"}, "finish_reason": "stop", "logprobs": {"content": tokens}}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 6}}
+    _, whole = await draft_from(body, prefix=3)
+    async with writing(CHUNKS) as (student, *_):
+        ongoing = await begin(student)
+        await ongoing.close()
+    assert whole.evidence == ongoing.draft.evidence
+
+
+async def test_a_draft_that_ends_before_the_prefix_is_whole():
+    async with writing([CHUNKS[0], chunk(" no", tokens=1, finish_reason="stop")]) as (student, *_):
+        ongoing = await begin(student)
+        assert ongoing.draft.can_be_accepted(3)
+        assert [piece async for piece in ongoing.pieces()] == []
+        await ongoing.close()
+
+
+async def test_a_stream_that_breaks_off_is_told_and_one_that_never_got_far_is_not_judged():
+    async with writing(CHUNKS[:5], done=False) as (student, *_):
+        ongoing = await begin(student)
+        with pytest.raises(StudentUnavailable, match="broke off"):
+            [piece async for piece in ongoing.pieces()]
+        await ongoing.close()
+    async with writing(CHUNKS[:2], done=False) as (student, *_):
+        ongoing = await begin(student)
+        assert not ongoing.draft.can_be_accepted(3)
+        await ongoing.close()
+
+
+async def test_whoever_leaves_half_way_ends_it():
+    async with writing([*CHUNKS[:5], *CHUNKS[1:5] * 200]) as (student, _, left):
+        ongoing = await begin(student)
+        await ongoing.close()
+        await asyncio.wait_for(left.wait(), 2)
+
+
+@pytest.mark.parametrize("chunks", [[], [{"choices": "nonsense"}]])
+async def test_a_stream_of_something_else_is_no_draft(chunks):
+    async with writing(chunks) as (student, *_):
+        if chunks:
+            with pytest.raises(StudentUnavailable, match="a chunk that is none"):
+                await begin(student)
+        else:
+            ongoing = await begin(student)
+            assert not ongoing.draft.can_be_accepted(3)
+            await ongoing.close()
+
+
+async def test_a_refused_stream_is_no_draft():
+    async with writing([], status=503) as (student, *_):
+        with pytest.raises(StudentUnavailable, match="HTTP 503"):
+            await begin(student)
