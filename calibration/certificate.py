@@ -11,14 +11,21 @@ from typing import Any
 @dataclass(frozen=True)
 class JudgeRates:
     """What a judge is known to do: `caught`, at a lower bound, the share of pairs it calls different among those that
-    people call different; `spared`, at an upper bound, the share it calls the same among those that people do."""
+    people call different; `spared`, at an upper bound, the share it calls the same among those that people do. Known
+    from so many labelled `pairs`."""
 
     caught: float
     spared: float
+    pairs: int = 0
 
     def __post_init__(self) -> None:
         if not (0 <= self.caught <= 1 and 0 <= self.spared <= 1 and self.caught + self.spared > 1):
             raise ValueError(f"rates of {self.caught} and {self.spared} tell nothing: their sum has to exceed 1")
+
+    @property
+    def binding(self) -> dict[str, str]:
+        """As a release is bound to them."""
+        return {"judge_labels": str(self.pairs), "judge_rates": f"{self.caught:.4f} {self.spared:.4f}"}
 
 
 @dataclass(frozen=True)

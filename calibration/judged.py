@@ -66,7 +66,7 @@ def rates(found: Labelled, *, delta: float) -> JudgeRates | Refusal:
     caught = lower_bound(found.caught, found.different, delta / 4)
     spared = upper_bound(found.spared, found.same, delta / 4)
     if caught + spared > 1.0:
-        return JudgeRates(caught, spared)
+        return JudgeRates(caught, spared, found.pairs)
     return Refusal(
         f"the judge catches {found.caught} of {found.different} pairs that people call different, perhaps no more than "
         f"{caught:.0%}, and spares {found.spared} of {found.same} that they call the same, perhaps {spared:.0%}: no "

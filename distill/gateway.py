@@ -54,9 +54,13 @@ class GatewayClient:
             progress(len(found), len(requests))
         return found
 
-    def answers(self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str) -> list[str | None]:
-        """What the task's teacher says to each, None where it says nothing. Raises GatewayUnavailable."""
-        entries = self._post("answers", {"task": task, "origin": origin, "requests": list(requests)})
+    def answers(
+        self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str, teacher: str | None = None
+    ) -> list[str | None]:
+        """What the task's teacher, or the one named, says to each, None where it says nothing. Raises
+        GatewayUnavailable."""
+        order = {"task": task, "origin": origin, "teacher": teacher, "requests": list(requests)}
+        entries = self._post("answers", order)
         return [entry.get("text") for entry in entries]
 
     def _batch(

@@ -8,13 +8,12 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from calibration.agreement import Measure
 from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Contract, Refusal, fingerprint
 from calibration.certify import (
@@ -30,18 +29,21 @@ from calibration.certify import (
     weigh,
 )
 from calibration.fit import MIN_ROWS
+from calibration.question import By, Judge
 from distill.adapters import AdapterServer, check_compatible, digest, verify
 from distill.clusters import cluster
 from distill.errors import DistillError
-from distill.evaluate import Judged, agreement, calibrate, judge, scored
+from distill.evaluate import Judged, agreement, calibrate, compare, scored
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
+from distill.judge import Requests, checked
 from distill.lessons import Lessons, divide, untaught
 from distill.probe import probe
 from distill.rows import TrainingRow, variable_text
 from distill.train import TrainConfig, TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, newest_at, record_uses, rows_that_taught
+from ledger.records import Draft
 
 ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
 ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
@@ -82,7 +84,7 @@ class RunConfig:
     binding: Mapping[str, str]
     may_train: bool
     contract: Contract
-    measure: Measure
+    measure: By
     train: TrainConfig
     adapters_dir: Path
     gateway_url: str
@@ -120,9 +122,11 @@ class Refused:
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, TooFewRows or DiskFull before anything is written. An error after that is recorded with the
-    candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows or DiskFull before anything is written. An error after that is
+    recorded with the candidate, which is refused, and raised.
     """
+    permit(teacher=config.teacher, may_train=config.may_train)
+    config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
     candidate = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
@@ -146,7 +150,6 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, split and curate."""
-    permit(teacher=config.teacher, may_train=config.may_train)
     _check_room(config.adapters_dir)
     found = harvest(
         engine,
@@ -285,8 +288,7 @@ class _Attempt:
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
         drafts = self._drafts([{"messages": list(row.messages)} for row in rows])
-        answers = [row.completion for row in rows]
-        judged = judge([row.exchange_id for row in rows], drafts, answers, measure=self.config.measure)
+        judged = self._compare(rows, drafts, [row.completion for row in rows])
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
@@ -324,8 +326,7 @@ class _Attempt:
     def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         drafts = self._drafts([{**row.params, "messages": row.messages, "stream": False} for row in window])
-        answers = [row.teacher_text for row in window]
-        judged = judge([row.exchange_id for row in window], drafts, answers, measure=self.config.measure)
+        judged = self._compare(window, drafts, [row.teacher_text for row in window])
         rows = scored(judged, calibrator)
         uses = [
             Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
@@ -334,6 +335,17 @@ class _Attempt:
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
         return rows
+
+    def _compare(
+        self, rows: Sequence[TrainingRow | Row], drafts: Sequence[Draft | None], answers: Sequence[str | None]
+    ) -> list[Judged]:
+        by = self.config.measure
+        if isinstance(by, Judge):
+            self.progress.step(f"asking the judge {by.name} about {len(rows)} of them")
+        return compare(rows, drafts, answers, by=by, ask_judge=self._ask_judge, progress=self.progress.advance)
+
+    def _ask_judge(self, by: Judge, requests: Requests) -> list[str | None]:
+        return self._gateway().answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _promote(self, calibrator: Calibrator, certificate: Certificate) -> None:
         values = {
@@ -345,18 +357,21 @@ class _Attempt:
 
     def _bound_to(self, calibrator: Calibrator) -> dict[str, str]:
         """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
-        release = releases.get(self.engine, self.name)
+        release, known = releases.get(self.engine, self.name), self.config.contract.judge
         return {
             **self.config.binding,
+            **(known.binding if known else {}),
             "adapter": release.adapter_digest,
             "engine": self.server.version(),
             "decoding": "greedy",
             "features": " ".join(calibrator.features),
         }
 
+    def _gateway(self) -> GatewayClient:
+        return GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
+
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
-        client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
-        return client.drafts(
+        return self._gateway().drafts(
             requests,
             release=self.name,
             task=self.config.task,

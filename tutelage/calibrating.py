@@ -76,6 +76,11 @@ def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Promp
         raise BadDrafts(f"{source} is no file, and a task is compared by its own measure: leave --measure out")
     settings = load(config)
     task, engine = settings.task(source), connect(settings.ledger.url)
+    if task.measure == "judge":
+        raise BadDrafts(
+            f"the answers of {source} are compared by a judge, who is asked about answers that clients got and not "
+            "about the drafts that were turned down: what other thresholds would come to is not known"
+        )
     due = min(time.time(), newest_at(engine, source)) - label_due_s(settings, source)
     return of_release(engine, newest_certified(engine, source).name, measure=task.measure, due=due)
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from calibration.certificate import Contract
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
 from ledger import decisions, leases, live, releases, schema
@@ -25,6 +26,7 @@ TRIGGERS = TriggerConfig(
 WATCHED = Watched(
     teacher="big",
     measure="exact",
+    contract=Contract(0.1, 0.05),
     binding={},
     may_train=True,
     alarm_bound=100.0,
@@ -56,6 +58,8 @@ class World:
     now: float = 1000.0
     runs: list[ScriptedRun] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
+    judged: list[tuple[str, str, int]] = field(default_factory=list)
+    lenient: bool = True
     version: str | None = None
     says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
@@ -63,12 +67,16 @@ class World:
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
-        outside = Outside(self.start, self.ask, lambda: self.version)
+        outside = Outside(self.start, self.ask, self.ask_judge, lambda: self.version)
         return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
         return [self.says(request) for request in requests]
+
+    def ask_judge(self, task, judge, requests):
+        self.judged.append((task, judge.name, len(requests)))
+        return ["SAME" if self.lenient else "DIFFERENT"] * len(requests)
 
     def start(self, task):
         self.runs.append(ScriptedRun())
@@ -332,7 +340,7 @@ def test_one_tasks_trouble_leaves_no_other_without_a_watch(world, caplog):
     def engine_version():
         raise ValueError("a request's own words")
 
-    outside = Outside(world.start, world.ask, engine_version)
+    outside = Outside(world.start, world.ask, world.ask_judge, engine_version)
     worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a")
     world.promote()
     worker.step()
