@@ -91,6 +91,10 @@ def test_where_a_row_weighs_more_than_one_nothing_counts_as_asked():
     assert [row.asked for row in weigh(rows(2, errors=2, asked=2), [Kept(0, 1), Kept(1, 1)])] == [True] * 2
 
 
+def test_a_release_is_bound_to_what_was_known_of_its_judge():
+    assert RATES.binding == {"judge_labels": "300", "judge_rates": f"{RATES.caught:.4f} {RATES.spared:.4f}"}
+
+
 @pytest.mark.parametrize("values", [(0.5, 0.5), (1.1, 1.0), (0.9, -0.1)])
 def test_rates_that_tell_nothing_are_none(values):
     with pytest.raises(ValueError, match="their sum has to exceed 1"):

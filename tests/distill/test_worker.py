@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
+from calibration.question import Judge, Pair
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
-from ledger import decisions, leases, live, releases, schema
+from ledger import decisions, leases, live, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
 from ledger.records import TeacherReply, Usage
@@ -320,6 +321,46 @@ def test_a_teacher_that_has_silently_changed_voids_the_champion(world):
         "repeats 0 of 30 answers that it gave before, and repeated 60 of 60"
         in releases.get(world.engine, name).refusal["reason"]
     )
+
+
+JUDGE = Judge("referee", "openai/referee", "")
+
+
+def judged_until(world, worker, condition):
+    until = time.monotonic() + 5.0
+    while not condition() and time.monotonic() < until:
+        worker.step()
+        time.sleep(0.02)
+
+
+def test_a_judged_champion_is_closed_at_the_level_it_was_tested_at_by_what_the_judge_says(world, caplog):
+    caplog.set_level("INFO")
+    name = world.promote(level=0.3)
+    world.record(exchange, 60)
+    world.record(reference("invoice"), 60, release=name)
+    worker = world.worker(measure=JUDGE)
+    judged_until(world, worker, lambda: "desk" in live.published(world.engine))
+    judged_until(world, worker, lambda: live.published(world.engine)["desk"].references == 60)
+    assert releases.get(world.engine, name).status == "champion" and world.judged[0][:2] == ("desk", "referee")
+    assert live.published(world.engine)["desk"].errors == 0
+    assert world.asked == [] and "its teacher is not asked again for changes" in caplog.text
+    world.lenient = False
+    world.record(reference("complaint"), 60, release=name)
+    judged_until(world, worker, lambda: releases.get(world.engine, name).status == "voided")
+    assert "the contract allows 30%" in releases.get(world.engine, name).refusal["reason"]
+
+
+def test_a_judge_that_nobody_has_checked_begins_no_run_and_what_to_do_is_said(world):
+    world.record(exchange, 60)
+    worker = world.worker(measure=JUDGE)
+    worker.step()
+    assert world.told() == [("wait", "judge")] and world.runs == []
+    assert "`tutelage judge check`" in decisions.latest(world.engine, "desk")[0].reason
+    pairs = [Pair(str(n), "a", "b") for n in range(60)]
+    labels = [verdicts.JudgedLabel(pair, same=False, flagged=True) for pair in pairs]
+    verdicts.label(world.engine, "desk", judge=JUDGE.fingerprint, labels=labels, now=1.0)
+    worker.step()
+    assert world.told()[0] == ("train", "first")
 
 
 def test_without_a_champion_no_teacher_is_asked(world):

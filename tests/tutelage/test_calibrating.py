@@ -101,3 +101,12 @@ def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_pa
     assert [bool(row.evidence) for row in found] == [True] * 5 + [False, True]  # a draft that was cut off is no draft
     result = CliRunner().invoke(app, ["calibrate", "desk"])
     assert result.exit_code == 2 and "rows with usable evidence" in " ".join(result.output.split())
+
+
+def test_of_a_judged_task_other_thresholds_are_not_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
+    config = tmp_path / "tutelage.yaml"
+    config.write_text(config.read_text().replace("measure: exact ", "judge: gpt-4o-mini\n    measure: judge "))
+    result = CliRunner().invoke(app, ["calibrate", "desk"])
+    assert result.exit_code == 2 and "not about the drafts that were turned down" in " ".join(result.output.split())
