@@ -15,7 +15,8 @@ with q1 and u at lower bounds and q0 at an upper bound. With u = 1 this is alpha
 for false alarms that was measured on pairs which are asked is not due for pairs which are not, and a student with
 many equal answers would be certified by it (`tests/validity/test_judged.py`; docs/decisions/0011).
 
-The labels speak for pairs like themselves: that the judge errs as often on a release's accepted drafts is assumed.
+The labels speak for pairs like themselves: that the judge errs as often on a release's accepted drafts is assumed. And
+the bounds are those of a number of labels that was chosen beforehand, not of labelling on until they please.
 """
 
 from dataclasses import dataclass

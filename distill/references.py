@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
-from calibration.question import By
+from calibration.question import By, Judge
 from distill.verdicts import heard
 from ledger import live
 from ledger.queries import Answer, answers_since
@@ -46,10 +46,11 @@ class Followed:
     def in_words(self) -> str:
         """What the alarm has heard."""
         last = rise(self.heard, alpha=self.alarm.alpha)
+        counted = " by the judge's count" if isinstance(self.measure, Judge) else ""
         return (
             f"alarm: {sum(d > 0 for d in self.heard[-last:])} of the last {last} references disagree "
             f"({self.alarm.errors} of all {self.alarm.references} since it is in force), "
-            f"the contract allows {self.alarm.alpha:.0%}"
+            f"the contract allows {self.alarm.alpha:.0%}{counted}"
         )
 
 

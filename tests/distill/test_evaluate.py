@@ -1,9 +1,13 @@
+import json
 import random
 
 import pytest
 
 from calibration.evidence import SHORT
-from distill.evaluate import StudentMute, agreement, calibrate, judge, scored
+from calibration.question import Judge
+from distill import judge as asking
+from distill.evaluate import StudentMute, agreement, calibrate, compare, judge, scored
+from distill.rows import TrainingRow
 from tests.fakes import draft
 
 
@@ -54,3 +58,23 @@ def test_the_score_ranks_agreement():
 def test_a_student_without_evidence_is_not_judged():
     with pytest.raises(StudentMute, match="only 30 of 80"):
         calibrate(rows(80, mute=50))
+
+
+def test_a_judge_decides_about_what_differs_and_a_draft_without_a_verdict_disagrees(monkeypatch):
+    monkeypatch.setattr(asking, "RETRY_PAUSES_S", (0.0,))
+    words = {"a": ["SAME", "SAME"], "b": ["DIFFERENT", "SAME"], "c": [None, None]}
+    prompts = ["a", "b", "c", "d", "e"]
+    asked_of = [TrainingRow(p, ({"role": "user", "content": p},), "it is so", "stop") for p in prompts]
+    drafts = [draft(text="so it is")] * 3 + [draft(text="It is so."), None]
+
+    def ask(judge, requests):
+        asked = [json.loads(request["messages"][1]["content"])["request"] for request in requests]
+        return [word for prompt in asked[::2] for word in words[prompt]]
+
+    answers, judge = [row.completion for row in asked_of], Judge("referee", "m", "")
+    found = compare(asked_of, drafts, answers, by=judge, ask_judge=ask, progress=lambda *_: None)
+    assert [row.disagreement for row in found] == [0.0, 1.0, 1.0, 0.0, 1.0]
+    assert [row.asked for row in found] == [True, True, True, False, False]
+    assert [row.asked for row in scored(found, calibrate(rows(80)))] == [True, True, True, False, False]
+    by_rule = compare(asked_of, drafts, answers, by="exact", ask_judge=ask, progress=lambda *_: None)
+    assert [row.disagreement for row in by_rule] == [1.0, 1.0, 1.0, 0.0, 1.0]

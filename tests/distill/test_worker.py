@@ -347,7 +347,7 @@ def test_a_judged_champion_is_closed_at_the_level_it_was_tested_at_by_what_the_j
     world.lenient = False
     world.record(reference("complaint"), 60, release=name)
     judged_until(world, worker, lambda: releases.get(world.engine, name).status == "voided")
-    assert "the contract allows 30%" in releases.get(world.engine, name).refusal["reason"]
+    assert "the contract allows 30% by the judge's count" in releases.get(world.engine, name).refusal["reason"]
 
 
 def test_a_judge_that_nobody_has_checked_begins_no_run_and_what_to_do_is_said(world):
