@@ -18,9 +18,7 @@ from distill.errors import DistillError
 from distill.gateway import RETRY_PAUSES_S, GatewayAway
 from ledger.verdicts import labelled
 
-BATCH = (
-    16  # pairs, of two questions each: a judge of few requests a minute answers them while the gateway is waited for
-)
+BATCH = 16  # pairs, of two questions each: so few that a judge of ten requests a minute answers in time
 WORD_TOKENS = 8  # of the one word that is asked for
 MUTE = 8  # pairs in a row without a verdict: the judge is away, which says nothing of the student
 Requests = Sequence[Mapping[str, Any]]

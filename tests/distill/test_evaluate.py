@@ -65,7 +65,8 @@ def test_a_judge_decides_about_what_differs_and_a_draft_without_a_verdict_disagr
     words = {"a": ["SAME", "SAME"], "b": ["DIFFERENT", "SAME"], "c": [None, None]}
     prompts = ["a", "b", "c", "d", "e"]
     asked_of = [TrainingRow(p, ({"role": "user", "content": p},), "it is so", "stop") for p in prompts]
-    drafts = [draft(text="so it is")] * 3 + [draft(text="It is so."), None]
+    sure = evidence(True)
+    drafts = [draft(text="so it is", evidence=sure)] * 3 + [draft(text="It is so.", evidence=sure), None]
 
     def ask(judge, requests):
         asked = [json.loads(request["messages"][1]["content"])["request"] for request in requests]

@@ -42,6 +42,7 @@ WORLDS = [
     World(caught=0.95, spared=0.85, asked=1.0),
     World(caught=0.95, spared=0.90, asked=0.2),
     World(caught=0.99, spared=0.60, asked=0.3, labels=1000),
+    World(caught=0.90, spared=0.95, asked=1.0, risk=1.001 * ALPHA, labels=10**7),  # nothing to spare but the test's own
 ]
 
 
