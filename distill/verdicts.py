@@ -91,12 +91,12 @@ class Verdicts:
 
     def _keep(self, task: str, batch: _Batch, *, now: float) -> None:
         """A judge that says nothing readable is asked again; a gateway that is away has asked nobody."""
+        self._not_before[task] = self._clock() + RETRY_S
         try:
             said = dict(zip(batch.pairs, batch.said.result(), strict=True))
         except DistillError as error:
             log.warning("the judge of %s was not asked: %s", task, error)
             self._since[task] = {}
-            self._not_before[task] = self._clock() + RETRY_S
             return
         since, given_up = self._since[task], self._clock() - GIVEN_UP_S
         found = {i: verdict for i, verdict in said.items() if verdict is not None}
@@ -106,7 +106,8 @@ class Verdicts:
             log.warning("%d references of %s got no verdict in an hour: they count as disagreements", len(late), task)
         if len(found) + len(late) < len(said):
             log.warning("the judge of %s gave %d of %d verdicts", task, len(found), len(said))
-            self._not_before[task] = self._clock() + RETRY_S
+        else:
+            del self._not_before[task]
 
 
 def _settled(answer: Answer) -> bool | None:

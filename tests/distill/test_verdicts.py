@@ -130,6 +130,19 @@ def test_a_gateway_that_is_away_asks_nobody_and_no_hour_passes(world):
     assert world.heard() == [0.0]
 
 
+def test_what_fails_unforeseen_is_raised_and_not_asked_again_at_once(world):
+    world.record([1])
+    world.failure = ValueError("a defect")
+    with pytest.raises(ValueError, match="a defect"):
+        world.round()
+    world.round()
+    assert len(world.calls) == 1
+    world.now += RETRY_S
+    world.failure = None
+    world.round()
+    assert world.heard() == [0.0]
+
+
 def test_a_champion_that_is_replaced_meanwhile_keeps_its_verdicts(world):
     world.record([1])
     world.look()
