@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from calibration.certificate import JudgeRates
+from calibration.certificate import Certificate, Contract, JudgeRates
+from calibration.certify import Plan, ScoredRow, certify, score_grid
 from calibration.judged import Labelled, level, rates
 
 shares = st.floats(0.0, 1.0)
@@ -46,6 +47,25 @@ def test_it_is_never_above_the_true_flag_rate_at_alpha_or_beyond(judge, alpha, d
     known = data.draw(st.floats(0.0, asked))  # the lower bound on it
     truth = flag_rate(risk, caught=caught, spared=spared, asked=asked)
     assert level(judge, alpha, asked=known) <= truth + 1e-9
+
+
+@st.composite
+def windows(draw):
+    """Rows of which a flagged one was asked."""
+    kinds = draw(st.lists(st.sampled_from([(0.0, False), (0.0, True), (1.0, True)]), min_size=1, max_size=300))
+    scores = draw(st.lists(st.integers(0, 20), min_size=len(kinds), max_size=len(kinds)))
+    return [ScoredRow(score / 20, d, asked=asked) for score, (d, asked) in zip(scores, kinds, strict=True)]
+
+
+@given(windows(), judges(), st.floats(0.05, 0.5))
+def test_a_judged_certificate_never_claims_more_than_its_test(rows, judge, alpha):
+    plan = Plan(Contract(alpha, 0.05, judge=judge), score_grid([row.score for row in rows]), (0.0, 1.0), "f", 0.0)
+    found = certify(rows, plan=plan)
+    if isinstance(found, Certificate):
+        share = sum(row.asked for row in rows if row.score >= found.threshold) / found.accepted
+        assert found.upper_bound <= found.tested_at + 1e-9
+        assert found.tested_at <= level(judge, alpha, asked=share) + 1e-9
+        assert 0.025 < found.delta_spent <= 0.05
 
 
 @given(alphas, shares)
