@@ -15,11 +15,15 @@ def upper_bound(errors: int, n: int, delta: float) -> float:
     return 1.0 if errors >= n else float(beta.ppf(1.0 - delta, errors + 1, n - errors))
 
 
+def lower_bound(hits: int, n: int, delta: float) -> float:
+    """One-sided lower confidence bound on a rate at level 1 - delta. 0 for n = 0."""
+    return 0.0 if hits == 0 or n == 0 else float(beta.ppf(delta, hits, n - hits + 1))
+
+
 def binomial_interval(errors: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Two-sided interval of a rate, for one look at n independent rows. (0, 1) for n = 0."""
     tail = (1.0 - confidence) / 2
-    lower = 0.0 if errors == 0 or n == 0 else float(beta.ppf(tail, errors, n - errors + 1))
-    return lower, upper_bound(errors, n, tail)
+    return lower_bound(errors, n, tail), upper_bound(errors, n, tail)
 
 
 def smallest_sample(alpha: float, delta: float) -> int:

@@ -10,31 +10,35 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom, binom
 
-from calibration.bounds import binomial_p_value, smallest_sample, upper_bound
+from calibration.bounds import binomial_p_value, lower_bound, smallest_sample, upper_bound
 from calibration.certificate import Certificate, Contract, Refusal
+from calibration.judged import level
 
 GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 20_000  # beyond it "more rows" is no advice
+ASKED_PART = 0.1  # of what a judged test spends, for the bound on the share that the judge is asked about
 
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """A drafted row: score in [0, 1], below 0 where the gateway would never accept the draft, and d of 0 or 1.
+    """A drafted row: score in [0, 1], below 0 where the gateway would never accept the draft, and d of 0 or 1; whether
+    a judge was `asked` for it.
 
     Raises ValueError for a graded d: summing it would count fewer errors than there are.
     """
 
     score: float
     disagreement: float
+    asked: bool = False
 
     def __post_init__(self) -> None:
         if self.disagreement not in (0.0, 1.0):
@@ -66,9 +70,14 @@ class Plan:
             raise ValueError("a threshold below 0 would accept what the gateway never accepts")
 
     @property
+    def test_spent(self) -> float:
+        """The level of this attempt's test; all attempts together spend less than the test may."""
+        return float(0.8 * 0.2 ** (self.attempt - 1) * self.contract.test_delta)
+
+    @property
     def delta_spent(self) -> float:
-        """The level of this attempt; all attempts together spend less than delta."""
-        return float(0.8 * 0.2 ** (self.attempt - 1) * self.contract.delta)
+        """The level of this attempt with what the bounds of a judge's rates have spent."""
+        return self.test_spent + (self.contract.delta - self.contract.test_delta)
 
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
@@ -76,15 +85,16 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
     outcomes = _outcomes(rows, plan.grid)
     start = _first_tested(outcomes, plan.contract)
     if start is None:
-        needed = 3 * smallest_sample(plan.contract.alpha, plan.contract.delta)
+        needed = _wanted(plan.contract)
         return Refusal(
             f"{len(rows)} rows; at least {needed} accepted ones are needed to test", len(rows), needed, False
         )
     passed = list(takewhile(lambda outcome: _passes(outcome, plan), outcomes[start:]))
     if not passed:
+        first, judged = outcomes[start], ", as the judge sees it," if plan.contract.judge else ""
         reason = (
-            f"{outcomes[start].errors} of the {outcomes[start].accepted} most confident drafts disagree with the "
-            f"teacher: too many to show at most {plan.contract.alpha:.1%} at a level of {plan.delta_spent:.1%}"
+            f"{first.errors} of the {first.accepted} most confident drafts disagree with the teacher{judged}: too many "
+            f"to show at most {_level(first, plan.contract, plan.test_spent):.1%} at a level of {plan.test_spent:.1%}"
         )
         return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract), True)
     return _issue(_operated(passed, plan), n=len(rows), plan=plan)
@@ -129,17 +139,18 @@ def _first_steps(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: C
         return {}
     accepted = np.array([outcome.accepted for outcome in outcomes[start:]])  # (J,)
     errors = np.array([outcome.errors for outcome in outcomes[start:]])
-    fresh = (accepted * scale).astype(int)
-    allowed = _errors_allowed(fresh, contract.alpha, 0.8 * contract.delta)
+    fresh, spent = (accepted * scale).astype(int), 0.8 * contract.test_delta
+    levels = np.array([_level(outcome.scaled(scale), contract, spent) for outcome in outcomes[start:]])
+    allowed = _errors_allowed(fresh, levels, _p_wanted(contract, spent))
     counts = np.arange(allowed.max(initial=0) + 1)[:, None]  # (K, 1)
     chances = betabinom.pmf(counts, fresh, errors + 0.5, accepted - errors + 0.5)  # (K, J)
     return dict(enumerate(np.where(counts <= allowed, chances, 0.0).sum(axis=0).tolist(), start))
 
 
-def _errors_allowed(n: NDArray[np.int_], alpha: float, level: float) -> NDArray[np.int_]:
-    """The most errors with which n rows pass the test; -1 where none would do."""
-    errors = binom.ppf(level, n, alpha).astype(int)
-    passing: NDArray[np.int_] = np.where(binom.cdf(errors, n, alpha) <= level, errors, errors - 1)
+def _errors_allowed(n: NDArray[np.int_], risks: NDArray[np.float64], p_wanted: float) -> NDArray[np.int_]:
+    """The most errors with which n rows pass the test against a risk; -1 where none would do."""
+    errors = binom.ppf(p_wanted, n, risks).astype(int)
+    passing: NDArray[np.int_] = np.where(binom.cdf(errors, n, risks) <= p_wanted, errors, errors - 1)
     return passing
 
 
@@ -188,36 +199,67 @@ def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[Kept] | None:
 
 
 def weigh(rows: Sequence[ScoredRow], kept: Sequence[Kept]) -> list[ScoredRow]:
-    """The kept rows as `certify` counts them: a disagreement as often as it weighs."""
+    """The kept rows as `certify` counts them: a disagreement as often as it weighs.
+
+    Where one weighs more than a row the shares among them are no longer those of traffic: then none counts as asked,
+    and a judge's false alarms have no credit.
+    """
+    if any(one.weight > 1 for one in kept):
+        rows = [replace(row, asked=False) for row in rows]
     return [row for row, one in zip(rows, kept, strict=True) for _ in range(one.weight if row.disagreement else 1)]
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a threshold accepts of some rows, and how many of these disagree."""
+    """What a threshold accepts of some rows, how many of these disagree, and about how many a judge was asked."""
 
     threshold: float
     accepted: int
     errors: int
+    asked: int
+
+    def scaled(self, by: float) -> "_Outcome":
+        """Of so many times the rows."""
+        return _Outcome(self.threshold, *(int(each * by) for each in (self.accepted, self.errors, self.asked)))
 
 
 def _outcomes(rows: Sequence[ScoredRow], grid: Sequence[float]) -> list[_Outcome]:
     """One outcome a grid point."""
     order = sorted(rows, key=lambda row: row.score)
     scores = np.array([row.score for row in order])
-    errors_above = np.concatenate([np.cumsum([row.disagreement for row in reversed(order)])[::-1], [0.0]])
+    errors, asked = (
+        np.concatenate([np.cumsum(marks[::-1])[::-1], [0.0]])
+        for marks in ([row.disagreement for row in order], [float(row.asked) for row in order])
+    )
     first = np.searchsorted(scores, np.asarray(grid), side="left")  # accept iff score >= threshold
-    return [_Outcome(t, len(order) - int(i), int(errors_above[i])) for t, i in zip(grid, first, strict=True)]
+    return [_Outcome(t, len(order) - int(i), int(errors[i]), int(asked[i])) for t, i in zip(grid, first, strict=True)]
 
 
 def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, scale: float = 1.0) -> int | None:
     """The strictest grid point that accepts three times the smallest sample: stricter ones could hardly pass."""
-    wanted = 3 * smallest_sample(contract.alpha, contract.delta)
+    wanted = _wanted(contract)
     return next((j for j, outcome in enumerate(outcomes) if outcome.accepted * scale >= wanted), None)
 
 
+def _wanted(contract: Contract) -> int:
+    return 3 * smallest_sample(contract.least_level, contract.test_delta)
+
+
 def _passes(outcome: _Outcome, plan: Plan) -> bool:
-    return binomial_p_value(outcome.errors, outcome.accepted, plan.contract.alpha) <= plan.delta_spent
+    risk = _level(outcome, plan.contract, plan.test_spent)
+    return binomial_p_value(outcome.errors, outcome.accepted, risk) <= _p_wanted(plan.contract, plan.test_spent)
+
+
+def _level(outcome: _Outcome, contract: Contract, spent: float) -> float:
+    """The share of errors that is tested against: alpha, or what a judge flags at least of a release at alpha."""
+    if contract.judge is None:
+        return contract.alpha
+    asked = lower_bound(outcome.asked, outcome.accepted, ASKED_PART * spent)
+    return level(contract.judge, contract.alpha, asked=asked)
+
+
+def _p_wanted(contract: Contract, spent: float) -> float:
+    return spent if contract.judge is None else (1.0 - ASKED_PART) * spent
 
 
 def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
@@ -225,13 +267,15 @@ def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
 
     All that passed hold at once, so one may be chosen by what the window showed (docs/decisions/0010).
     """
-    most = (1.0 - plan.contract.margin) * plan.contract.alpha
-    keeping = [each for each in passed if each.errors <= most * each.accepted]
+    free = 1.0 - plan.contract.margin
+    keeping = [
+        each for each in passed if each.errors <= free * _level(each, plan.contract, plan.test_spent) * each.accepted
+    ]
     return keeping[-1] if keeping else min(passed, key=lambda each: _bound(each, plan))
 
 
 def _bound(outcome: _Outcome, plan: Plan) -> float:
-    return upper_bound(outcome.errors, outcome.accepted, plan.delta_spent)
+    return upper_bound(outcome.errors, outcome.accepted, _p_wanted(plan.contract, plan.test_spent))
 
 
 def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
@@ -250,4 +294,5 @@ def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
         issued_at=plan.issued_at,
         expires_at=plan.issued_at + plan.lifetime_s,
         fingerprint=plan.fingerprint,
+        level=_level(outcome, plan.contract, plan.test_spent) if plan.contract.judge else None,
     )

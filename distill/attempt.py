@@ -27,11 +27,13 @@ from calibration.certify import (
     thin,
     weigh,
 )
+from calibration.question import Judge
 from distill.adapters import AdapterServer, check_compatible, digest, verify
 from distill.clusters import cluster
-from distill.evaluate import Judged, agreement, calibrate, judge, scored
+from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest
+from distill.judge import Requests
 from distill.lessons import Lessons
 from distill.plan import Progress, Released, RunConfig
 from distill.probe import probe
@@ -39,6 +41,7 @@ from distill.rows import TrainingRow, variable_text
 from distill.train import TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, record_uses
+from ledger.records import Draft
 
 ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
 log = logging.getLogger(__name__)
@@ -133,7 +136,7 @@ class Attempt:
         requests = [{"messages": self._messages(row.messages)} for row in rows]
         drafts = self._drafts(requests)
         answers = self._answers(requests, recorded=[row.completion for row in rows])
-        judged = self._compared([row.exchange_id for row in rows], drafts, answers)
+        judged = self._compare(rows, drafts, answers)
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
@@ -182,7 +185,7 @@ class Attempt:
         requests = [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in window]
         drafts = self._drafts(requests)
         answers = self._answers(requests, recorded=[row.teacher_text for row in window])
-        judged = self._compared([row.exchange_id for row in window], drafts, answers)
+        judged = self._compare(window, drafts, answers)
         rows = scored(judged, calibrator)
         uses = [
             Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
@@ -192,8 +195,16 @@ class Attempt:
         self.report["window_agreement"] = agreement(judged)
         return rows
 
-    def _compared(self, ids: Sequence[str], drafts: Sequence[Any], answers: Sequence[str | None]) -> list[Judged]:
-        return judge(ids, drafts, answers, measure=self.config.measure, prefix=self.config.prefix)
+    def _compare(
+        self, rows: Sequence[TrainingRow | Row], drafts: Sequence[Draft | None], answers: Sequence[str | None]
+    ) -> list[Judged]:
+        by = self.config.measure
+        if isinstance(by, Judge):
+            self.progress.step(f"asking the judge {by.name} about {len(rows)} of them")
+        return compare(rows, drafts, answers, by=by, ask_judge=self._ask_judge, progress=self.progress.advance)
+
+    def _ask_judge(self, by: Judge, requests: Requests) -> list[str | None]:
+        return self._gateway().answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
         """True where it is champion now; False where another one is, with other settings, until these have come."""
@@ -213,9 +224,10 @@ class Attempt:
 
     def _bound_to(self, calibrator: Calibrator) -> dict[str, str]:
         """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
-        release = releases.get(self.engine, self.name)
+        release, known = releases.get(self.engine, self.name), self.config.contract.judge
         return {
             **self.config.binding,
+            **(known.binding if known else {}),
             "adapter": release.adapter_digest,
             "engine": self.server.version(),
             "decoding": "greedy",
@@ -234,14 +246,15 @@ class Attempt:
     def _gateway(self) -> GatewayClient:
         return GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
 
-    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
-        return self._gateway().drafts(
+    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Draft | None]:
+        drafts = self._gateway().drafts(
             requests,
             release=self.name,
             task=self.config.task,
             progress=self.progress.advance,
             revive=self._ensure_loaded,
         )
+        return acceptable(drafts, prefix=self.config.prefix)
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

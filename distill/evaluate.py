@@ -1,13 +1,19 @@
 """What a candidate is worth: its drafts, through the serving engine, beside the teacher's answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from calibration.agreement import Measure, disagreement
 from calibration.calibrator import Calibrator
 from calibration.certify import ScoredRow
 from calibration.fit import fit_calibrator
+from calibration.question import By, Judge, Pair, settled
 from distill.errors import DistillError
+from distill.judge import AskJudge, ask_patiently
+from distill.rows import TrainingRow, variable_text
+from ledger.queries import Row
 from ledger.records import Draft
 
 
@@ -17,32 +23,62 @@ class StudentMute(DistillError):
 
 @dataclass(frozen=True)
 class Judged:
-    """One row: the draft (None where the student gave none), whether the gateway could accept it at all, and d in
-    {0, 1} against the teacher's answer."""
+    """One row: the draft (None where the student gave none), and d in {0, 1} against the teacher's answer; whether a
+    judge was `asked` for it."""
 
     exchange_id: str
     draft: Draft | None
-    usable: bool
     disagreement: float
+    asked: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the gateway could accept this draft at all."""
+        return self.draft is not None and bool(self.draft.evidence)
+
+
+def acceptable(drafts: Sequence[Draft | None], *, prefix: int | None) -> list[Draft | None]:
+    """The drafts of a task; what the gateway would never accept carries no evidence."""
+    return [
+        draft if draft is None or draft.can_be_accepted(prefix) else msgspec.structs.replace(draft, evidence={})
+        for draft in drafts
+    ]
 
 
 def judge(
-    exchange_ids: Sequence[str],
+    exchange_ids: Sequence[str], drafts: Sequence[Draft | None], answers: Sequence[str | None], *, measure: Measure
+) -> list[Judged]:
+    """Compare drafts with the teacher's answers; a lost answer counts as a disagreement."""
+    return [
+        Judged(exchange_id, draft, disagreement(draft.text if draft else None, answer, measure=measure))
+        for exchange_id, draft, answer in zip(exchange_ids, drafts, answers, strict=True)
+    ]
+
+
+def compare(
+    rows: Sequence[TrainingRow | Row],
     drafts: Sequence[Draft | None],
     answers: Sequence[str | None],
     *,
-    measure: Measure,
-    prefix: int | None = None,
+    by: By,
+    ask_judge: AskJudge,
+    progress: Callable[[int, int], None],
 ) -> list[Judged]:
-    """Compare drafts with the teacher's answers; a lost answer counts as a disagreement. `prefix` is the task's."""
+    """Each row's draft beside the teacher's answer, by a rule or a judge. Without a verdict they disagree.
+
+    Raises JudgeMute and GatewayUnavailable.
+    """
+    ids = [row.exchange_id for row in rows]
+    if not isinstance(by, Judge):
+        return judge(ids, drafts, answers, measure=by)
+    pairs = [
+        Pair(variable_text(row.messages), draft.text if draft else None, answer)
+        for row, draft, answer in zip(rows, drafts, answers, strict=True)
+    ]
+    said = ask_patiently(pairs, judge=by, ask=ask_judge, progress=progress)
     return [
-        Judged(
-            exchange_id,
-            draft,
-            draft is not None and draft.can_be_accepted(prefix),
-            disagreement(draft.text if draft else None, answer, measure=measure),
-        )
-        for exchange_id, draft, answer in zip(exchange_ids, drafts, answers, strict=True)
+        Judged(exchange_id, draft, float(differs is not False), asked=settled(pair) is None)
+        for exchange_id, draft, pair, differs in zip(ids, drafts, pairs, said, strict=True)
     ]
 
 
@@ -61,7 +97,7 @@ def calibrate(rows: Sequence[Judged]) -> Calibrator:
 
 def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:
     """Rows as the certificate sees them; what the gateway would never accept has a score below every threshold."""
-    return [ScoredRow(_score(row, calibrator), row.disagreement) for row in rows]
+    return [ScoredRow(_score(row, calibrator), row.disagreement, row.asked) for row in rows]
 
 
 def _score(row: Judged, calibrator: Calibrator) -> float:

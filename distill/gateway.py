@@ -62,16 +62,23 @@ class GatewayClient:
         return found
 
     def answers(
-        self, task: str, requests: Sequence[Mapping[str, Any]], *, origin: str, progress: Progress = _silent
+        self,
+        task: str,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        origin: str,
+        teacher: str | None = None,
+        progress: Progress = _silent,
     ) -> list[str | None]:
-        """What the task's teacher says to each, None where it says nothing.
+        """What the task's teacher, or the one named, says to each, None where it says nothing.
 
         Raises GatewayUnavailable, also where the teacher says nothing at all any more.
         """
         found: list[str | None] = []
         for start in range(0, len(requests), BATCH):
             batch = list(requests[start : start + BATCH])
-            entries = self._post("answers", {"task": task, "origin": origin, "requests": batch})
+            order = {"task": task, "origin": origin, "teacher": teacher, "requests": batch}
+            entries = self._post("answers", order)
             if all("error" in entry for entry in entries):
                 raise GatewayUnavailable(f"the teacher answered none of {len(entries)}: {entries[0]['error']}")
             found += [entry.get("text") for entry in entries]

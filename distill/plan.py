@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from calibration.agreement import Measure
 from calibration.certificate import Certificate, Contract, Refusal
+from calibration.question import By
 from distill.anew import Anew
 from distill.train import TrainConfig
 
@@ -35,7 +35,7 @@ class RunConfig:
     binding: Mapping[str, str]
     may_train: bool
     contract: Contract
-    measure: Measure
+    measure: By
     train: TrainConfig
     adapters_dir: Path
     gateway_url: str

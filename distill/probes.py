@@ -7,16 +7,17 @@ answered: that is how well the teacher agrees with itself.
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from calibration.agreement import Measure, disagreement
 from calibration.teacher import Repeats, changed
+from distill.background import in_background
 from distill.errors import DistillError
 from ledger import probes
 from ledger.probes import Question, Round
@@ -79,7 +80,7 @@ class Probes:
             self._engine, task, by=probed.teacher, limit=QUESTIONS
         )
         requests = [{**each.params, "messages": each.messages, "temperature": 0} for each in questions]
-        self._under_way[task] = questions, _in_background(self._ask, task, requests)
+        self._under_way[task] = questions, in_background(partial(self._ask, task, requests), name=f"probe {task}")
 
     def _take_in(self, probed: Probed, questions: list[Question], answers: Future[Answers]) -> str | None:
         task, now = probed.task, self._clock()
@@ -111,17 +112,3 @@ class Probes:
             f"the teacher {probed.model} has changed: it repeats {now.agreed} of {now.asked} answers that it gave "
             f"before, and repeated {before.agreed} of {before.asked} until now"
         )
-
-
-def _in_background(ask: Ask, task: str, requests: Sequence[Mapping[str, Any]]) -> Future[Answers]:
-    """In a thread that nobody waits for at the end: an executor's would hold the worker up."""
-    future: Future[Answers] = Future()
-
-    def answer() -> None:
-        try:
-            future.set_result(ask(task, requests))
-        except Exception as error:  # noqa: BLE001  it is raised where the result is taken
-            future.set_exception(error)
-
-    threading.Thread(target=answer, name=f"probe {task}", daemon=True).start()
-    return future

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from calibration.agreement import Measure, disagreement
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
+from calibration.question import By, Judge
+from distill.verdicts import heard
 from ledger import live
 from ledger.queries import Answer, answers_since
 
@@ -24,20 +25,19 @@ class Followed:
 
     release: str
     threshold: float
-    measure: Measure
+    measure: By
     alarm: Alarm
     agreement: LiveAgreement | None = None
     since: float = 0.0
     heard: list[float] = field(default_factory=list)
     read: int = 0
 
-    def add(self, answer: Answer) -> None:
-        """One more answer."""
+    def add(self, answer: Answer, d: float | None) -> None:
+        """One more answer; d of a reference, None of others."""
         self.read = answer.seq
         if self.agreement is None or answer.rho < self.agreement.rate:
             # The interval is made for a least rate: where the setting is lowered another one begins.
             self.agreement, self.since = LiveAgreement(answer.rho, self.threshold), answer.at
-        d = disagreement(answer.text, answer.teacher_text, measure=self.measure) if answer.reference else None
         self.agreement = self.agreement.after(answer.score, rate=answer.rho, disagreement=d)
         if d is not None:
             self.alarm = self.alarm.after(d)
@@ -46,10 +46,11 @@ class Followed:
     def in_words(self) -> str:
         """What the alarm has heard."""
         last = rise(self.heard, alpha=self.alarm.alpha)
+        counted = " by the judge's count" if isinstance(self.measure, Judge) else ""
         return (
             f"alarm: {sum(d > 0 for d in self.heard[-last:])} of the last {last} references disagree "
             f"({self.alarm.errors} of all {self.alarm.references} since it is in force), "
-            f"the contract allows {self.alarm.alpha:.0%}"
+            f"the contract allows {self.alarm.alpha:.0%}{counted}"
         )
 
 
@@ -64,20 +65,24 @@ class References:
         """Read what has come since the last look, until the alarm sounds; `go_on` is asked between readings.
 
         `champion`: what to begin with, unless it is followed already. A reference whose request came before `due` has
-        lost its label if it has none.
+        lost its label if it has none. One that a judge has not judged yet ends the reading.
         """
         followed = self._followed.get(task)
         if followed is None or followed.release != champion.release:
             followed = self._followed[task] = champion
         while not followed.alarm.raised:
-            answers = answers_since(self._engine, followed.release, after=followed.read, due=due, limit=AT_ONCE)
-            for answer in answers:
+            answers = heard(self._engine, self.next(followed, due=due), by=followed.measure)
+            for answer, d in answers:
                 if not followed.alarm.raised:
-                    followed.add(answer)
+                    followed.add(answer, d)
             self._publish(followed)
             if len(answers) < AT_ONCE or not go_on():
                 break
         return followed
+
+    def next(self, followed: Followed, *, due: float) -> list[Answer]:
+        """The answers behind those that are read."""
+        return answers_since(self._engine, followed.release, after=followed.read, due=due, limit=AT_ONCE)
 
     def _publish(self, followed: Followed) -> None:
         found = followed.agreement

@@ -6,6 +6,7 @@ has its name is recorded with it, and the champion in force stays in force.
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.errors import DistillError
 from distill.harvest import Harvest, harvest, permit
+from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
 from distill.plan import Progress, Refused, Released, RunConfig
 from ledger import releases
@@ -41,9 +43,11 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, TooFewRows or DiskFull before anything is written. An error after that is recorded with the
-    candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows or DiskFull before anything is written. An error after that is
+    recorded with the candidate, which is refused, and raised.
     """
+    permit(teacher=config.teacher, may_train=config.may_train)
+    config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
     candidate = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
@@ -69,7 +73,6 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, split and curate."""
-    permit(teacher=config.teacher, may_train=config.may_train)
     _check_room(config.adapters_dir)
     found = harvest(
         engine,

@@ -6,7 +6,7 @@ In order: what forbids training, what waits for more rows, then what asks for it
 from dataclasses import dataclass
 from typing import Literal
 
-Trigger = Literal["forbidden", "rows", "first", "voided", "escalations", "age", "settled"]
+Trigger = Literal["forbidden", "judge", "rows", "first", "voided", "escalations", "age", "settled"]
 DAY_S = 86_400.0
 MOST_DOUBLED = 5
 
@@ -33,7 +33,7 @@ class Facts:
     `references` are unused ones after the cut that a run would make now, `references_wanted` is what the last refusal
     asked for, or 0; `new_rows` came since the last attempt began; so many `refusals` in a row came last. The escalation
     rate is of the champion's recent requests, None while there are too few; `champion_age_s` is None without a
-    champion.
+    champion; `unchecked`: why the task's judge cannot be used yet, None where it can or where there is none.
     """
 
     may_train: bool
@@ -46,6 +46,7 @@ class Facts:
     champion_age_s: float | None
     voided: bool
     escalation_rate: float | None
+    unchecked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def weigh(facts: Facts, config: TriggerConfig) -> Verdict:
     """The decision for one task."""
     if not facts.may_train:
         return Verdict(False, "forbidden", "the teacher's terms are not known to allow training (may_train: false)")
+    if facts.unchecked:
+        return Verdict(False, "judge", facts.unchecked)
     if lacking := _lacking(facts, config):
         return Verdict(False, "rows", lacking)
     return _urgent(facts, config) or Verdict(False, "settled", "nothing asks for another release")

@@ -16,9 +16,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from calibration.agreement import Measure
+from calibration.certificate import Certificate, Contract
 from calibration.monitor import Alarm
+from calibration.question import By, Judge
+from distill import verdicts
 from distill.attention import Attention
+from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, weigh
@@ -50,11 +53,13 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Watched:
-    """One task's rules. `binding`: what a release must have been certified with to be in force; `alarm_bound`: B in
-    references; a label later than `label_due_s` counts as lost; the teacher is probed every `probe_every_s`."""
+    """One task's rules. `measure`: how answers are compared; `binding`: what a release must have been certified with to
+    be in force; `alarm_bound`: B in references; a label later than `label_due_s` counts as lost; the teacher is probed
+    every `probe_every_s`, but for a judged task."""
 
     teacher: str
-    measure: Measure
+    measure: By
+    contract: Contract
     binding: Mapping[str, str]
     may_train: bool
     alarm_bound: float
@@ -74,11 +79,12 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Outside:
-    """What the worker reaches: `start(task)` begins a run, `ask` asks a task's teacher, `engine_version` is that of the
-    engine which serves students, None where it does not answer."""
+    """What the worker reaches: `start(task)` begins a run, `ask` asks a task's teacher, `ask_judge` its judge;
+    `engine_version` is that of the engine which serves students, None where it does not answer."""
 
     start: Callable[[str], Run]
     ask: Ask
+    ask_judge: verdicts.Ask
     engine_version: Callable[[], str | None]
 
 
@@ -99,11 +105,15 @@ class Worker:
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
         self._attention, self._references = Attention(engine), References(engine)
         self._probes = Probes(engine, outside.ask, clock=self._clock)
+        self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
         self._holder = holder
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
+        for task, watched in tasks.items():
+            if isinstance(watched.measure, Judge):
+                log.info("%s: its answers are judged, so its teacher is not asked again for changes", task)
 
     def step(self) -> None:
         """One look at everything; a worker that does not lead does nothing."""
@@ -169,16 +179,29 @@ class Worker:
             return
         for notice in self._attention.look(champion):
             self._record(notice)
+        if self._listen(champion, certificate, watched) and not isinstance(watched.measure, Judge):
+            self._probe(champion, watched)  # by `exact` a teacher of free text would seem to change every day
+
+    def _listen(self, champion: releases.Release, certificate: Certificate, watched: Watched) -> bool:
+        """Hear the champion's references; False where the alarm sounds."""
+        task = champion.task
         due = min(self._clock(), newest_at(self._engine, task)) - watched.label_due_s
         # By the contract in force, whatever the settings say by now.
-        alarm = Alarm(certificate.alpha, watched.alarm_bound)
+        alarm = Alarm(certificate.tested_at, watched.alarm_bound)
         followed = Followed(champion.name, certificate.threshold, watched.measure, alarm)
         heard = self._references.look(task, followed, due=due, go_on=self._lead)
         if heard.alarm.raised:
             self._void(champion, "alarm", heard.in_words())
-            return
+            return False
+        if isinstance(watched.measure, Judge):
+            answers = self._references.next(heard, due=due)
+            self._verdicts.look(task, watched.measure, answers, now=self._clock())
+        return True
+
+    def _probe(self, champion: releases.Release, watched: Watched) -> None:
+        assert not isinstance(watched.measure, Judge), "its answers have no rule to be compared by"
         model = watched.binding.get("teacher", watched.teacher)
-        probed = Probed(task, watched.teacher, model, watched.measure, watched.probe_every_s)
+        probed = Probed(champion.task, watched.teacher, model, watched.measure, watched.probe_every_s)
         if words := self._probes.look(probed):
             self._void(champion, "teacher", words)
 
@@ -220,11 +243,35 @@ class Worker:
         progress.publish(self._engine, task, gathered, now=now)
         if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
             return
-        verdict = weigh(_facts(found, watched, now=now), watched.triggers)
+        verdict = weigh(self._facts(task, found, now=now), watched.triggers)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
             self._run = (task, self._outside.start(task))
+
+    def _facts(self, task: str, found: Standing, *, now: float) -> Facts:
+        watched = self._tasks[task]
+        return Facts(
+            may_train=watched.may_train,
+            unchecked=self._unchecked(task),
+            rows=found.rows,
+            references=found.references,
+            references_wanted=found.references_needed or 0,
+            new_rows=found.new_rows,
+            attempts=found.attempts,
+            refusals=found.refusals,
+            champion_age_s=None if found.champion_since is None else now - found.champion_since,
+            voided=found.voided,
+            escalation_rate=found.escalation_rate,
+        )
+
+    def _unchecked(self, task: str) -> str | None:
+        watched = self._tasks[task]
+        try:
+            checked(self._engine, watched.contract, task=task, by=watched.measure)
+        except JudgeUnchecked as error:
+            return str(error)
+        return None
 
     def _record(self, decision: Decision) -> None:
         if decisions.record(self._engine, decision):
@@ -252,18 +299,3 @@ def _where(error: Exception) -> str:
 def pause_s(took_s: float) -> float:
     """From one look to the next: longer where looks are long, and well within the lease's term."""
     return min(max(TICK_S, took_s * (1 / DUTY - 1)), TERM_S / 3)
-
-
-def _facts(found: Standing, watched: Watched, *, now: float) -> Facts:
-    return Facts(
-        may_train=watched.may_train,
-        rows=found.rows,
-        references=found.references,
-        references_wanted=found.references_needed or 0,
-        new_rows=found.new_rows,
-        attempts=found.attempts,
-        refusals=found.refusals,
-        champion_age_s=None if found.champion_since is None else now - found.champion_since,
-        voided=found.voided,
-        escalation_rate=found.escalation_rate,
-    )

@@ -61,6 +61,7 @@ class Answer:
     """An answer of the student: its score, the rate at which it was drawn as a reference, and whether it was. The
     teacher's text is None where there is none, or where it is lost."""
 
+    exchange_id: str
     seq: int
     at: float
     score: float
@@ -278,7 +279,7 @@ def answers_since(
     """
     query = (
         sa.select(
-            *(exchanges.c[name] for name in ("seq", "at", "score", "rho", "reference", "draft_text")),
+            *(exchanges.c[name] for name in ("id", "seq", "at", "score", "rho", "reference", "draft_text")),
             teacher_replies.c.text,
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
         )
@@ -335,7 +336,7 @@ def mean_costs(engine: sa.Engine, task: str, *, release: str) -> tuple[float, fl
     asked = (
         sa.select(sa.func.avg(teacher_replies.c.cost_usd))
         .join(exchanges, _LABEL)
-        .where(exchanges.c.task == task, teacher_replies.c.text.is_not(None))
+        .where(exchanges.c.task == task, exchanges.c.origin != "judge", teacher_replies.c.text.is_not(None))
     )
     drafted = sa.select(sa.func.avg(exchanges.c.draft_cost_usd)).where(exchanges.c.release == release)
     with engine.connect() as connection:

@@ -207,6 +207,31 @@ probe_rounds = sa.Table(
     sa.Column("agreed", sa.Integer, nullable=False),
 )
 
+verdicts = sa.Table(
+    # What a judge said of a reference: whether the student's answer differs. A judge is its model, rubric and question.
+    "verdicts",
+    metadata,
+    sa.Column("exchange_id", sa.String(40), primary_key=True),
+    sa.Column("judge", sa.String(64), primary_key=True),
+    sa.Column("flagged", sa.Boolean, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+judge_labels = sa.Table(
+    # Pairs of answers that people have labelled, and what a judge said of them; `pair` is a digest of prompt and texts.
+    "judge_labels",
+    metadata,
+    sa.Column("task", sa.String(64), primary_key=True),
+    sa.Column("judge", sa.String(64), primary_key=True),
+    sa.Column("pair", sa.String(64), primary_key=True),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("student", sa.Text, nullable=False),
+    sa.Column("teacher", sa.Text, nullable=False),
+    sa.Column("same", sa.Boolean, nullable=False),
+    sa.Column("flagged", sa.Boolean, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
 settings = sa.Table(
     # Small durable facts, such as the key of the reference draw.
     "settings",

@@ -4,8 +4,8 @@ So capacity, retries and the record of what was spent stay in one place.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -17,14 +17,15 @@ from router.ports import TaskPlan
 from router.wire import ChatRequest, parse_chat
 
 CONCURRENCY = 4  # beside the clients' own requests
-Purpose = Literal["probe", "recertify"]
+Purpose = Literal["probe", "recertify", "judge"]
 
 
 @dataclass(frozen=True)
 class AnswerOrder:
-    """What to ask the teacher of a task, and what for."""
+    """What to ask a teacher on a task's account, and what for."""
 
     task: TaskPlan
+    teacher: str
     origin: Purpose
     requests: tuple[ChatRequest, ...]
 
@@ -33,18 +34,26 @@ class _Body(msgspec.Struct):
     task: str
     origin: Purpose
     requests: list[dict[str, Any]]
+    teacher: str | None = None
 
 
-def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan]) -> AnswerOrder:
-    """Read {task, origin, requests: [{messages, ...}]}. Raises BadRequest."""
+def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan], *, teachers: Collection[str]) -> AnswerOrder:
+    """Read {task, origin, requests: [{messages, ...}], teacher}; where no teacher is named the task's own is asked.
+
+    Raises BadRequest.
+    """
     try:
         fields = msgspec.json.decode(body, type=_Body)
     except msgspec.DecodeError as error:
         raise BadRequest(f"Invalid order of answers: {error}") from error
     if fields.task not in tasks:
         raise BadRequest(f"No task named {fields.task!r}", param="task")
+    task = tasks[fields.task]
+    teacher = task.teacher if fields.teacher is None else fields.teacher
+    if teacher not in teachers:
+        raise BadRequest(f"No teacher named {teacher!r}", param="teacher")
     requests = tuple(parse_chat(orjson.dumps({**request, "model": fields.task})) for request in fields.requests)
-    return AnswerOrder(tasks[fields.task], fields.origin, requests)
+    return AnswerOrder(task, teacher, fields.origin, requests)
 
 
 async def answer_many(order: AnswerOrder, gateway: Gateway) -> list[dict[str, Any]]:
@@ -54,7 +63,7 @@ async def answer_many(order: AnswerOrder, gateway: Gateway) -> list[dict[str, An
     async def one(request: ChatRequest) -> dict[str, Any]:
         async with gate:
             ticket = gateway.admit(request, task_header=order.task.name, priority="low")
-            reply = await gateway.ask(ticket, origin=order.origin)
+            reply = await gateway.ask(replace(ticket, teacher=order.teacher), origin=order.origin)
             return {"text": reply.text} if reply.text is not None else {"error": reply.error or "no text"}
 
     return list(await asyncio.gather(*map(one, order.requests)))

@@ -44,7 +44,7 @@ class Metrics:
         )
         self._cost = Counter(
             "tutelage_cost_usd",
-            "US dollars by component: draft (rejected ones too), teacher (client answers), reference, probe.",
+            "US dollars by component: draft (rejected ones too), teacher (client answers), reference, probe, judge.",
             ["task", "component"],
             registry=self.registry,
         )

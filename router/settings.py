@@ -6,7 +6,7 @@ is accepted and ignored is a defect.
 
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from calibration.agreement import Measure
 from calibration.certificate import fingerprint
+from calibration.question import By, Judge
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -152,12 +153,13 @@ class Task(Section):
     """One narrow job: its teacher, its contract, and when two answers agree.
 
     measure: exact (after normalisation: case, white space, quotes around it), number (the last number in each), json
-    (field by field, numbers and dates by value, nothing in order); alpha: largest share of student answers that may
-    differ from the teacher's; delta: chance that a worse release passes the test; margin: share of alpha that a release
-    leaves free where it was tested, for some coverage, so that neither a small drift nor bad luck closes it; rho: share
-    of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a false alarm
-    within m references has at most probability m / B; probe_every_hours: how often the teacher is asked thirty recorded
-    requests again, to notice that another model answers under its name.
+    (field by field, numbers and dates by value, nothing in order), judge (`judge`, a name under teachers, says whether
+    they say the same; `judge_rubric` tells it what that means for this job); alpha: largest share of student answers
+    that may differ from the teacher's; delta: chance that a worse release passes the test; margin: share of alpha that
+    a release leaves free where it was tested, for some coverage, so that neither a small drift nor bad luck closes it;
+    rho: share of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a
+    false alarm within m references has at most probability m / B; probe_every_hours: how often the teacher is asked
+    thirty recorded requests again, to notice that another model answers under its name.
     prefix: for long answers, judge drafts by so many first tokens, so that a stream begins before its end (what is
     certified is the agreement of whole answers; only coverage falls). None: by the whole draft.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
@@ -173,8 +175,18 @@ class Task(Section):
     prefix: Annotated[int, Field(ge=4)] | None = None
     alarm_references: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] = 5000.0
     probe_every_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
-    measure: Measure = "exact"
+    measure: Measure | Literal["judge"] = "exact"
+    judge: Name | None = None
+    judge_rubric: str = ""
     system_prompt: str | None = None
+
+    @model_validator(mode="after")
+    def _judge_is_named_where_one_is_asked(self) -> Self:
+        if self.measure == "judge" and self.judge is None:
+            raise ValueError("measure: judge needs judge: the name under teachers of whom to ask whether answers agree")
+        if self.measure != "judge" and (self.judge is not None or self.judge_rubric):
+            raise ValueError(f"judge and judge_rubric are for measure: judge, and measure is {self.measure}")
+        return self
 
 
 class DistillSettings(Section):
@@ -251,6 +263,8 @@ class Settings(BaseSettings):
         for name, task in self.tasks.items():
             if task.teacher not in self.teachers:
                 raise ValueError(f"tasks.{name}.teacher: no teacher named {task.teacher!r} under teachers")
+            if task.judge is not None and task.judge not in self.teachers:
+                raise ValueError(f"tasks.{name}.judge: no teacher named {task.judge!r} under teachers")
             if name in self.teachers:
                 raise ValueError(f"tasks.{name}: a teacher has the same name; clients could not tell them apart")
         return self
@@ -276,14 +290,23 @@ class Settings(BaseSettings):
 
     def binding(self, task: str) -> dict[str, str]:
         """What a release of the task must have been certified with to be in force (`Release.mismatch`)."""
-        chosen = self.task(task)
+        chosen, by = self.task(task), self.compares_by(task)
         return {
             "teacher": self.teachers[chosen.teacher].model,
             "base_model": self.student.base_model,
             "measure": chosen.measure,
             "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
             "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
+            **(by.binding if isinstance(by, Judge) else {}),
         }
+
+    def compares_by(self, name: str) -> By:
+        """How a task's answers are compared: by a rule, or by a judge."""
+        task = self.task(name)
+        if task.measure != "judge":
+            return task.measure
+        assert task.judge is not None, "a task with this measure names its judge"
+        return Judge(task.judge, self.teachers[task.judge].model, task.judge_rubric)
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""

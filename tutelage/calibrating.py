@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
@@ -18,7 +19,7 @@ from ledger.database import connect
 from ledger.queries import newest_at, references_of
 from ledger.records import Draft
 from ledger.releases import newest_certified
-from router.settings import ConfigError, Task, load
+from router.settings import ConfigError, load
 from tutelage.distilling import label_due_s
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
@@ -77,8 +78,14 @@ def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Promp
         raise BadDrafts(f"{source} is no file, and a task is compared by its own measure: leave --measure out")
     settings = load(config)
     task, engine = settings.task(source), connect(settings.ledger.url)
+    if task.measure == "judge":
+        raise BadDrafts(
+            f"the answers of {source} are compared by a judge, who is asked about answers that clients got and not "
+            "about the drafts that were turned down: what other thresholds would come to is not known"
+        )
     due = min(time.time(), newest_at(engine, source)) - label_due_s(settings, source)
-    return of_release(engine, newest_certified(engine, source).name, task=task, due=due)
+    rule = Rule(task.measure, task.prefix)
+    return of_release(engine, newest_certified(engine, source).name, rule=rule, due=due)
 
 
 def of_file(path: Path, *, measure: Measure) -> list[Prompted]:
@@ -107,12 +114,20 @@ def _row(decoder: msgspec.json.Decoder[_Line], line: bytes, *, where: str, measu
     return Drafted(facts, disagreement(found.student, found.teacher, measure=measure)), found.prompt
 
 
-def of_release(engine: sa.Engine, release: str, *, task: Task, due: float) -> list[Prompted]:
+@dataclass(frozen=True)
+class Rule:
+    """How a task compares answers, and by how much of a draft it judges."""
+
+    measure: Measure
+    prefix: int | None = None
+
+    def of(self, draft: Draft | None, answer: str | None) -> Drafted:
+        """A draft beside the teacher's answer."""
+        d = disagreement(draft.text if draft else None, answer, measure=self.measure)
+        return Drafted(draft.evidence if draft and draft.can_be_accepted(self.prefix) else None, d)
+
+
+def of_release(engine: sa.Engine, release: str, *, rule: Rule, due: float) -> list[Prompted]:
     """The references that a release was asked, accepted or not, in order; `due`: as `references_of` has it."""
     rows = references_of(engine, release, due=due)
-    return [(_drafted(row.draft, row.teacher_text, task=task), variable_text(row.messages)) for row in rows]
-
-
-def _drafted(draft: Draft | None, answer: str | None, *, task: Task) -> Drafted:
-    d = disagreement(draft.text if draft else None, answer, measure=task.measure)
-    return Drafted(draft.evidence if draft and draft.can_be_accepted(task.prefix) else None, d)
+    return [(rule.of(row.draft, row.teacher_text), variable_text(row.messages)) for row in rows]

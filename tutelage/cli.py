@@ -1,4 +1,4 @@
-"""`tutelage`: set up, run, look, import, and the demo; with the commands of `cli_serve` and `cli_releases`."""
+"""`tutelage`: set up, run, look, import, and the demo; with the commands of `cli_serve`, `_releases` and `_judge`."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from router.settings import load
-from tutelage import cli_releases, cli_serve
+from tutelage import cli_judge, cli_releases, cli_serve
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
@@ -17,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(cli_serve.parts, name="serve")
 app.add_typer(cli_releases.distill, name="distill")
 app.add_typer(cli_releases.releases, name="releases")
+app.add_typer(cli_judge.judge, name="judge")
 
 
 def main() -> None:

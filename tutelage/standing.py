@@ -44,7 +44,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         if isinstance(held, Certificate):
             if task in shown:
                 yield f"  {agreed(shown[task])}"
-            yield f"  {exposed(settings.tasks[task], alpha=held.alpha)}"
+            yield f"  {exposed(settings.tasks[task], alpha=held.tested_at)}"
         else:
             chosen = settings.distill
             needs = measure(

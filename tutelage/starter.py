@@ -30,7 +30,7 @@ student:
 tasks:
   {task}:
     teacher: {teacher}
-    measure: exact           # when two answers agree: exact | number | json
+    measure: exact           # when two answers agree: exact | number | json | judge
     alpha: 0.05              # at most this share of student answers may differ from the teacher's ...
     delta: 0.05              # ... or the release fails the test with probability 1 - delta
     margin: 0.2              # share of alpha that a release leaves free where it was tested

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from calibration.certificate import Contract
 from distill.adapters import AdapterError, AdapterServer
 from distill.gateway import GatewayClient
 from distill.triggers import DAY_S, TriggerConfig
@@ -51,6 +52,7 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
     outside = Outside(
         start=lambda task: ProcessRun(task, config),
         ask=partial(gateway.answers, origin="probe"),
+        ask_judge=lambda task, judge, requests: gateway.answers(task, requests, origin="judge", teacher=judge.name),
         engine_version=partial(_engine_version, AdapterServer(settings.student.url, timeout_s=2.0)),
     )
     return Worker(engine, tasks, outside=outside, holder=holder)
@@ -68,7 +70,8 @@ def _watched(settings: Settings, name: str) -> Watched:
     teacher = settings.teachers[task.teacher]
     return Watched(
         teacher=task.teacher,
-        measure=task.measure,
+        measure=settings.compares_by(name),
+        contract=Contract(task.alpha, task.delta, task.margin),
         binding=settings.binding(name),
         may_train=teacher.may_train,
         alarm_bound=task.alarm_references,

@@ -1,9 +1,13 @@
+import json
 import random
 
 import pytest
 
 from calibration.evidence import SHORT
-from distill.evaluate import StudentMute, agreement, calibrate, judge, scored
+from calibration.question import Judge
+from distill import judge as asking
+from distill.evaluate import StudentMute, acceptable, agreement, calibrate, compare, judge, scored
+from distill.rows import TrainingRow
 from tests.fakes import draft
 
 
@@ -41,14 +45,15 @@ def test_a_task_compares_by_its_own_measure():
 @pytest.mark.parametrize("unusable", [draft(finish_reason="length"), draft(evidence={}), None])
 def test_what_the_gateway_would_not_accept_has_a_score_below_every_threshold(unusable):
     calibrator = calibrate(rows(80))
-    (row,) = scored(judge(["a"], [unusable], ["refund"], measure="exact"), calibrator)
+    drafts = acceptable([unusable], prefix=None)
+    (row,) = scored(judge(["a"], drafts, ["refund"], measure="exact"), calibrator)
     assert row.score == -1.0
 
 
 def test_judged_by_a_prefix_a_draft_that_was_cut_off_behind_it_counts():
     cut_off = draft(finish_reason="length", evidence=evidence(True))  # three tokens
     for prefix, usable in ((None, False), (3, True), (4, False)):
-        (row,) = judge(["a"], [cut_off], ["refund"], measure="exact", prefix=prefix)
+        (row,) = judge(["a"], acceptable([cut_off], prefix=prefix), ["refund"], measure="exact")
         assert row.usable == usable
 
 
@@ -61,3 +66,24 @@ def test_the_score_ranks_agreement():
 def test_a_student_without_evidence_is_not_judged():
     with pytest.raises(StudentMute, match="only 30 of 80"):
         calibrate(rows(80, mute=50))
+
+
+def test_a_judge_decides_about_what_differs_and_a_draft_without_a_verdict_disagrees(monkeypatch):
+    monkeypatch.setattr(asking, "RETRY_PAUSES_S", (0.0,))
+    words = {"a": ["SAME", "SAME"], "b": ["DIFFERENT", "SAME"], "c": [None, None]}
+    prompts = ["a", "b", "c", "d", "e"]
+    asked_of = [TrainingRow(p, ({"role": "user", "content": p},), "it is so", "stop") for p in prompts]
+    sure = evidence(True)
+    drafts = [draft(text="so it is", evidence=sure)] * 3 + [draft(text="It is so.", evidence=sure), None]
+
+    def ask(judge, requests):
+        asked = [json.loads(request["messages"][1]["content"])["request"] for request in requests]
+        return [word for prompt in asked[::2] for word in words[prompt]]
+
+    answers, judge = [row.completion for row in asked_of], Judge("referee", "m", "")
+    found = compare(asked_of, drafts, answers, by=judge, ask_judge=ask, progress=lambda *_: None)
+    assert [row.disagreement for row in found] == [0.0, 1.0, 1.0, 0.0, 1.0]
+    assert [row.asked for row in found] == [True, True, True, False, False]
+    assert [row.asked for row in scored(found, calibrate(rows(80)))] == [True, True, True, False, False]
+    by_rule = compare(asked_of, drafts, answers, by="exact", ask_judge=ask, progress=lambda *_: None)
+    assert [row.disagreement for row in by_rule] == [1.0, 1.0, 1.0, 0.0, 1.0]

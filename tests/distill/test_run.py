@@ -1,5 +1,6 @@
 """The pipeline over a real ledger; training, vLLM and the gateway's drafts are scripted."""
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -13,21 +14,26 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from calibration.evidence import SHORT
+from calibration.question import Judge, Pair
 from distill import attempt as pipeline
+from distill import judge as asking
 from distill.adapters import AdapterError
 from distill.anew import FIT_ROWS, Anew
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
+from distill.judge import JudgeMute, JudgeUnchecked
 from distill.plan import Refused, Released, RunConfig
 from distill.probe import Probe
 from distill.run import CannotReuse, DiskFull, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
+from ledger import verdicts
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.schema import row_uses
+from ledger.verdicts import JudgedLabel
 from tests.ledger.make import exchange
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
@@ -44,6 +50,9 @@ class World:
     broken: Exception | None = None
     drafts_fail: Exception | None = None
     meanwhile: Callable[[], None] = lambda: None
+    says: Callable[[str], str] = str
+    mute: bool = False
+    judged: int = 0
     loaded: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
 
@@ -68,16 +77,31 @@ class World:
         self.meanwhile = lambda: None
         return [self.draft(request) for request in requests]
 
-    def answers(self, task, requests, *, origin, progress):
+    def answers(self, task, requests, *, origin, teacher=None, progress=None):
+        if teacher is not None:
+            return self.verdicts(task, requests, origin=origin, teacher=teacher)
         assert origin == "recertify"
         self.asked += [request["messages"] for request in requests]
         return [f"new {label(request['messages'][-1]['content'])}" for request in requests]
+
+    def verdicts(self, task, requests, *, origin, teacher):
+        """The judge: it takes a label for the sentence that holds it, and lets a tenth of the wrong ones pass."""
+        assert (task, origin, teacher) == ("desk", "judge", "referee")
+        self.judged += len(requests)
+        return [self.word(json.loads(request["messages"][1]["content"])) for request in requests]
+
+    def word(self, data):
+        if self.mute:
+            return None
+        short, long = sorted((data["answer_1"], data["answer_2"]), key=len)
+        lenient = random.Random(data["request"]).random() < 0.1
+        return "SAME" if short in long or lenient else "DIFFERENT"
 
     def draft(self, request):
         """Sure and right, or unsure and wrong."""
         text = request["messages"][-1]["content"]
         right = random.Random(text).random() < self.right
-        answer = label(text) if right else "neither"
+        answer = self.says(label(text)) if right else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
         return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
 
@@ -279,6 +303,50 @@ def test_a_student_that_the_alarm_overtakes_is_refused(engine, config, world):
     outcome = run(engine, config, progress=world)
     assert isinstance(outcome, Refused) and "before the last was voided" in outcome.refusal.reason
     assert champions(engine) == {} and world.loaded == {champion}
+
+
+JUDGE = Judge("referee", "openai/referee", "")
+
+
+@pytest.fixture
+def judged(engine, config):
+    """A task whose student answers in sentences, and whose judge people have checked."""
+    for same, flagged, count in ((False, True, 90), (False, False, 10), (True, False, 100)):
+        labels = [JudgedLabel(Pair(f"{same} {flagged} {n}", "a", "b"), same, flagged) for n in range(count)]
+        verdicts.label(engine, "desk", judge=JUDGE.fingerprint, labels=labels, now=1.0)
+    binding = {**config.binding, **JUDGE.binding}
+    return replace(config, measure=JUDGE, binding=binding, contract=Contract(0.1, 0.05))
+
+
+def test_a_student_that_says_the_same_in_other_words_is_released_by_its_judge(engine, judged, world):
+    world.says = lambda answer: f"this is a {answer}"
+    outcome = run(engine, judged, progress=world)
+    assert isinstance(outcome, Released) and world.judged > 0
+    certificate = outcome.certificate
+    assert certificate.alpha == 0.1 and 0.07 < certificate.level < 0.1  # nine in ten are caught, and none falsely
+    champion = champions(engine)["desk"]
+    assert champion.valid(judged.binding) == certificate
+    assert champion.report["bound_to"]["judge_labels"] == "200"
+    with pytest.raises(ValueError, match="certified with judge_rubric '', and now it is 'amounts'"):
+        champion.valid({**judged.binding, "judge_rubric": "amounts"})
+
+
+def test_answers_that_are_equal_cost_no_judge(engine, judged, world):
+    assert isinstance(run(engine, judged, progress=world), Released) and world.judged == 0
+
+
+def test_a_judge_that_is_away_is_no_verdict_on_the_student(engine, judged, world):
+    world.says, world.mute = (lambda answer: f"this is a {answer}"), True
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(JudgeMute):
+        patch.setattr(asking, "RETRY_PAUSES_S", (0.0,))
+        run(engine, judged, progress=world)
+    assert not history(engine, "desk")[0].refusal["verdict"] and certifying(engine) == set()
+
+
+def test_without_labelled_pairs_a_judged_run_begins_with_nothing_written(engine, config, world):
+    with pytest.raises(JudgeUnchecked, match="tutelage judge check"):
+        run(engine, replace(config, measure=JUDGE), progress=world)
+    assert history(engine, "desk") == [] and world.steps == []
 
 
 def test_too_few_rows_change_nothing_and_say_how_many_are_missing(engine, config, world):

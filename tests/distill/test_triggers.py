@@ -26,6 +26,8 @@ SERVING = replace(READY, attempts=1, champion_age_s=DAY_S, escalation_rate=0.2)
     ("facts", "decision", "words"),
     [
         (replace(READY, may_train=False), (False, "forbidden"), "may_train: false"),
+        (replace(READY, unchecked="label pairs"), (False, "judge"), "label pairs"),
+        (replace(READY, unchecked="label pairs", may_train=False), (False, "forbidden"), "terms"),
         (replace(READY, rows=299), (False, "rows"), "299 of 300 rows before the cut"),
         (replace(READY, references=119), (False, "rows"), "119 of 120 unused references"),
         (replace(READY, references_wanted=121), (False, "rows"), "120 of 121 unused references"),

@@ -10,9 +10,11 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from calibration.certificate import Contract
+from calibration.question import Judge, Pair
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
-from ledger import decisions, leases, live, releases, schema
+from ledger import decisions, leases, live, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
 from ledger.records import TeacherReply, Usage
@@ -25,6 +27,7 @@ TRIGGERS = TriggerConfig(
 WATCHED = Watched(
     teacher="big",
     measure="exact",
+    contract=Contract(0.1, 0.05),
     binding={},
     may_train=True,
     alarm_bound=100.0,
@@ -56,6 +59,8 @@ class World:
     now: float = 1000.0
     runs: list[ScriptedRun] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
+    judged: list[tuple[str, str, int]] = field(default_factory=list)
+    lenient: bool = True
     version: str | None = None
     says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
@@ -63,12 +68,16 @@ class World:
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
-        outside = Outside(self.start, self.ask, lambda: self.version)
+        outside = Outside(self.start, self.ask, self.ask_judge, lambda: self.version)
         return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
         return [self.says(request) for request in requests]
+
+    def ask_judge(self, task, judge, requests):
+        self.judged.append((task, judge.name, len(requests)))
+        return ["SAME" if self.lenient else "DIFFERENT"] * len(requests)
 
     def start(self, task):
         self.runs.append(ScriptedRun())
@@ -328,6 +337,46 @@ def test_a_teacher_that_has_silently_changed_voids_the_champion(world):
     )
 
 
+JUDGE = Judge("referee", "openai/referee", "")
+
+
+def judged_until(world, worker, condition):
+    until = time.monotonic() + 5.0
+    while not condition() and time.monotonic() < until:
+        worker.step()
+        time.sleep(0.02)
+
+
+def test_a_judged_champion_is_closed_at_the_level_it_was_tested_at_by_what_the_judge_says(world, caplog):
+    caplog.set_level("INFO")
+    name = world.promote(level=0.3)
+    world.record(exchange, 60)
+    world.record(reference("invoice"), 60, release=name)
+    worker = world.worker(measure=JUDGE)
+    judged_until(world, worker, lambda: "desk" in live.published(world.engine))
+    judged_until(world, worker, lambda: live.published(world.engine)["desk"].references == 60)
+    assert releases.get(world.engine, name).status == "champion" and world.judged[0][:2] == ("desk", "referee")
+    assert live.published(world.engine)["desk"].errors == 0
+    assert world.asked == [] and "its teacher is not asked again for changes" in caplog.text
+    world.lenient = False
+    world.record(reference("complaint"), 60, release=name)
+    judged_until(world, worker, lambda: releases.get(world.engine, name).status == "voided")
+    assert "the contract allows 30% by the judge's count" in releases.get(world.engine, name).refusal["reason"]
+
+
+def test_a_judge_that_nobody_has_checked_begins_no_run_and_what_to_do_is_said(world):
+    world.record(exchange, 60)
+    worker = world.worker(measure=JUDGE)
+    worker.step()
+    assert world.told() == [("wait", "judge")] and world.runs == []
+    assert "`tutelage judge check`" in decisions.latest(world.engine, "desk")[0].reason
+    pairs = [Pair(str(n), "a", "b") for n in range(60)]
+    labels = [verdicts.JudgedLabel(pair, same=False, flagged=True) for pair in pairs]
+    verdicts.label(world.engine, "desk", judge=JUDGE.fingerprint, labels=labels, now=1.0)
+    worker.step()
+    assert world.told()[0] == ("train", "first")
+
+
 def test_without_a_champion_no_teacher_is_asked(world):
     world.record(exchange, 40)
     world.worker(may_train=False).step()
@@ -346,7 +395,7 @@ def test_one_tasks_trouble_leaves_no_other_without_a_watch(world, caplog):
     def engine_version():
         raise ValueError("a request's own words")
 
-    outside = Outside(world.start, world.ask, engine_version)
+    outside = Outside(world.start, world.ask, world.ask_judge, engine_version)
     worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a")
     world.promote()
     worker.step()

@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger.database import connect
-from ledger.ingest import ingest_once
+from ledger.ingest import ingest_once, store
 from ledger.queries import (
     RowReused,
     Spend,
     Use,
     answers_since,
     cost_timeline,
+    mean_costs,
     record_uses,
     reference_key,
     route_counts,
@@ -149,3 +150,12 @@ def test_uses_of_another_task_are_not_mixed_in(engine):
 
 def test_a_task_without_traffic_has_spent_nothing(engine):
     assert spend(engine, "nobody") == Spend(0, 0, 0.0, 0.0, 0.0)
+
+
+def test_what_a_teachers_answer_costs_is_not_what_a_judge_costs(engine):
+    reply = TeacherReply("referee", "SAME", "stop", Usage(400, 1), 9.0)
+    store(engine, [exchange(8, origin="judge", teacher_reply=reply)])
+    teacher_usd, draft_usd = mean_costs(engine, "desk", release="desk--v000001")
+    assert teacher_usd == pytest.approx((0.01 * 3 + 0.02) / 4) and draft_usd == pytest.approx(0.001)
+    assert [row.exchange_id for row in task_rows(engine, "desk")][-1] == "id-000005"
+    assert spend(engine, "desk").teacher_usd == pytest.approx(0.02)

@@ -480,6 +480,23 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
     assert "tutelage_requests_total{" not in counted
 
 
+async def test_another_teacher_judges_and_is_recorded_and_paid_as_itself():
+    parts = gateway(teachers=frozenset({"big", "referee"}))
+    order = {"task": "desk", "origin": "judge", "teacher": "referee", "requests": [{"messages": MESSAGES}]}
+    async with http(parts) as session:
+        answers = (await session.post("/internal/answers", json=order)).json()["answers"]
+        unknown = await session.post("/internal/answers", json={**order, "teacher": "nobody"})
+        counted = (await session.get("/metrics")).text
+    assert [answer["text"] for answer in answers] == [parts.teacher.text]
+    (record,) = parts.spool.records
+    assert (record.task, record.origin, record.teacher_reply.teacher, record.eligible) == (
+        ("desk", "judge", "referee", False)
+    )
+    assert [teacher for teacher, _, _ in parts.capacity.asked] == ["referee"]
+    assert 'tutelage_cost_usd_total{component="judge",task="desk"}' in counted
+    assert unknown.status_code == 400 and unknown.json()["error"]["param"] == "teacher"
+
+
 async def test_an_answer_that_the_teacher_does_not_give_is_an_entry_of_its_own():
     parts = gateway(teacher=FakeTeacher(error=TeacherUnavailable("scripted")))
     order = {"task": "desk", "origin": "probe", "requests": [{"messages": MESSAGES}]}

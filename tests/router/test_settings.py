@@ -38,6 +38,14 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"tasks": {"desk": {"teacher": "nobody"}}}, "tasks.desk.teacher"),
         ({"tasks": {"desk": {"teacher": "big", "alpha": 1.5}}}, "tasks.desk.alpha"),
         ({"tasks": {"big": {"teacher": "big"}}}, "tasks.big"),
+        ({"tasks": {"desk": {"teacher": "big", "measure": "vibes"}}}, "tasks.desk.measure"),
+        ({"tasks": {"desk": {"teacher": "big", "measure": "judge"}}}, "tasks.desk: measure: judge needs judge:"),
+        (
+            {"tasks": {"desk": {"teacher": "big", "measure": "judge", "judge": "nobody"}}},
+            "tasks.desk.judge: no teacher named 'nobody' under teachers",
+        ),
+        ({"tasks": {"desk": {"teacher": "big", "judge": "big"}}}, "for measure: judge, and measure is exact"),
+        ({"tasks": {"desk": {"teacher": "big", "judge_rubric": "x"}}}, "for measure: judge, and measure is exact"),
         ({"teachers": {"big": {"model": "x", "may_train": True}}}, "terms"),
         ({"teachers": {"big": {"model": "x", "direct": True}}}, "base_url"),
         ({"teachers": {"big": {"model": "x", "capacity_rpm": 0}}}, r"teachers\.big\.capacity_rpm"),
@@ -93,3 +101,21 @@ def test_the_starter_is_valid(tmp_path):
     assert (limited.capacity_rpm, limited.capacity_tpm) == (500, 200_000)
     assert settings.teachers["gpt-4o-mini"].model == "openai/gpt-4o-mini"
     assert settings.tasks["topics"].teacher == "gpt-4o-mini"
+
+
+def test_a_release_is_bound_to_its_judge_and_to_what_it_was_told(tmp_path):
+    def settings(**task):
+        judged = {"teacher": "big", "measure": "judge", "judge": "referee", **task}
+        teachers = {
+            "big": {"model": "openai/big"},
+            "referee": {"model": "openai/referee"},
+            "r2": {"model": "openai/r2"},
+        }
+        return load(write(tmp_path, {**VALID, "teachers": teachers, "tasks": {"desk": judged}}))
+
+    bound = settings().binding("desk")
+    assert (bound["measure"], bound["judge"], bound["judge_rubric"]) == ("judge", "openai/referee", "")
+    others = [settings(judge="r2"), settings(judge_rubric="amounts"), load(write(tmp_path, VALID))]
+    assert all(other.binding("desk") != bound for other in others)
+    assert "judge" not in others[-1].binding("desk") and others[-1].compares_by("desk") == "exact"
+    assert settings(judge_rubric="amounts").compares_by("desk").rubric == "amounts"

@@ -11,9 +11,9 @@ from ledger.ingest import ingest_once
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import add_candidate, promote
 from ledger.spool import SpoolWriter
-from router.settings import Task, load
+from router.settings import load
 from tests.ledger.make import certified, student_exchange
-from tutelage.calibrating import BadDrafts, of_release, read
+from tutelage.calibrating import BadDrafts, Rule, of_release, read
 from tutelage.cli import app
 
 
@@ -95,9 +95,18 @@ def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_pa
     spool.append(student_exchange(10, reference=True))
     spool.close()
     ingest_once(engine, tmp_path / "spool")
-    found = [draft for draft, _ in of_release(engine, name, task=Task(teacher="big"), due=9.5)]
+    found = [draft for draft, _ in of_release(engine, name, rule=Rule("exact"), due=9.5)]
     # A lost label disagrees, one that never came too; where it may still come the request is left out.
     assert [row.disagreement for row in found] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     assert [bool(row.evidence) for row in found] == [True] * 5 + [False, True]  # a draft that was cut off is no draft
     result = CliRunner().invoke(app, ["calibrate", "desk"])
     assert result.exit_code == 2 and "rows with usable evidence" in " ".join(result.output.split())
+
+
+def test_of_a_judged_task_other_thresholds_are_not_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
+    config = tmp_path / "tutelage.yaml"
+    config.write_text(config.read_text().replace("measure: exact ", "judge: gpt-4o-mini\n    measure: judge "))
+    result = CliRunner().invoke(app, ["calibrate", "desk"])
+    assert result.exit_code == 2 and "not about the drafts that were turned down" in " ".join(result.output.split())

@@ -1,17 +1,18 @@
 """What the ledger knows of a release, read once: the page and its figures are drawn from this alone."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from calibration.agreement import Measure, disagreement
 from calibration.certificate import Certificate
 from calibration.certify import ScoredRow
 from calibration.curves import Price
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm
+from calibration.question import By, Judge
+from distill.verdicts import heard
 from ledger.queries import Answer, answers_since, certified_rows, mean_costs, newest_at
 from ledger.releases import Release, ReleaseError, history, newest_certified
 from router.settings import Settings
@@ -38,11 +39,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class Facts:
-    """One release. `window`: its certification rows; `timeline`: since it is in force; `releases`: all of the task."""
+    """One release. `judge_labels`: of a judge, so many labelled pairs that it was checked against; `window`: its
+    certification rows; `timeline`: since it is in force; `releases`: all of the task."""
 
     task: str
     teacher: str
-    measure: Measure
+    measure: By
+    judge_labels: int
     alarm_bound: float
     rho: float
     release: Release
@@ -63,7 +66,7 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
         certificate = Certificate.from_dict(chosen.certificate or {})
     except ValueError as error:
         raise NothingToReport(f"the certificate of {chosen.name} cannot be read: {error}") from error
-    measure = bound.get("measure", task.measure)
+    measure = _measure(settings, task_name, bound)
     due = min(time.time(), newest_at(engine, task_name)) - label_due_s(settings, task_name)
     answers = answers_since(engine, chosen.name, due=due)
     teacher_usd, draft_usd = mean_costs(engine, task_name, release=chosen.name)
@@ -71,15 +74,26 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
         task=task_name,
         teacher=bound.get("teacher", settings.teachers[task.teacher].model),
         measure=measure,
+        judge_labels=int(bound.get("judge_labels", 0)),
         alarm_bound=task.alarm_references,
         rho=task.rho,
         release=chosen,
         certificate=certificate,
         window=tuple(ScoredRow(*row) for row in certified_rows(engine, chosen.name)),
         price=Price(teacher_usd, draft_usd, task.rho),
-        timeline=tuple(_timeline(answers, certificate, measure=measure, bound=task.alarm_references)),
+        timeline=tuple(_timeline(heard(engine, answers, by=measure), certificate, bound=task.alarm_references)),
         releases=tuple(known),
     )
+
+
+def _measure(settings: Settings, task: str, bound: Mapping[str, str]) -> By:
+    """What the release was certified by, whatever the settings say by now."""
+    match bound.get("measure"):
+        case "judge":
+            return Judge("", bound.get("judge", ""), bound.get("judge_rubric", ""))
+        case "exact" | "number" | "json" as rule:
+            return rule
+    return settings.compares_by(task)
 
 
 def _named(known: Sequence[Release], name: str) -> Release:
@@ -92,16 +106,15 @@ def _named(known: Sequence[Release], name: str) -> Release:
 
 
 def _timeline(
-    answers: Sequence[Answer], certificate: Certificate, *, measure: Measure, bound: float
+    answers: Sequence[tuple[Answer, float | None]], certificate: Certificate, *, bound: float
 ) -> Iterator[Moment]:
     """Some two hundred moments, each after a reference, to the last one or to the alarm."""
     if not answers:
         return
-    live = LiveAgreement(min(answer.rho for answer in answers), certificate.threshold)
-    alarm, references = Alarm(certificate.alpha, bound), sum(answer.reference for answer in answers)
+    live = LiveAgreement(min(answer.rho for answer, _ in answers), certificate.threshold)
+    alarm, references = Alarm(certificate.tested_at, bound), sum(answer.reference for answer, _ in answers)
     every = max(1, references // MOMENTS)
-    for answer in answers:
-        d = disagreement(answer.text, answer.teacher_text, measure=measure) if answer.reference else None
+    for answer, d in answers:
         live = live.after(answer.score, rate=answer.rho, disagreement=d)
         if d is None:
             continue

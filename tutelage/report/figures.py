@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from calibration.certificate import Certificate
 from calibration.curves import cost_quality, reliability, risk_coverage
 from tutelage.report.facts import Facts
 
@@ -76,10 +77,10 @@ def _risk_coverage(figure: Figure, facts: Facts) -> None:
     coverage = [point.coverage for point in points]
     axis.fill_between(coverage, [p.low for p in points], [p.high for p in points], color=BLUE, alpha=0.15, lw=0)
     axis.plot(coverage, [point.risk for point in points], color=BLUE)
-    axis.axhline(held.alpha, color=RED, ls="--", lw=1, label=f"contract: {held.alpha:.0%}")
+    axis.axhline(held.tested_at, color=RED, ls="--", lw=1, label=_contract(held))
     axis.plot([held.coverage], [held.errors / held.accepted], "o", color=RED, label="operated here")
     axis.set(title="Risk and coverage", xlabel="share that the student answers", ylabel="share of it that disagrees")
-    axis.set_ylim(0, max(2 * held.alpha, *(point.risk for point in points)))
+    axis.set_ylim(0, max(2 * held.tested_at, *(point.risk for point in points)))
     _finish(axis)
 
 
@@ -104,13 +105,18 @@ def _references(figure: Figure, facts: Facts) -> None:
     low, high = [m.low for m in facts.timeline], [m.high for m in facts.timeline]
     above.fill_between(answers, low, high, color=BLUE, alpha=0.15, lw=0)
     above.plot(answers, [m.agreement for m in facts.timeline], color=BLUE)
-    above.axhline(1 - facts.certificate.alpha, color=RED, ls="--", lw=1, label="contract")
+    above.axhline(1 - facts.certificate.tested_at, color=RED, ls="--", lw=1, label=_contract(facts.certificate))
     above.set(title="References since it is in force", ylabel="agreement", ylim=(max(0.0, last.low - 0.1), 1.005))
     _finish(above)
     below.plot(answers, [min(m.alarm, LOUDEST) for m in facts.timeline], color=RED)
     below.axhline(1.0, color=GRAY, ls="--", lw=1)
     below.set(ylabel="alarm", ylim=(0, LOUDEST), xlabel="answers of the student")
     below.grid(alpha=0.3)
+
+
+def _contract(held: Certificate) -> str:
+    """The line that the contract draws; where a judge counts, by its count."""
+    return f"contract: {held.alpha:.0%}" if held.level is None else f"as judged: {held.level:.1%} ({held.alpha:.0%})"
 
 
 def _finish(axis: Axes) -> None:

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from calibration.monitor import delay
+from calibration.question import Judge
 from tutelage.report.facts import Facts
 from tutelage.report.figures import figures, svg
 
@@ -34,21 +35,42 @@ def write(facts: Facts, folder: Path) -> Path:
 def wording(facts: Facts) -> list[str]:
     """What the certificate says, and what it does not: a paragraph each."""
     held, begun, ended = facts.certificate, *facts.certificate.window
-    risk = min(0.99, 2 * held.alpha)
-    references = delay(alpha=held.alpha, bound=facts.alarm_bound, risk=risk)
+    risk = min(0.99, 2 * held.tested_at)
+    references = delay(alpha=held.tested_at, bound=facts.alarm_bound, risk=risk)
+    differing = "the disagreement" if held.level is None else "what the judge calls different"
     return [
         f"On traffic from {_date(begun)} to {_date(ended)} (eligible requests as they arrived, the teacher "
-        f"{facts.teacher}, two answers agreeing where {MEASURES[facts.measure]}) {facts.release.name} passed a test "
+        f"{facts.teacher}, two answers agreeing where {_agreeing(facts)}) {facts.release.name} passed a test "
         f"that at most {held.delta_spent:.1%} of releases whose true disagreement on student-answered traffic exceeds "
         f"{held.alpha:.1%} would pass.",
         f"It was operated there at a score of {held.threshold:.4f} and above: it accepted {held.accepted} of {held.n} "
-        f"references, of which {held.errors} disagreed.",
+        f"references, of which {held.errors} {'disagreed' if held.level is None else 'were called different'}.",
+        *_judged(facts),
         "This is an average over that traffic: not each answer, slice or user, not correctness, not later traffic.",
-        f"Later traffic is watched by references, {facts.rho:.0%} of all requests. While the disagreement stays at "
-        f"most {held.alpha:.1%}, a false alarm within m of them has a probability of at most m / "
+        f"Later traffic is watched by references, {facts.rho:.0%} of all requests. While {differing} stays at "
+        f"most {held.tested_at:.1%}, a false alarm within m of them has a probability of at most m / "
         f"{facts.alarm_bound:.0f}; if it rises to {risk:.1%}, the median delay is some {references / facts.rho:.0f} "
         "student-answered requests. On alarm everything goes to the teacher.",
         f"It expires on {_date(held.expires_at)}.",
+    ]
+
+
+def _agreeing(facts: Facts) -> str:
+    """When two answers agree, as the sentence goes on behind "where"."""
+    if isinstance(facts.measure, Judge):
+        return "people would say that they say the same"
+    return MEASURES[facts.measure]
+
+
+def _judged(facts: Facts) -> list[str]:
+    """Who has compared the answers, where that was a judge, and how far its word goes."""
+    if not isinstance(facts.measure, Judge):
+        return []
+    return [
+        f"The agreement was judged by {facts.measure.model}, asked about each pair of answers both ways round, and "
+        f"checked against {facts.judge_labels} labelled pairs. As it errs, the test was made against a share of "
+        f"{facts.certificate.tested_at:.1%} that it calls different. That it errs on these answers as it does on the "
+        "labelled pairs is assumed."
     ]
 
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from calibration.question import Judge
+from ledger import verdicts
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
@@ -95,6 +97,27 @@ def test_the_wording_says_what_is_certified_and_what_is_not(engine, tmp_path):
     assert "not each answer, slice or user, not correctness, not later traffic" in words
     assert "at most m / 1000" in words
     assert not re.search(r"guarantee|of answers agree", words)
+
+
+def test_a_judged_release_says_who_judged_it_and_how_far_that_goes(engine, tmp_path):
+    judge = Judge("referee", "openai/referee", "amounts")
+    bound = {**SETTINGS.binding("desk"), "measure": "judge", **judge.binding, "judge_labels": "180"}
+    record(engine, tmp_path / "spool", map(exchange, range(1, 41)))
+    name = add_candidate(engine, task="desk", cut_at=0.0, base_model="m", now=1.0).name
+    uses = [Use(f"id-{n:06d}", "certify", "refund", score=0.5 + n / 100, disagreement=0.0) for n in range(1, 41)]
+    record_uses(engine, release=name, uses=uses)
+    promote(engine, name, values=certified(bound_to=bound, level=0.12), now=2.0)
+    serve(engine, tmp_path, "a refund", numbers=range(100, 110))
+    assert gather(SETTINGS, engine, "desk").timeline == ()  # no verdict has come
+    verdicts.add(engine, judge.fingerprint, {f"id-{n:06d}": n == 103 for n in range(100, 108)}, now=3.0)
+    facts = gather(SETTINGS, engine, "desk")
+    assert facts.timeline[-1].answers == 8 and facts.timeline[-1].agreement < 1.0
+    words = " ".join(wording(facts))
+    assert "judged by openai/referee, asked about each pair of answers both ways round" in words
+    assert "checked against 180 labelled pairs" in words and "a share of 12.0% that it calls different" in words
+    assert "While what the judge calls different stays at most 12.0%" in words and "5 were called different" in words
+    assert "two answers agreeing where people would say that they say the same" in words
+    assert write(facts, tmp_path / "out").read_text().count("<svg") == 4
 
 
 def test_what_came_from_outside_is_escaped(engine, tmp_path):
