@@ -4,13 +4,12 @@ Each step hands frozen facts to the next. It ends in a `Released` or a `Refused`
 has its name is recorded with it, and the champion in force stays in force.
 """
 
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -30,26 +29,18 @@ from calibration.certify import (
     weigh,
 )
 from calibration.fit import MIN_ROWS
-from distill.adapters import AdapterServer, check_compatible, digest, verify
+from distill.adapters import AdapterServer, digest, verify
+from distill.candidate import Candidate, Progress, check_room
 from distill.clusters import cluster
 from distill.errors import DistillError
 from distill.evaluate import Judged, agreement, calibrate, judge, scored
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
 from distill.lessons import Lessons, divide, untaught
-from distill.probe import probe
 from distill.rows import TrainingRow, variable_text
-from distill.train import TrainConfig, TrainProgress, train
+from distill.train import TrainConfig
 from ledger import releases
 from ledger.queries import Row, Use, newest_at, record_uses, rows_that_taught
-
-ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
-ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
-log = logging.getLogger(__name__)
-
-
-class DiskFull(DistillError):
-    """No room for another adapter; minutes of training would be lost at their end."""
 
 
 class TooFewRows(DistillError):
@@ -58,18 +49,6 @@ class TooFewRows(DistillError):
 
 class CannotReuse(DistillError):
     """An adapter that cannot be certified anew; the message says why."""
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches: a step in words, and how far a long one is."""
-
-    def step(self, words: str) -> None:
-        """A step begins, or has a result."""
-        ...
-
-    def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
-        """The present step is at `done` of `total`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -124,30 +103,44 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     candidate, which is refused, and raised.
     """
     lessons, harvested, report = _gather(engine, config, progress)
-    candidate = releases.add_candidate(
+    release = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
     )
-    server = AdapterServer(config.student_url)
-    attempt = _Attempt(engine, config, candidate.name, server, report, progress)
+    made = candidate(config, release.name, progress=progress)
+    attempt = _Attempt(engine, config, made, report)
     try:
         outcome = attempt.make(lessons, harvested)
     except BaseException as error:
         refusal = Refusal(f"failed: {type(error).__name__}: {error}", 0, None, labels_seen=False)
         values = {**refusal.to_dict(), "verdict": False}
-        releases.refuse(engine, candidate.name, refusal=values, report=report, now=time.time())
-        attempt.unload()
+        releases.refuse(engine, made.name, refusal=values, report=report, now=time.time())
+        made.unload()
         raise
     if isinstance(outcome, Refusal):
-        releases.refuse(engine, candidate.name, refusal=outcome.to_dict(), report=report, now=time.time())
-        attempt.unload()
-        return Refused(candidate.name, outcome, report)
-    return Released(candidate.name, outcome, report)
+        releases.refuse(engine, made.name, refusal=outcome.to_dict(), report=report, now=time.time())
+        made.unload()
+        return Refused(made.name, outcome, report)
+    return Released(made.name, outcome, report)
+
+
+def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
+    """An adapter of that name, still to be made, with the engine and the gateway of this run."""
+    return Candidate(
+        name=name,
+        task=config.task,
+        path=config.adapters_dir / name,
+        config=config.train,
+        max_tokens=config.max_tokens,
+        server=AdapterServer(config.student_url),
+        gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key),
+        progress=progress,
+    )
 
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, split and curate."""
     permit(teacher=config.teacher, may_train=config.may_train)
-    _check_room(config.adapters_dir)
+    check_room(config.adapters_dir)
     found = harvest(
         engine,
         task=config.task,
@@ -192,30 +185,35 @@ def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Less
     return lessons, {}
 
 
-def _check_room(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
-        raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")
-
-
 @dataclass(frozen=True)
 class _Attempt:
     """A named candidate on its way to a certificate."""
 
     engine: sa.Engine
     config: RunConfig
-    name: str
-    server: AdapterServer
+    candidate: Candidate
     report: dict[str, Any]
-    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """The candidate's."""
+        return self.candidate.name
+
+    @property
+    def progress(self) -> Progress:
+        """Whom it tells."""
+        return self.candidate.progress
 
     def make(self, lessons: Lessons, harvested: Harvest) -> Certificate | Refusal:
         """Train, load, probe, calibrate, certify, promote."""
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
-        adapter = self._train(lessons) if self.config.reuse is None else self._copy(self.config.reuse)
-        self._load(adapter, lessons)
+        if self.config.reuse is None:
+            self._train(lessons)
+        else:
+            self._copy(self.config.reuse)
+        self.report["probe"] = asdict(self.candidate.load([row.messages for row in lessons.fit]))
         fit = self._judge_fit(lessons.fit)
         calibrator = calibrate(fit)
         outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
@@ -227,64 +225,27 @@ class _Attempt:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
         return outcome
 
-    def unload(self) -> None:
-        """A refused candidate leaves the engine; the engine may be what failed."""
-        try:
-            self.server.unload(self.name)
-        except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
-            log.warning("%s stays loaded: %s", self.name, type(error).__name__)
-
     def _use(self, rows: Sequence[TrainingRow], use: Any) -> None:
         record_uses(self.engine, release=self.name, uses=[Use(row.exchange_id, use) for row in rows])
 
-    def _train(self, lessons: Lessons) -> Path:
-        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.train.epochs} epochs")
-        out = self.config.adapters_dir / self.name
+    def _train(self, lessons: Lessons) -> None:
+        self.report["training"] = asdict(self.candidate.train(lessons))
+        path = self.candidate.path
+        releases.set_adapter(self.engine, self.name, path=str(path), digest=digest(path))
 
-        def show(at: TrainProgress) -> None:
-            self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
-
-        trained = train(lessons.train, lessons.validate, config=self.config.train, out=out, progress=show)
-        self.report["training"] = asdict(trained)
-        self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
-        releases.set_adapter(self.engine, self.name, path=str(out), digest=digest(out))
-        return out
-
-    def _copy(self, source: str) -> Path:
+    def _copy(self, source: str) -> None:
         """The adapter of another release under a name of this one: a name is served with one certificate for ever."""
         release = releases.get(self.engine, source)
         verify(Path(release.adapter_path), expected=release.adapter_digest)
         self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
         self.report["adapter_of"] = source
-        out = self.config.adapters_dir / self.name
-        shutil.copytree(release.adapter_path, out)
-        releases.set_adapter(self.engine, self.name, path=str(out), digest=release.adapter_digest)
-        return out
-
-    def _load(self, adapter: Path, lessons: Lessons) -> None:
-        check_compatible(adapter, base_model=self.config.train.base_model)
-        self._ensure_loaded()
-        found = probe(
-            self.server,
-            self.name,
-            [row.messages for row in lessons.fit],
-            base_model=self.config.train.base_model,
-            adapter=adapter,
-            max_tokens=self.config.max_tokens,
-        )
-        self.report["probe"] = asdict(found)
-        self.progress.step(
-            f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
-            f"{found.to_base:.2f} from the base model"
-        )
-
-    def _ensure_loaded(self) -> None:
-        """An engine that was started again knows no adapter."""
-        self.server.load(self.name, self.config.adapters_dir / self.name, patience_s=ENGINE_PATIENCE_S)
+        shutil.copytree(release.adapter_path, self.candidate.path)
+        path = str(self.candidate.path)
+        releases.set_adapter(self.engine, self.name, path=path, digest=release.adapter_digest)
 
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
-        drafts = self._drafts([{"messages": list(row.messages)} for row in rows])
+        drafts = self.candidate.drafts([{"messages": list(row.messages)} for row in rows])
         answers = [row.completion for row in rows]
         judged = judge([row.exchange_id for row in rows], drafts, answers, measure=self.config.measure)
         self.report["fit_agreement"] = agreement(judged)
@@ -323,7 +284,7 @@ class _Attempt:
 
     def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
-        drafts = self._drafts([{**row.params, "messages": row.messages, "stream": False} for row in window])
+        drafts = self.candidate.drafts([{**row.params, "messages": row.messages, "stream": False} for row in window])
         answers = [row.teacher_text for row in window]
         judged = judge([row.exchange_id for row in window], drafts, answers, measure=self.config.measure)
         rows = scored(judged, calibrator)
@@ -349,20 +310,10 @@ class _Attempt:
         return {
             **self.config.binding,
             "adapter": release.adapter_digest,
-            "engine": self.server.version(),
+            "engine": self.candidate.server.version(),
             "decoding": "greedy",
             "features": " ".join(calibrator.features),
         }
-
-    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Any]:
-        client = GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
-        return client.drafts(
-            requests,
-            release=self.name,
-            task=self.config.task,
-            progress=self.progress.advance,
-            revive=self._ensure_loaded,
-        )
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from calibration.evidence import SHORT
+from distill import candidate as making
 from distill import run as pipeline
 from distill.adapters import AdapterError
+from distill.candidate import DiskFull
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.probe import Probe
-from distill.run import CannotReuse, DiskFull, Refused, Released, RunConfig, TooFewRows, run
+from distill.run import CannotReuse, Refused, Released, RunConfig, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger.database import connect
 from ledger.ingest import store
@@ -99,11 +101,11 @@ def world(monkeypatch):
         def __init__(self, url, *, api_key):
             pass
 
-    monkeypatch.setattr(pipeline, "train", world.train)
+    monkeypatch.setattr(making, "train", world.train)
     monkeypatch.setattr(pipeline, "AdapterServer", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
-    monkeypatch.setattr(pipeline, "check_compatible", lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
+    monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     return world
 
 
