@@ -36,7 +36,7 @@ from distill.errors import DistillError
 from distill.evaluate import Judged, agreement, calibrate, judge, scored
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
-from distill.lessons import Lessons, divide, untaught
+from distill.lessons import Lessons, Shares, divide, untaught
 from distill.rows import TrainingRow, variable_text
 from distill.train import TrainConfig
 from ledger import releases
@@ -76,6 +76,11 @@ class RunConfig:
     fit_share: float
     validation_share: float
     reuse: str | None = None
+
+    @property
+    def shares(self) -> Shares:
+        """How the rows before the cut are divided."""
+        return Shares(self.fit_share, self.validation_share, self.train.seed)
 
 
 @dataclass(frozen=True)
@@ -170,8 +175,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
     if config.reuse is None:
-        shares = {"fit_share": config.fit_share, "validation_share": config.validation_share}
-        return divide(found, **shares, seed=config.train.seed)
+        return divide(found.older, window=len(found.window), shares=config.shares)
     release = releases.get(engine, config.reuse)
     if release.base_model != config.train.base_model:
         raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")

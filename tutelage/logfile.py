@@ -77,6 +77,7 @@ class LogFile:
         self, path: Path, *, now: float, counts: Counts, judge: Callable[[Logged], None] = lambda _: None
     ) -> None:
         """`judge` raises PassedOver for what says nothing to whoever reads. Raises LogRefused without such a file."""
+        self.read_bytes = 0
         self._path = readable(path)
         self._now = now
         self._judge = judge
@@ -89,6 +90,7 @@ class LogFile:
         with self._path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 self._counts.lines = number
+                self.read_bytes += len(line)
                 if not line.strip():
                     continue
                 try:
