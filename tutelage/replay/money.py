@@ -76,7 +76,7 @@ def ways(
     yield Way("teacher in batches", (1.0 - BATCH_DISCOUNT) * teacher, "half price, answers within a day")
 
 
-DEARER = "never paid back: drafts cost more than they save"
+DEARER = "never: drafts and references cost more than they save"
 
 
 def usd_a_request(price: Price, *, prompt_tokens: float, answer_tokens: float) -> float:
