@@ -12,6 +12,7 @@ from calibration.certificate import Contract
 from router.settings import ConfigError, Task
 from tutelage.console import console, known_errors, say
 from tutelage.provision import Home
+from tutelage.replay import LEAST_ROWS
 from tutelage.starter import STUDENT_USD_PER_MTOK
 
 UNCERTIFIED = 3  # not 1, which a crash ends with too
@@ -20,33 +21,47 @@ ALPHAS = (0.02, 0.05, 0.1, 0.15)
 STUDENT_USD = ",".join(map(str, STUDENT_USD_PER_MTOK))
 
 
+File = Annotated[Path, typer.Argument(help="JSONL, in any of the formats that `tutelage import` reads.")]
+TaskOption = Annotated[
+    str | None, typer.Option("--task", help="Which one: its number in the table, or a part of its system message.")
+]
+Terms = Annotated[
+    str, typer.Option(help="Where the provider's terms allow training on its outputs; else nothing is trained.")
+]
+Alpha = Annotated[
+    list[float] | None, typer.Option(help="Repeatable; the largest share that may differ: 2, 5, 10, 15 %.")
+]
+MeasureOption = Annotated[str, typer.Option(help="When two answers agree: exact, number or json.")]
+BaseModel = Annotated[str, typer.Option(help="Folder or Hugging Face id on this machine; the demo's.")]
+Rows = Annotated[int, typer.Option(min=LEAST_ROWS, help="The newest so many rows of the task teach and test.")]
+Cheaper = Annotated[list[str] | None, typer.Option(help="Repeatable; a hosted model that could answer everything.")]
+TeacherPrice = Annotated[
+    str, typer.Option(metavar="IN,OUT", help="What the task's teacher costs, where LiteLLM's table does not say.")
+]
+StudentPrice = Annotated[
+    str, typer.Option(metavar="IN,OUT", help="What a student's tokens cost: machine price / tokens served.")
+]
+MachinePrice = Annotated[
+    float, typer.Option(min=0.0, help="Of the machine that trains; two cores in a cloud are some $0.10.")
+]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that cannot be read.")]
+Out = Annotated[Path | None, typer.Option(help="The folder to work in; FILE.replay where none is named.")]
+
+
 def replay(  # noqa: PLR0913, PLR0917  typer reads options from the signature
-    file: Annotated[Path, typer.Argument(help="JSONL, in any of the formats that `tutelage import` reads.")],
-    task: Annotated[
-        str | None, typer.Option(help="The task to look at: its number in the table, or a part of its system message.")
-    ] = None,
-    terms: Annotated[
-        str,
-        typer.Option(help="Where the provider's terms allow training on its outputs; else nothing is trained."),
-    ] = "",
-    alpha: Annotated[list[float] | None, typer.Option(help="Repeatable; the largest share that may differ.")] = None,
-    measure: Annotated[str, typer.Option(help="When two answers agree: exact, number or json.")] = "exact",
-    base_model: Annotated[str, typer.Option(help="Folder or Hugging Face id on this machine; the demo's.")] = "",
-    rows: Annotated[int, typer.Option(min=200, help="The newest so many rows of the task teach and test.")] = 5000,
-    cheaper: Annotated[
-        list[str] | None, typer.Option(help="Repeatable; a hosted model that could answer everything.")
-    ] = None,
-    teacher_usd_per_mtok: Annotated[
-        str, typer.Option(metavar="IN,OUT", help="What the task's teacher costs, where LiteLLM's table is wrong.")
-    ] = "",
-    student_usd_per_mtok: Annotated[
-        str, typer.Option(metavar="IN,OUT", help="What a student's tokens cost: machine price / tokens served.")
-    ] = STUDENT_USD,
-    machine_usd_per_hour: Annotated[
-        float, typer.Option(min=0.0, help="Of the machine that trains; two cores in a cloud are some $0.10.")
-    ] = 0.10,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that cannot be read.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The folder to work in; FILE.replay where none is named.")] = None,
+    file: File,
+    task: TaskOption = None,
+    terms: Terms = "",
+    alpha: Alpha = None,
+    measure: MeasureOption = "exact",
+    base_model: BaseModel = "",
+    rows: Rows = 5000,
+    cheaper: Cheaper = None,
+    teacher_usd_per_mtok: TeacherPrice = "",
+    student_usd_per_mtok: StudentPrice = STUDENT_USD,
+    machine_usd_per_hour: MachinePrice = 0.10,
+    skip_broken: SkipBroken = False,
+    out: Out = None,
 ) -> None:
     """From a log alone: how much of it a student could certifiably take, what that would save, and when it pays.
 

@@ -102,7 +102,7 @@ def _judged(facts: Replay, ask: Ask, *, home: Home, progress: RunProgress) -> Re
         terms=ask.terms,
         teacher_price=facts.prices.teacher,
         student_price=facts.prices.student,
-        base_model=ask.base_model or str(ensure_demo_model(home, say=progress.step)),
+        base_model=_base_model(ask.base_model) or str(ensure_demo_model(home, say=progress.step)),
         measure=ask.measure,
     )
     try:
@@ -115,3 +115,8 @@ def _judged(facts: Replay, ask: Ask, *, home: Home, progress: RunProgress) -> Re
     except CannotFit as error:
         return replace(facts, judged=Judged(trial, None), why_not=f"the student cannot be judged: {error}")
     return replace(facts, judged=Judged(trial, found), why_not="")
+
+
+def _base_model(name: str) -> str:
+    """A folder's whole path, since the engine runs elsewhere; any other name is a hub's."""
+    return str(Path(name).resolve()) if name and Path(name).is_dir() else name

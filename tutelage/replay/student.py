@@ -33,11 +33,11 @@ from tutelage.distilling import run_config
 from tutelage.logfile import Line
 from tutelage.progress import RunProgress
 from tutelage.provision import Home
+from tutelage.replay import LEAST_ROWS
 from tutelage.replay.traffic import Log, TaskLog
 from tutelage.replay.trial import DraftedRow, Trial
 from tutelage.replay.workshop import CONTEXT_TOKENS, TASK, Workshop
 
-LEAST_ROWS = 200  # of which some eighty would teach: below, neither training nor a test says anything
 ANSWER_ROOM, LEAST_ANSWER = 1.2, 16  # times the answers' 99th percentile; tokens
 
 

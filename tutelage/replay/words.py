@@ -104,8 +104,8 @@ def payback_question(facts: Replay) -> str:
     saved = costs.teacher_usd - costs.with_student(EXAMPLE)
     when = f"after {math.ceil(usd / saved):,} requests" if saved > 0 else DEARER
     return (
-        f"An hour of training on this machine ({dollars(usd)}) would be paid back {when}, if half of what can be drafted "
-        "were accepted."
+        f"An hour of training on this machine ({dollars(usd)}) would be paid back {when}, if half of what can be "
+        "drafted were accepted."
     )
 
 
