@@ -38,7 +38,7 @@ class Costs:
         no share would do."""
         saved = self.teacher_usd + self.draftable * self.draft_usd - usd
         share = max(0.0, saved / ((1.0 - self.rho) * self.teacher_usd))
-        return share if share <= self.draftable else None
+        return share if share < self.draftable else None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ NOT_ALLOWED = (
     "nothing was trained: a model may be trained on a teacher's outputs only where its provider's terms allow it; read "
     'them, and say with --terms "where they allow it" that they do'
 )
+NOT_YET = "the student was not finished: the same command goes on from what is"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def replay(ask: Ask, *, home: Home, console: Console) -> tuple[Replay, Path]:
         log = traffic.read(
             ask.file, rows=ask.rows, skip_broken=ask.skip_broken, now=time.time(), progress=progress.advance
         )
-        progress.step(f"{log.counts.lines:,} lines are read")
+        progress.step(f"{log.counts.lines:,} lines are read; looking at their tasks")
         facts = look(log, ask)
         page = write(facts, ask.out)
         show_log(facts, console=console)
@@ -82,7 +83,8 @@ def look(log: Log, ask: Ask) -> Replay:
     known: dict[str | None, Price | None] = {teacher.model: found.teacher}
     shown = sorted({*range(min(SHOWN, len(log.tasks))), place})
     seen = {each: _seen(each, log.tasks[each], known) for each in shown}
-    return Replay(log, tuple(seen.values()), seen[place], found, ask.measure, judged=None, why_not=NOT_ALLOWED)
+    why_not = NOT_YET if ask.terms else NOT_ALLOWED
+    return Replay(log, tuple(seen.values()), seen[place], found, ask.measure, judged=None, why_not=why_not)
 
 
 def _seen(place: int, task: TaskLog, known: dict[str | None, Price | None]) -> Seen:
@@ -97,7 +99,7 @@ def _judged(facts: Replay, ask: Ask, *, home: Home, progress: RunProgress) -> Re
 
     ensure_vllm(home, say=progress.step)
     workshop = Workshop(
-        folder=ask.out,
+        folder=ask.out.resolve(),
         teacher=facts.chosen.task.model or TEACHER,
         terms=ask.terms,
         teacher_price=facts.prices.teacher,

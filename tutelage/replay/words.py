@@ -67,6 +67,11 @@ def of_student(facts: Replay) -> Iterator[str]:
             f"{len(study.tested):,} rows were tested, {study.independent:,} of them independent of each other, and "
             "those before fitted the score."
         )
+        contract = study.outcomes[0][0]
+        yield (
+            f"A student that disagrees more passes a test with a chance of at most {contract.delta:.0%}; its threshold "
+            f"leaves {contract.margin:.0%} of alpha free, as a release's does."
+        )
 
 
 LIMITS = (

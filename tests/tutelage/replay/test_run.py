@@ -135,7 +135,8 @@ def test_stopped_it_says_how_to_go_on_and_the_first_page_is_there(log, making):
     path = log(120)
     result = ask(path, "--terms", "section 3")
     assert result.exit_code == 130 and "the same command goes on" in words(result)
-    assert (path.with_name("log.jsonl.replay") / "replay.html").exists()
+    page = (path.with_name("log.jsonl.replay") / "replay.html").read_text()
+    assert "The student was not finished" in page and "Nothing was trained" not in page
 
 
 @pytest.mark.parametrize(
