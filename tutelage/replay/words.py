@@ -17,7 +17,8 @@ def of_log(facts: Replay) -> Iterator[str]:
     """What was read, and what its numbers stand for."""
     log, counts = facts.log, facts.log.counts
     tasks, requests = len(log.tasks), sum(task.requests for task in log.tasks)
-    yield f"{counts.lines:,} lines, {requests:,} requests of {tasks:,} tasks (one system message, one model each)."
+    many = "one task" if tasks == 1 else f"{tasks:,} tasks"
+    yield f"{counts.lines:,} lines, {requests:,} requests of {many} (one system message, one model each)."
     yield from (words.strip() + "." for words in counts.left_out())
     if log.span_s is None:
         yield "Lines without times: requests a month, and all that follows from them, are unknown."
@@ -78,8 +79,9 @@ LIMITS = (
     "Each alpha's line holds for whoever had chosen that alpha before reading it; to pick the best line is to look "
     "twice.",
     "The log is not tomorrow's traffic: what is certified here is a share of this log's newer part.",
-    "The agreement is with the answers in the log, right or wrong. A certificate in force needs references of live "
-    "traffic, by a release of its own.",
+    "The agreement is with the answers in the log, right or wrong.",
+    "A certificate in force comes of a release of its own, on traffic newer than this log: whoever imports the log and "
+    "certifies on it has looked at these rows before.",
 )
 
 
