@@ -43,13 +43,12 @@ class Costs:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of answering all requests of a task. `taken`: the share that the student answers, `alpha` its contract,
-    `payback` the requests until training is paid back (None: never), of a student's way only."""
+    """A way of answering all requests of a task. `note`: what to know of one without a student; of a student's way:
+    `taken` the share that it answers, `payback` the requests until training is paid back (None: never)."""
 
     name: str
     usd: float
     note: str
-    alpha: float | None = None
     taken: float | None = None
     payback: float | None = None
 
@@ -69,8 +68,7 @@ def ways(
     for alpha, coverage in coverages.items():
         usd = costs.with_student(coverage)
         payback = training_usd / (teacher - usd) if usd < teacher else None
-        note = "certified on the newer part of the log" if payback is not None else DEARER
-        yield Way(f"student at {alpha:.1%}", usd, note, alpha, costs.draftable * coverage, payback)
+        yield Way(f"student at {alpha:.1%}", usd, "", costs.draftable * coverage, payback)
     for model, usd in cheaper.items():
         yield Way(f"{model} for everything", usd, "its agreement is not known")
     yield Way("teacher in batches", (1.0 - BATCH_DISCOUNT) * teacher, "half price, answers within a day")
@@ -108,9 +106,7 @@ def dollars(usd: float) -> str:
 
 
 def payback_words(way: Way, *, monthly: float | None) -> str:
-    """When a student's training is paid back; "" for what is no student."""
-    if way.taken is None:
-        return ""
+    """When a student's training is paid back, or that it never is."""
     if way.payback is None:
         return DEARER
     requests = f"after {math.ceil(way.payback):,} requests"

@@ -24,7 +24,8 @@ def write(facts: Replay, folder: Path) -> Path:
             facts=facts,
             words=words,
             figures=drawn,
-            seen=[words.row_of_task(seen) for seen in facts.seen],
+            tasks=[words.row_of_task(seen) for seen in facts.seen],
+            narrow=[words.row_of_narrowness(seen) for seen in facts.seen],
             thresholds=THRESHOLDS,
         )
     )

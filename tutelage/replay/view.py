@@ -14,6 +14,7 @@ from tutelage.replay.narrowness import THRESHOLDS
 def show_log(facts: Replay, *, console: Console) -> None:
     """Part one: the tasks."""
     _table(words.TASK_HEADS, map(words.row_of_task, facts.seen), console=console)
+    _table(words.NARROW_HEADS, map(words.row_of_narrowness, facts.seen), console=console)
     _say([*words.of_log(facts), f"How a task looks is a rule of thumb, {THRESHOLDS}."], console=console)
     _say(words.of_chosen(facts), console=console)
 

@@ -135,18 +135,31 @@ def why_not(refusal: Refusal) -> str:
     return f"{refusal.reason}; about {refusal.rows_needed} would do" if refusal.rows_needed else refusal.reason
 
 
+TASK_HEADS = ("", "task", "answered by", "requests", "a month", "tokens a request", "teacher a month")
+
+
 def row_of_task(seen: Seen) -> list[str]:
     """A line of the table of tasks, under `TASK_HEADS`."""
-    task, narrow = seen.task, seen.narrowness
-    estimated = "~" if task.estimated else ""
+    task = seen.task
     return [
         str(seen.number),
         task.name,
         task.model or "unnamed",
         f"{task.requests:,}",
         "unknown" if task.monthly is None else f"{task.monthly:,.0f}",
-        f"{estimated}{task.prompt_tokens:,.0f} + {task.answer_tokens:,.0f}",
+        f"{'~' if task.estimated else ''}{task.prompt_tokens:,.0f} + {task.answer_tokens:,.0f}",
         "unknown" if seen.usd_a_month is None else dollars(seen.usd_a_month),
+    ]
+
+
+NARROW_HEADS = ("", "looks", "distinct answers", "ten commonest", "near-duplicates", "median answer, characters")
+
+
+def row_of_narrowness(seen: Seen) -> list[str]:
+    """A line of the table of how narrow the tasks look, under `NARROW_HEADS`."""
+    narrow = seen.narrowness
+    return [
+        str(seen.number),
         narrow.verdict,
         f"{narrow.distinct:,} of {narrow.rows:,}",
         f"{narrow.commonest_share:.0%}",
@@ -155,22 +168,7 @@ def row_of_task(seen: Seen) -> list[str]:
     ]
 
 
-TASK_HEADS = (
-    "",
-    "task",
-    "answered by",
-    "requests",
-    "a month",
-    "tokens a request",
-    "teacher a month",
-    "looks",
-    "distinct answers",
-    "ten commonest",
-    "near-duplicates",
-    "median answer",
-)
-
-WAY_HEADS = ("way", "student answers", "a million requests", "a month", "saved", "paid back", "note")
+WAY_HEADS = ("way", "student answers", "a million requests", "a month", "saved", "paid back, or what to know")
 
 
 def rows_of_ways(facts: Replay) -> Iterator[list[str]]:
@@ -183,8 +181,7 @@ def rows_of_ways(facts: Replay) -> Iterator[list[str]]:
             dollars(way.usd_a_million),
             "unknown" if requests is None else dollars(requests * way.usd),
             f"{1.0 - way.usd / teacher:.0%}",
-            payback_words(way, monthly=requests),
-            way.note,
+            way.note or payback_words(way, monthly=requests),
         ]
 
 

@@ -57,14 +57,13 @@ def test_the_ways_are_compared_with_the_teacher_and_marked():
 
 def test_a_student_that_saves_nothing_is_never_paid_back():
     student = by_name(coverages={0.05: 0.05})["student at 5.0%"]
-    assert student.payback is None and payback_words(student, monthly=100.0) == DEARER == student.note
+    assert student.payback is None and payback_words(student, monthly=100.0) == DEARER
 
 
 def test_the_payback_is_told_in_months_where_requests_a_month_are_known():
-    student = Way("student", 0.5, "", alpha=0.05, taken=0.6, payback=149.2)
+    student = Way("student", 0.5, "", taken=0.6, payback=149.2)
     assert payback_words(student, monthly=100.0) == "after 150 requests, 1.5 months"
     assert payback_words(student, monthly=None) == "after 150 requests"
-    assert payback_words(Way("teacher", 1.0, ""), monthly=100.0) == ""
 
 
 def test_a_price_is_two_numbers_per_million_tokens():

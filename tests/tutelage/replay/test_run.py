@@ -70,9 +70,8 @@ def test_without_terms_nothing_is_trained_and_the_question_is_what_share_would_p
 def test_the_table_tells_what_a_task_costs_and_how_narrow_it_looks(log):
     said = words(ask(log(101, more=[entry(5, system="Write a poem.")])))
     # Ten a day over ten days, 400 tokens asked and 5 answered, $2.50 and $10 a million.
-    assert re.search(
-        r"1 │ Name the topic\. │ gpt-4o │ 101 │ 307 │ 400 \+ 5 │ \$0\.32 │ narrow │ 2 of 101 │ 100% ", said
-    )
+    assert re.search(r"1 │ Name the topic\. │ gpt-4o │ 101 │ 307 │ 400 \+ 5 │ \$0\.32 │", said)
+    assert "│ 1 │ narrow │ 2 of 101 │ 100% │ 0% │ 6 │" in said
     assert "Looked at: task 1" in said and "too few" in said
 
 

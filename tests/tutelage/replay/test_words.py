@@ -64,7 +64,7 @@ def test_what_no_student_is_asked_stays_with_the_teacher_and_in_the_sums(replay)
         words.of_chosen(facts)
     )
     assert facts.draftable == 0.5
-    (way,) = (way for way in facts.ways if way.alpha == 0.1)
+    (way,) = (way for way in facts.ways if way.name == "student at 10.0%")
     assert way.taken == pytest.approx(0.5 * facts.judged.coverages[0.1])
 
 
