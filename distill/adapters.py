@@ -62,7 +62,7 @@ def check_compatible(path: Path, *, base_model: str) -> None:
             raise AdapterError(f"adapter {path}: {option} cannot be served by vLLM; train a plain LoRA")
     if config.get("bias", "none") != "none":
         raise AdapterError(f"adapter {path}: bias {config['bias']!r} cannot be served by vLLM; train a plain LoRA")
-    base = _base_shapes(_base_folder(base_model))
+    base = _base_shapes(base_folder(base_model))
     tensors = _shapes(path / WEIGHTS)
     if not tensors:
         raise AdapterError(f"adapter {path} holds no tensors")
@@ -95,8 +95,8 @@ def _other_half(name: str) -> str:
     return name.replace(a, b) if a in name else name.replace(b, a)
 
 
-def _base_folder(base_model: str) -> Path:
-    """A base model's folder: its own, or the one in which a hub's download lies."""
+def base_folder(base_model: str) -> Path:
+    """A base model's folder: its own, or the one in which a hub's download lies. Raises AdapterError."""
     if Path(base_model).is_dir():
         return Path(base_model)
     try:

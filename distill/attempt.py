@@ -3,7 +3,6 @@
 Everything that is fixed before the window's labels are seen is fixed here, in this order.
 """
 
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -28,23 +27,18 @@ from calibration.certify import (
     weigh,
 )
 from calibration.question import Judge
-from distill.adapters import AdapterServer, check_compatible, digest, verify
+from distill.adapters import digest, verify
+from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
-from distill.gateway import GatewayClient
 from distill.harvest import Harvest
 from distill.judge import Requests
 from distill.lessons import Lessons
-from distill.plan import Progress, Released, RunConfig
-from distill.probe import probe
+from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
-from distill.train import TrainProgress, train
 from ledger import releases
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
-
-ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,18 +47,29 @@ class Attempt:
 
     engine: sa.Engine
     config: RunConfig
-    name: str
-    server: AdapterServer
+    made: Candidate
     report: dict[str, Any]
-    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """Of the release, and of what vLLM serves."""
+        return self.made.name
+
+    @property
+    def progress(self) -> Progress:
+        """Whom it tells."""
+        return self.made.progress
 
     def make(self, lessons: Lessons, harvested: Harvest) -> Released | Refusal:
         """Train, load, probe, calibrate, certify, put in force."""
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
-        adapter = self._train(lessons) if self.config.reuse is None else self._copy(self.config.reuse)
-        self._load(adapter, lessons)
+        if self.config.reuse is None:
+            self._train(lessons)
+        else:
+            self._copy(self.config.reuse)
+        self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
         fit = self._judge_fit(lessons.fit)
         calibrator = calibrate(fit)
         outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
@@ -76,60 +81,24 @@ class Attempt:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
         return Released(self.name, outcome, self.report, in_force)
 
-    def unload(self) -> None:
-        """A refused candidate leaves the engine; the engine may be what failed."""
-        try:
-            self.server.unload(self.name)
-        except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
-            log.warning("%s stays loaded: %s", self.name, type(error).__name__)
-
     def _use(self, rows: Sequence[TrainingRow], use: Any) -> None:
         record_uses(self.engine, release=self.name, uses=[Use(row.exchange_id, use) for row in rows])
 
-    def _train(self, lessons: Lessons) -> Path:
-        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.train.epochs} epochs")
-        out = self.config.adapters_dir / self.name
+    def _train(self, lessons: Lessons) -> None:
+        self.report["training"] = asdict(self.made.train(lessons))
+        self._set_adapter(digest(self.made.path))
 
-        def show(at: TrainProgress) -> None:
-            self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
-
-        trained = train(lessons.train, lessons.validate, config=self.config.train, out=out, progress=show)
-        self.report["training"] = asdict(trained)
-        self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
-        releases.set_adapter(self.engine, self.name, path=str(out), digest=digest(out))
-        return out
-
-    def _copy(self, source: str) -> Path:
+    def _copy(self, source: str) -> None:
         """The adapter of another release under a name of this one: a name is served with one certificate for ever."""
         release = releases.get(self.engine, source)
         verify(Path(release.adapter_path), expected=release.adapter_digest)
         self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
         self.report["adapter_of"] = source
-        out = self.config.adapters_dir / self.name
-        shutil.copytree(release.adapter_path, out)
-        releases.set_adapter(self.engine, self.name, path=str(out), digest=release.adapter_digest)
-        return out
+        shutil.copytree(release.adapter_path, self.made.path)
+        self._set_adapter(release.adapter_digest)
 
-    def _load(self, adapter: Path, lessons: Lessons) -> None:
-        check_compatible(adapter, base_model=self.config.train.base_model)
-        self._ensure_loaded()
-        found = probe(
-            self.server,
-            self.name,
-            [row.messages for row in lessons.fit],
-            base_model=self.config.train.base_model,
-            adapter=adapter,
-            max_tokens=self.config.max_tokens,
-        )
-        self.report["probe"] = asdict(found)
-        self.progress.step(
-            f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
-            f"{found.to_base:.2f} from the base model"
-        )
-
-    def _ensure_loaded(self) -> None:
-        """An engine that was started again knows no adapter."""
-        self.server.load(self.name, self.config.adapters_dir / self.name, patience_s=ENGINE_PATIENCE_S)
+    def _set_adapter(self, adapter_digest: str) -> None:
+        releases.set_adapter(self.engine, self.name, path=str(self.made.path), digest=adapter_digest)
 
     def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
@@ -204,7 +173,7 @@ class Attempt:
         return compare(rows, drafts, answers, by=by, ask_judge=self._ask_judge, progress=self.progress.advance)
 
     def _ask_judge(self, by: Judge, requests: Requests) -> list[str | None]:
-        return self._gateway().answers(self.config.task, requests, origin="judge", teacher=by.name)
+        return self.made.gateway.answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
         """True where it is champion now; False where another one is, with other settings, until these have come."""
@@ -229,7 +198,7 @@ class Attempt:
             **self.config.binding,
             **(known.binding if known else {}),
             "adapter": release.adapter_digest,
-            "engine": self.server.version(),
+            "engine": self.made.server.version(),
             "decoding": "greedy",
             "features": " ".join(calibrator.features),
         }
@@ -241,20 +210,10 @@ class Attempt:
         if self.config.anew is None:
             return recorded
         self.progress.step(f"asking the teacher {len(requests)} recorded requests anew")
-        return self._gateway().answers(self.config.task, requests, origin="recertify", progress=self.progress.advance)
-
-    def _gateway(self) -> GatewayClient:
-        return GatewayClient(self.config.gateway_url, api_key=self.config.gateway_key)
+        return self.made.gateway.answers(self.config.task, requests, origin="recertify", progress=self.progress.advance)
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Draft | None]:
-        drafts = self._gateway().drafts(
-            requests,
-            release=self.name,
-            task=self.config.task,
-            progress=self.progress.advance,
-            revive=self._ensure_loaded,
-        )
-        return acceptable(drafts, prefix=self.config.prefix)
+        return acceptable(self.made.drafts(requests), prefix=self.config.prefix)
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

@@ -1,6 +1,6 @@
 """What becomes of harvested rows: some teach, some stop the training in time, the newest fit the calibrator."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from calibration.certify import cluster_cap
@@ -22,22 +22,34 @@ class Lessons:
     cap: int
 
 
-def divide(found: Harvest, *, fit_share: float, validation_share: float, seed: int) -> tuple[Lessons, dict[str, int]]:
-    """The lessons, and how many rows curation rejects of those that would teach, by reason.
+@dataclass(frozen=True)
+class Shares:
+    """Of the rows before the cut: the newest `fit` are fit rows, `validate` of all stop the training in time; `seed`
+    draws which of the others."""
+
+    fit: float
+    validate: float
+    seed: int
+
+
+def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> tuple[Lessons, dict[str, int]]:
+    """The lessons of the rows before the cut, and how many rows curation rejects of those that would teach, by reason.
+    `window`: how many references lie behind the cut.
 
     The newest rows are fit rows, as they came: they stand for traffic, as the window does, and are to the rows that
     teach what the window is (docs/decisions/0008).
     """
-    clusters = cluster([row.variable_text for row in found.older])
-    taught = len(found.older) - max(1, round(fit_share * len(found.older)))
-    validate = validation_share / (1.0 - fit_share)
-    parts = split_by_cluster(clusters[:taught], shares={"train": 1.0 - validate, "validate": validate}, seed=seed)
-    curated = {name: curate([found.older[i] for i in members]) for name, members in parts.items()}
+    clusters = cluster([row.variable_text for row in older])
+    taught = len(older) - max(1, round(shares.fit * len(older)))
+    validate = shares.validate / (1.0 - shares.fit)
+    wanted = {"train": 1.0 - validate, "validate": validate}
+    parts = split_by_cluster(clusters[:taught], shares=wanted, seed=shares.seed)
+    curated = {name: curate([older[i] for i in members]) for name, members in parts.items()}
     lessons = Lessons(
         train=curated["train"].kept,
         validate=curated["validate"].kept,
-        fit=found.older[taught:],
-        cap=_cap(clusters, found),
+        fit=tuple(older[taught:]),
+        cap=_cap(clusters, window=window),
     )
     return lessons, curated["train"].summary()
 
@@ -46,8 +58,8 @@ def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
     """Nothing teaches: for an adapter that exists, the newest rows that have not taught it are fit rows."""
     clusters = cluster([row.variable_text for row in found.older])
     fit = tuple(row for row in found.older if row.exchange_id not in taught)[-most:]
-    return Lessons((), (), fit, cap=_cap(clusters, found))
+    return Lessons((), (), fit, cap=_cap(clusters, window=len(found.window)))
 
 
-def _cap(clusters: list[int], found: Harvest) -> int:
-    return cluster_cap(clusters[-max(1, len(found.window)) :])
+def _cap(clusters: list[int], *, window: int) -> int:
+    return cluster_cap(clusters[-max(1, window) :])

@@ -1,26 +1,15 @@
-"""What a run is told, what it tells, and what it comes to: plain values and one port."""
+"""What a run is told, and what it comes to: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from calibration.certificate import Certificate, Contract, Refusal
 from calibration.question import By
 from distill.anew import Anew
+from distill.lessons import Shares
 from distill.train import TrainConfig
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches: a step in words, and how far a long one is."""
-
-    def step(self, words: str) -> None:
-        """A step begins, or has a result."""
-        ...
-
-    def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
-        """The present step is at `done` of `total`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +41,11 @@ class RunConfig:
     prefix: int | None = None
     reuse: str | None = None
     anew: Anew | None = None
+
+    @property
+    def shares(self) -> Shares:
+        """How the rows before the cut are divided."""
+        return Shares(self.fit_share, self.validation_share, self.train.seed)
 
 
 @dataclass(frozen=True)

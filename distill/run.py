@@ -4,10 +4,8 @@ Each step hands frozen facts to the next. It ends in a `Released` or a `Refused`
 has its name is recorded with it, and the champion in force stays in force.
 """
 
-import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,19 +15,15 @@ from calibration.fit import MIN_ROWS
 from distill.adapters import AdapterServer
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
+from distill.candidate import Candidate, Progress, check_room
 from distill.errors import DistillError
+from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
 from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
-from distill.plan import Progress, Refused, Released, RunConfig
+from distill.plan import Refused, Released, RunConfig
 from ledger import releases
 from ledger.queries import newest_at, rows_that_taught
-
-ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
-
-
-class DiskFull(DistillError):
-    """No room for another adapter; minutes of training would be lost at their end."""
 
 
 class TooFewRows(DistillError):
@@ -49,31 +43,44 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
-    candidate = releases.add_candidate(
+    release = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
     )
-    server = AdapterServer(config.student_url)
-    attempt = Attempt(engine, config, candidate.name, server, report, progress)
+    made = candidate(config, release.name, progress=progress)
     try:
-        outcome = attempt.make(lessons, harvested)
+        outcome = Attempt(engine, config, made, report).make(lessons, harvested)
     except BaseException as error:
         refusal = Refusal(f"failed: {type(error).__name__}: {error}", 0, None, labels_seen=False)
         values = {**refusal.to_dict(), "verdict": False}
-        releases.refuse(engine, candidate.name, refusal=values, report=report, now=time.time())
-        attempt.unload()
+        releases.refuse(engine, made.name, refusal=values, report=report, now=time.time())
+        made.unload()
         raise
     if isinstance(outcome, Refusal):
-        releases.refuse(engine, candidate.name, refusal=outcome.to_dict(), report=report, now=time.time())
-        attempt.unload()
-        return Refused(candidate.name, outcome, report)
+        releases.refuse(engine, made.name, refusal=outcome.to_dict(), report=report, now=time.time())
+        made.unload()
+        return Refused(made.name, outcome, report)
     if not outcome.in_force:
-        attempt.unload()
+        made.unload()
     return outcome
+
+
+def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
+    """An adapter of that name, still to be made, with the engine and the gateway of this run."""
+    return Candidate(
+        name=name,
+        task=config.task,
+        path=config.adapters_dir / name,
+        config=config.train,
+        max_tokens=config.max_tokens,
+        server=AdapterServer(config.student_url),
+        gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key),
+        progress=progress,
+    )
 
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, split and curate."""
-    _check_room(config.adapters_dir)
+    check_room(config.adapters_dir)
     found = harvest(
         engine,
         task=config.task,
@@ -103,8 +110,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
     if config.reuse is None:
-        shares = {"fit_share": config.fit_share, "validation_share": config.validation_share}
-        return divide(found, **shares, seed=config.train.seed)
+        return divide(found.older, window=len(found.window), shares=config.shares)
     release = releases.get(engine, config.reuse)
     if release.base_model != config.train.base_model:
         raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")
@@ -117,9 +123,3 @@ def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Less
             "fit a calibrator: wait for more requests"
         )
     return lessons, {}
-
-
-def _check_room(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
-        raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")

@@ -121,17 +121,23 @@ def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
     """
     if teacher.price is not None:
         return token_price(teacher.price), "settings"
-    try:
-        info = litellm.get_model_info(teacher.model)
-    except Exception as error:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
-        info = {"reason": type(error).__name__}
-    known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
-    if known is None or spoken is None:
+    found = listed_price(teacher.model)
+    if found is None:
         raise ConfigError(
             f"teachers.{name}: LiteLLM knows no price for {teacher.model!r}: "
             f"set teachers.{name}.price.input_usd_per_mtok and output_usd_per_mtok"
         )
-    return Price(float(known), float(spoken)), f"litellm {litellm_version()}"
+    return found, f"litellm {litellm_version()}"
+
+
+def listed_price(model: str) -> Price | None:
+    """What LiteLLM's table says that a token of this model costs; None where it does not know both prices."""
+    try:
+        info = litellm.get_model_info(model)
+    except Exception:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
+        return None
+    known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    return None if known is None or spoken is None else Price(float(known), float(spoken))
 
 
 def litellm_version() -> str:

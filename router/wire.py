@@ -82,10 +82,13 @@ class ChatRequest:
         return hashlib.sha256(orjson.dumps(constant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def estimate_tokens(self, *, answer: int) -> int:
-        """Roughly what a teacher will count, before it is asked: a quarter of the characters of the messages' text, at
-        least 1, and max_tokens, or `answer` where the client sets none. Images, tools and n > 1 are not counted."""
-        characters = sum(len(text) for message in self.messages for text in _texts(message))
-        return max(1, characters // 4) + (self.max_tokens or answer)
+        """Roughly what a teacher will count, before it is asked: that of the prompt, and max_tokens, or `answer` where
+        the client sets none. Images, tools and n > 1 are not counted."""
+        return self.estimate_prompt_tokens() + (self.max_tokens or answer)
+
+    def estimate_prompt_tokens(self) -> int:
+        """A quarter of the characters of the messages' text, at least 1."""
+        return max(1, sum(len(text) for message in self.messages for text in _texts(message)) // 4)
 
     def beyond_student(self) -> str | None:
         """Why the student may not be asked at all ('sampling' or 'unsupported'), or None. Never by difficulty."""

@@ -1,4 +1,4 @@
-"""`tutelage`: set up, run, look, import, and the demo; with the commands of `cli_serve`, `_releases` and `_judge`."""
+"""`tutelage`: set up, run, look, import, and the demo; with what the `cli_` modules beside it hold."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from router.settings import load
-from tutelage import cli_judge, cli_releases, cli_serve
+from tutelage import cli_judge, cli_releases, cli_replay, cli_serve
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
@@ -158,6 +158,7 @@ def import_(  # noqa: PLR0917  typer reads options from the signature
         say(line)
 
 
+app.command()(cli_replay.replay)
 app.command()(cli_releases.recertify)
 app.command()(cli_releases.report)
 app.command()(cli_releases.calibrate)

@@ -34,9 +34,9 @@ def known_errors() -> Iterator[None]:
     from distill.errors import DistillError
     from ledger.database import LedgerError
     from ledger.releases import ReleaseError
-    from tutelage.importing import ImportRefused
+    from tutelage.logfile import LogRefused
 
-    known = (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError, ImportRefused)
+    known = (ConfigError, LedgerError, ReleaseError, ProvisionError, StackError, DistillError, LogRefused)
     try:
         yield
     except known as error:

@@ -7,21 +7,30 @@ LINES = 10  # progress lines per step where there is no terminal to draw a bar o
 
 
 class RunProgress:
-    """`distill.plan.Progress` on rich; plain lines where the output is no terminal."""
+    """`distill.candidate.Progress` on rich; plain lines where the output is no terminal.
+
+    A context manager that takes its bar away, also where the work was interrupted.
+    """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._bar: Progress | None = None
         self._shown = 0
+
+    def __enter__(self) -> "RunProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_bar()
 
     def step(self, words: str) -> None:
         """End the bar of the step before and say what comes."""
         self._end_bar()
-        self._console.print(words, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
         """Move the bar."""
-        if not self._console.is_terminal:
+        if not self.console.is_terminal:
             self._line(done, total, eta_s)
             return
         if self._bar is None:
@@ -32,7 +41,7 @@ class RunProgress:
                 TimeElapsedColumn(),
                 TextColumn("{task.description}"),
             )
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar = Progress(*columns, console=self.console, transient=True)
             self._bar.add_task("", total=total)
             self._bar.start()
         left = f"{eta_s:.0f} s left" if eta_s is not None else ""
@@ -46,7 +55,7 @@ class RunProgress:
             return
         self._shown = tenth
         left = f", {eta_s:.0f} s left" if eta_s is not None else ""
-        self._console.print(f"  {done} of {total}{left}", markup=False, highlight=False)
+        self.console.print(f"  {done} of {total}{left}", markup=False, highlight=False)
 
     def _end_bar(self) -> None:
         if self._bar is not None:

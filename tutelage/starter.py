@@ -1,5 +1,7 @@
 """The configuration `tutelage init` writes to start from: short, commented, valid."""
 
+STUDENT_USD_PER_MTOK = (0.02, 0.05)  # read and written, of a small model on a machine that is kept busy
+
 TEMPLATE = """\
 # Tutelage. Every key can be overridden from the environment: TUTELAGE_SERVER__PORT=9000.
 server:
@@ -24,8 +26,8 @@ teachers:
 student:
   base_model: {base_model}
   price:                     # what a student token costs you: machine price / tokens served
-    input_usd_per_mtok: 0.02
-    output_usd_per_mtok: 0.05
+    input_usd_per_mtok: {student_input}
+    output_usd_per_mtok: {student_output}
 
 tasks:
   {task}:
@@ -46,10 +48,13 @@ KEY_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemin
 def starter(*, teacher: str, task: str, base_model: str) -> str:
     """The YAML text for a LiteLLM model string such as `openai/gpt-4o-mini`."""
     provider, _, name = teacher.rpartition("/")
+    read_usd, written_usd = STUDENT_USD_PER_MTOK
     return TEMPLATE.format(
         teacher=name.replace(":", "-"),
         litellm_model=teacher,
         key_env=KEY_ENVS.get(provider, f"{provider.upper().replace('/', '_') or 'TEACHER'}_API_KEY"),
         base_model=base_model,
+        student_input=read_usd,
+        student_output=written_usd,
         task=task,
     )

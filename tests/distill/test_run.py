@@ -15,16 +15,18 @@ import sqlalchemy as sa
 from calibration.certificate import Contract
 from calibration.evidence import SHORT
 from calibration.question import Judge, Pair
-from distill import attempt as pipeline
+from distill import candidate as making
 from distill import judge as asking
+from distill import run as pipeline
 from distill.adapters import AdapterError
 from distill.anew import FIT_ROWS, Anew
+from distill.candidate import DiskFull
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
 from distill.plan import Refused, Released, RunConfig
 from distill.probe import Probe
-from distill.run import CannotReuse, DiskFull, TooFewRows, run
+from distill.run import CannotReuse, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger import verdicts
 from ledger.database import connect
@@ -134,11 +136,11 @@ def world(monkeypatch):
         def __init__(self, url, *, api_key):
             pass
 
-    monkeypatch.setattr(pipeline, "train", world.train)
-    monkeypatch.setattr("distill.run.AdapterServer", Server)
+    monkeypatch.setattr(making, "train", world.train)
+    monkeypatch.setattr(pipeline, "AdapterServer", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
-    monkeypatch.setattr(pipeline, "check_compatible", lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
+    monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     return world
 
 

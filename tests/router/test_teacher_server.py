@@ -9,7 +9,7 @@ import yaml
 from ledger.database import connect
 from ledger.prices import Price, current_prices
 from router.settings import ConfigError, load
-from router.teacher_server import Upstream, _prepare, create_app, main, price_of
+from router.teacher_server import Upstream, _prepare, create_app, listed_price, main, price_of
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -67,6 +67,11 @@ def test_a_price_comes_from_the_settings_or_from_litellm(settings):
     assert price_of("big", settings(price=price).teachers["big"]) == (Price(2.5e-6, 1e-5), "settings")
     found, source = price_of("big", settings().teachers["big"])
     assert found == Price(0.15e-6, 0.6e-6) and source.startswith("litellm 1.")
+
+
+def test_a_listed_price_is_known_for_a_version_and_with_a_providers_prefix():
+    assert listed_price("gpt-4o-mini-2024-07-18") == listed_price("openai/gpt-4o-mini") == Price(0.15e-6, 0.6e-6)
+    assert listed_price("nobody-knows") is None
 
 
 def test_an_unknown_price_is_an_error_that_says_what_to_set(settings):

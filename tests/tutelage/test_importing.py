@@ -10,7 +10,8 @@ from ledger.database import LedgerError, connect
 from ledger.queries import spend, task_rows
 from router.settings import load
 from tutelage.cli import app
-from tutelage.importing import ImportRefused, carry, source
+from tutelage.importing import carry, source
+from tutelage.logfile import LogRefused
 
 NOW = 2_000_000_000.0
 CONFIG = {
@@ -74,7 +75,7 @@ def test_imported_twice_it_is_there_once(bring):
 def test_a_repeated_id_is_one_row_and_a_contradiction_is_broken(bring):
     tally, _ = bring([line(1, id="r"), line(1, id="r"), line(2, id="s")])
     assert (tally.stored, tally.repeated) == (2, 1)
-    with pytest.raises(ImportRefused, match="line 2: the id 't' is line 1's"):
+    with pytest.raises(LogRefused, match="line 2: the id 't' is line 1's"):
         bring([line(1, id="t"), line(2, id="t")])
 
 
@@ -87,7 +88,7 @@ def test_ids_that_are_a_files_own_swallow_no_other_files_rows(bring):
 
 def test_a_broken_line_changes_nothing_unless_it_may_be_skipped(bring):
     lines = [line(1), "{", line(2, startTime=1, request_id=2)]
-    with pytest.raises(ImportRefused, match=r"2 of 3 lines cannot be used:\n  line 2: no JSON"):
+    with pytest.raises(LogRefused, match=r"2 of 3 lines cannot be used:\n  line 2: no JSON"):
         bring([line(1), "{", line(2, created=NOW + 3600)])
     tally, engine = bring([*lines[:2], line(3)], skip_broken=True)
     assert (tally.stored, [number for number, _ in tally.broken]) == (2, [2])
@@ -104,7 +105,7 @@ def test_another_models_answers_are_passed_over_unless_they_count_as_the_teacher
 
 @pytest.mark.parametrize(("lines", "words"), [([], "no line at all"), ([line(1, model="m")], "1 x answered by m")])
 def test_a_file_without_a_row_is_refused(bring, lines, words):
-    with pytest.raises(ImportRefused, match=words):
+    with pytest.raises(LogRefused, match=words):
         bring(lines)
 
 

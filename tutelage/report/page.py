@@ -28,7 +28,7 @@ def write(facts: Facts, folder: Path) -> Path:
         (folder / f"{name}.svg").write_text(markup)
         drawn.append({"name": name, "caption": caption, "svg": Markup(markup)})
     page = folder / "index.html"
-    page.write_text(_template().render(facts=facts, wording=wording(facts), figures=drawn, date=_date))
+    page.write_text(template("page.html.j2").render(facts=facts, wording=wording(facts), figures=drawn, date=_date))
     return page
 
 
@@ -74,9 +74,10 @@ def _judged(facts: Facts) -> list[str]:
     ]
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """One of the pages' templates; what is put into it is escaped."""
     environment = Environment(loader=PackageLoader("tutelage.report"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _date(at: float) -> str:

@@ -1,0 +1,110 @@
+"""An adapter under a name of its own on its way to being judged: trained, loaded, probed, drafting as it would serve.
+
+Knows no ledger and no certificate: what its drafts are worth is for whoever asks for them.
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from distill.adapters import AdapterServer, check_compatible
+from distill.errors import DistillError
+from distill.gateway import GatewayClient
+from distill.lessons import Lessons
+from distill.probe import Probe, probe
+from distill.train import TrainConfig, TrainProgress, TrainReport, train
+from ledger.records import Draft
+
+ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
+ENGINE_PATIENCE_S = 300.0  # an engine that was killed is started again, and minutes of training are not thrown away
+log = logging.getLogger(__name__)
+
+
+class DiskFull(DistillError):
+    """No room for another adapter; minutes of training would be lost at their end."""
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches: a step in words, and how far a long one is."""
+
+    def step(self, words: str) -> None:
+        """A step begins, or has a result."""
+        ...
+
+    def advance(self, done: int, total: int, *, eta_s: float | None = None) -> None:
+        """The present step is at `done` of `total`."""
+        ...
+
+
+def check_room(folder: Path) -> None:
+    """Raises DiskFull where another adapter would not fit into the folder; makes the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
+        raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The adapter in the folder `path`, served under `name`; `max_tokens` bounds an answer of the task."""
+
+    name: str
+    task: str
+    path: Path
+    config: TrainConfig
+    max_tokens: int
+    server: AdapterServer
+    gateway: GatewayClient
+    progress: Progress
+
+    def train(self, lessons: Lessons) -> TrainReport:
+        """Make the folder. Raises TrainError."""
+        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs")
+
+        def show(at: TrainProgress) -> None:
+            self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
+
+        trained = train(lessons.train, lessons.validate, config=self.config, out=self.path, progress=show)
+        self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
+        return trained
+
+    def load(self, prompts: Sequence[Sequence[Mapping[str, Any]]]) -> Probe:
+        """Put it on the engine and see that it is served. Raises AdapterError."""
+        check_compatible(self.path, base_model=self.config.base_model)
+        self._ensure_loaded()
+        found = probe(
+            self.server,
+            self.name,
+            prompts,
+            base_model=self.config.base_model,
+            adapter=self.path,
+            max_tokens=self.max_tokens,
+        )
+        self.progress.step(
+            f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
+            f"{found.to_base:.2f} from the base model"
+        )
+        return found
+
+    def drafts(self, requests: Sequence[Mapping[str, Any]]) -> list[Draft | None]:
+        """One draft a request, through the gateway, as live traffic is drafted. Raises GatewayUnavailable."""
+        return self.gateway.drafts(
+            requests,
+            release=self.name,
+            task=self.task,
+            progress=self.progress.advance,
+            revive=self._ensure_loaded,
+        )
+
+    def unload(self) -> None:
+        """A refused candidate leaves the engine; the engine may be what failed."""
+        try:
+            self.server.unload(self.name)
+        except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
+            log.warning("%s stays loaded: %s", self.name, type(error).__name__)
+
+    def _ensure_loaded(self) -> None:
+        """An engine that was started again knows no adapter."""
+        self.server.load(self.name, self.path, patience_s=ENGINE_PATIENCE_S)
