@@ -15,15 +15,16 @@ heavy light early late quick slow small large seven eleven market winter summer 
 """
 
 
-def write_easy_task(path: Path, *, rows: int) -> list[str]:
-    """Write the columns text and label; returns the texts."""
+def write_easy_task(path: Path, *, rows: int, turned: int = 0) -> list[str]:
+    """Write the columns text and label; returns the texts. The last `turned` of them are not labelled as they say."""
     rng = random.Random(0)
     pairs = []
-    for _ in range(rows):
+    for number in range(rows + turned):
         label = rng.choice(LABELS)
         words = [*rng.sample(WORDS.split(), 9), label]
         rng.shuffle(words)
-        pairs.append((" ".join(words), label))
+        meant = label if number < rows else LABELS[LABELS.index(label) - 1]
+        pairs.append((" ".join(words), meant))
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *pairs])
     return [text for text, _ in pairs]

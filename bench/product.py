@@ -15,10 +15,9 @@ from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.releases import history
 from router.settings import load
-from tutelage.cli import logs_of
 from tutelage.demo.plan import TASK, DemoPlan, free_ports, write_config
 from tutelage.demo.run import local_teacher
-from tutelage.processes import NotRunning, Program, programs, states
+from tutelage.processes import NotRunning, Program, logs_of, programs, states
 from tutelage.provision import Home
 
 TEXTS = 60_000

@@ -294,6 +294,13 @@ def answers_since(
         return [Answer(*row[:-1]) for row in known]
 
 
+def answered_after(engine: sa.Engine, release: str, *, since: float) -> int:
+    """How many requests that came after a time, in seconds since the epoch, a release's student has answered."""
+    answered = (exchanges.c.release == release, exchanges.c.route == "student", exchanges.c.at > since)
+    with engine.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).where(*answered)).scalar_one())
+
+
 def references_of(engine: sa.Engine, release: str, *, due: float) -> list[Reference]:
     """The references that a release was asked, in order, answered by it or not.
 

@@ -8,9 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import openai
@@ -23,18 +23,19 @@ from bench.easy import LABELS, write_easy_task
 from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.decisions import latest
-from ledger.queries import rows_used
-from ledger.releases import champions, history, rollback
+from ledger.ingest import lag_bytes
+from ledger.queries import answered_after, rows_used
+from ledger.releases import champions, get, history
 from router.settings import Settings, load
-from tutelage.cli import logs_of
+from tutelage.demo.outcome import SEEN_S
 from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Ports, free_ports, write_config
 from tutelage.demo.run import local_teacher
 from tutelage.demo.traffic import Client
-from tutelage.processes import Program, states
+from tutelage.processes import Program, logs_of, states
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 pytestmark = pytest.mark.e2e
-ROWS, SPARE = 620, 40
+ROWS, SPARE, TURNED = 620, 40, 200
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     ensure_vllm(home, say=print)
     ensure_demo_model(home, say=print)
     data = work / "easy.csv"
-    texts = write_easy_task(data, rows=ROWS + SPARE)
+    texts = write_easy_task(data, rows=ROWS + SPARE, turned=TURNED)
     plan, ports, config = (
         DemoPlan(data, "text", "label", ROWS, SPARE, 2, 0, work / "plot.png"),
         free_ports(),
@@ -126,7 +127,7 @@ def kill(running: Running, name: str) -> None:
 
 def sure_text(running: Running) -> str:
     """A message that the certified student answers."""
-    for text in running.texts[ROWS:]:
+    for text in running.texts[ROWS : ROWS + SPARE]:
         if ask(running, text)[0]["x-tutelage-route"] == "student":
             return text
     raise AssertionError("the student answers none of the spare messages")
@@ -193,9 +194,14 @@ def test_no_row_that_taught_has_certified(running):
     assert all(len(found) == 1 for found in uses.values())
 
 
-def test_rolled_back_the_teacher_answers_within_a_second(running):
-    text = sure_text(running)
+def test_where_the_teacher_begins_to_answer_otherwise_the_alarm_closes_the_task_for_good(running):
     name = champions(running.engine)[TASK].name
-    assert rollback(running.engine, TASK, binding={}, now=time.time()) is None
-    wait_until(lambda: ask(running, text)[0]["x-tutelage-route"] == "teacher", limit_s=2.0)
-    assert name not in champions(running.engine)
+    turned = cycle(running.texts[ROWS + SPARE :])
+    wait_until(lambda: route_of(running, next(turned)) == "teacher" and TASK not in champions(running.engine))
+    voided = get(running.engine, name)
+    assert voided.status == "voided" and voided.refusal["reason"].startswith("alarm: ")
+    later = [ask(running, text) for text in running.texts[ROWS : ROWS + SPARE]]
+    assert {headers["x-tutelage-reason"] for headers, _ in later} == {"no_release"}
+    wait_until(lambda: lag_bytes(running.engine, running.settings.ledger.spool_dir) == 0)
+    assert answered_after(running.engine, name, since=0.0) > 10
+    assert answered_after(running.engine, name, since=voided.changed_at + SEEN_S) == 0

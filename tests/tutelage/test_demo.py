@@ -12,12 +12,12 @@ from openai.types import CompletionUsage
 from rich.console import Console
 
 from ledger.database import connect
-from ledger.ingest import ingest_once
+from ledger.ingest import ingest_once, store
 from ledger.releases import add_candidate, get, promote, void
 from ledger.spool import SpoolWriter
 from router.settings import ConfigError, load
 from tests.ledger.make import certified, exchange, student_exchange
-from tutelage.demo.outcome import DemoOutcome, Drift, Phase, measure, measure_drift
+from tutelage.demo.outcome import DemoOutcome, Drift, Phase, answered_under_void, measure, measure_drift
 from tutelage.demo.plan import (
     DRIFTED_MOST,
     RELEARN_ROWS,
@@ -97,6 +97,18 @@ def test_a_drift_counts_what_clients_got_until_the_alarm(tmp_path):
     found = measure_drift(get(engine, champion.name), served=served, truth=[Sent("a", 0.0, 0.1, "rental")])
     assert found == Drift(2, 1, 0, 2.5, 3.0, "alarm: 9 of 20")
     assert "answered 1 of 2 drifted requests, 1 of them not as the teacher would" in found.words
+
+
+def test_what_is_answered_under_a_voided_certificate_fails_the_demo(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
+    champion = promoted(engine)
+    void(engine, champion.name, reason="alarm: 9 of 20", now=10.0)
+    rows = [student_exchange(number, task=TASK, release=champion.name) for number in (9, 10, 12, 13)]
+    store(engine, [*rows, student_exchange(14, task=TASK, release="another")])
+    found = answered_under_void(engine, get(engine, champion.name))
+    assert found == 2
+    (words,) = DemoOutcome(GOOD, DRIFT, GOOD, under_void=found).failures(alpha=0.1)
+    assert words == "2 requests were answered under a certificate that the alarm had voided"
 
 
 def promoted(engine):

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 
 from calibration.agreement import disagreement
 from calibration.bounds import binomial_interval
-from ledger.queries import answers_since, spend
+from ledger.queries import answered_after, answers_since, spend
 from ledger.releases import Release
 from tutelage.demo.plan import MIN_RECOVERED, MIN_SHARE, TEACHER_PRICE
 from tutelage.demo.traffic import Sent
+
+SEEN_S = 1.0  # gateways read four times a second what is in force
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class DemoOutcome:
     before: Phase
     drift: Drift | None = None
     after: Phase | None = None
+    under_void: int = 0  # requests that the student answered under the voided certificate, by the ledger
 
     @property
     def phases(self) -> list[Phase]:
@@ -101,7 +104,10 @@ class DemoOutcome:
         """What the demo claims and this run did not show."""
         least = (MIN_SHARE, MIN_RECOVERED * self.before.share)
         judged = zip(self.phases, least, strict=False)
-        return [words for phase, share in judged for words in phase.failures(alpha=alpha, min_share=share)]
+        found = [words for phase, share in judged for words in phase.failures(alpha=alpha, min_share=share)]
+        if self.under_void:
+            found.append(f"{self.under_void} requests were answered under a certificate that the alarm had voided")
+        return found
 
 
 def measure(
@@ -124,6 +130,11 @@ def measure(
         student_p50_s=median([s.latency_s for s in by_student] or [0.0]),
         teacher_p50_s=median([s.latency_s for s in by_teacher] or [0.0]),
     )
+
+
+def answered_under_void(engine: sa.Engine, voided: Release) -> int:
+    """Requests that arrived after the alarm, and after every gateway has seen it."""
+    return answered_after(engine, voided.name, since=voided.changed_at + SEEN_S)
 
 
 def measure_drift(voided: Release, *, served: Sequence[Sent], truth: Sequence[Sent]) -> Drift:

@@ -19,7 +19,7 @@ from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.releases import Release, get, history
 from router.settings import Settings, load
-from tutelage.demo.outcome import DemoOutcome, Drift, Phase, measure, measure_drift
+from tutelage.demo.outcome import DemoOutcome, Drift, Phase, answered_under_void, measure, measure_drift
 from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Messages, Ports, free_ports, read_messages, write_config
 from tutelage.demo.plot import draw
 from tutelage.demo.traffic import Client, Sent, trickle
@@ -97,7 +97,8 @@ class _Demo:
         window = messages.relearned[self._plan.relearned_rows :]
         second = await self._release("6 the worker makes the next student", window, number=2)
         after = await self._serve("7 student and teacher again", messages.served_again, second)
-        return DemoOutcome(before, drift, after)
+        under_void = answered_under_void(self.engine, get(self.engine, first.name))
+        return DemoOutcome(before, drift, after, under_void)
 
     def dropped(self) -> list[str]:
         """In words, where a request got no answer in any phase."""

@@ -130,7 +130,8 @@ def show_summary(console: Console, outcome: DemoOutcome) -> None:
     console.print(table)
     if outcome.drift:
         console.print(
-            f"in between {outcome.drift.words};\n{outcome.drift.reason}",
+            f"in between {outcome.drift.words};\n{outcome.drift.reason};\nby the ledger {outcome.under_void} requests "
+            "were answered under the voided certificate",
             markup=False,
             highlight=False,
         )
