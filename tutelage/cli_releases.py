@@ -49,7 +49,7 @@ def recertify(
         settings.task(task)
         engine = connect(settings.ledger.url)
         chosen = get(engine, release) if release else newest_certified(engine, task)
-        with parts(settings, config.resolve(), say=say):
+        with parts(settings, config.resolve(), console=console):
             _run(task, config, by_hand=True, reuse=chosen)
 
 

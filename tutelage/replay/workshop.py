@@ -16,8 +16,9 @@ from rich.console import Console
 from calibration.agreement import Measure
 from ledger.prices import Price
 from router.settings import Settings, load
+from tutelage.beside import running
 from tutelage.demo.plan import free_ports
-from tutelage.processes import Stack, gateway, student
+from tutelage.processes import gateway, student
 from tutelage.provision import Home
 from tutelage.replay.money import MILLION
 
@@ -72,9 +73,7 @@ class Workshop:
     def running(self, settings: Settings, home: Home, *, console: Console) -> Iterator[None]:
         """vLLM and the gateway, while the block runs; both answer when it begins. Raises StackError."""
         parts = [student(settings, home), gateway(settings, self.config.resolve())]
-        with apart(), Stack(self.folder / "logs", parts) as stack:
-            with console.status("starting vLLM and the gateway") as line:
-                stack.wait_ready(tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"))
+        with apart(), running(self.folder / "logs", parts, console=console):
             yield
 
 

@@ -5,7 +5,6 @@ from rich.console import Console
 
 from ledger.prices import Price
 from tutelage.provision import Home
-from tutelage.replay import workshop
 from tutelage.replay.workshop import CONTEXT_TOKENS, TASK, TEACHER, Workshop, apart
 
 
@@ -59,7 +58,7 @@ def test_the_stack_is_vllm_and_the_gateway_alone(shop, monkeypatch):
         def wait_ready(self, *, tick):
             tick("student", 1.0)
 
-    monkeypatch.setattr(workshop, "Stack", Stack)
+    monkeypatch.setattr("tutelage.beside.Stack", Stack)
     settings = shop.configure(max_tokens=20)
     with (
         pytest.raises(KeyboardInterrupt),
