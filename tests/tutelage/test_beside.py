@@ -2,6 +2,7 @@
 
 import io
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -36,12 +37,11 @@ def started(monkeypatch):
 
 
 @pytest.mark.parametrize("serves", [True, False])
-def test_what_serves_already_is_used_and_what_does_not_is_started_for_the_run(
-    settings, started, monkeypatch, tmp_path, serves
-):
-    monkeypatch.setattr(beside, "answers", lambda url: serves)
+def test_what_serves_already_is_used_and_what_does_not_is_started_for_the_run(settings, started, serves):
     said = io.StringIO()
-    with beside.parts(settings, tmp_path / "tutelage.yaml", console=Console(file=said)):
-        assert started == ([] if serves else [("run-8080", ["student", "teacher", "gateway"])])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beside, "answers", lambda url: serves)
+        with beside.parts(settings, Path("tutelage.yaml"), console=Console(file=said)):
+            assert started == ([] if serves else [("run-8080", ["student", "teacher", "gateway"])])
     assert ("nobody serves on port 8080" in said.getvalue()) == (not serves)
     assert serves or started[-1] == "ended"
