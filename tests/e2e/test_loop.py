@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
+import aiohttp
 import openai
+import orjson
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -24,14 +26,17 @@ from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.decisions import latest
 from ledger.ingest import lag_bytes
+from ledger.prices import Price
 from ledger.queries import answered_after, rows_used
 from ledger.releases import champions, get, history
 from router.settings import Settings, load
+from router.student import VllmStudent
+from router.wire import parse_chat
 from tutelage.demo.outcome import SEEN_S
 from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Ports, free_ports, write_config
 from tutelage.demo.run import local_teacher
 from tutelage.demo.traffic import Client
-from tutelage.processes import Program, logs_of, states
+from tutelage.processes import BASE_NAME, Program, logs_of, states
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 pytestmark = pytest.mark.e2e
@@ -142,6 +147,27 @@ def test_the_client_gets_the_students_answer_whole_and_streamed(running):
     assert headers["x-tutelage-route"] == "student"
     joined = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert joined == whole.choices[0].message.content
+
+
+def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(running):
+    async def drafts():
+        async with aiohttp.ClientSession() as session:
+            price = Price(0.0, 0.0)
+            student = VllmStudent(session, url=running.settings.student.url, price=price, timeout_s=60.0)
+            asked = {"model": BASE_NAME, "max_tokens": 24, "prefix": 8}
+            ongoing = await student.begin(request, **asked)
+            begun = ongoing.draft
+            pieces = [piece async for piece in ongoing.pieces()]
+            await ongoing.close()
+            return begun, pieces, await student.draft(request, **asked)
+
+    said = [{"role": "user", "content": "Tell me about the sea."}]
+    request = parse_chat(orjson.dumps({"model": "m", "messages": said}))
+    begun, pieces, whole = asyncio.run(drafts())
+    assert begun.usage.completion_tokens == 8 and begun.can_be_accepted(8) and len(pieces) > 1
+    assert begun.text + "".join(pieces) == whole.text
+    assert begun.evidence.keys() == whole.evidence.keys()
+    assert all(begun.evidence[name] == pytest.approx(whole.evidence[name], abs=1e-3) for name in whole.evidence)
 
 
 def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
