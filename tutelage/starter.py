@@ -37,6 +37,7 @@ tasks:
     delta: 0.05              # ... or the release fails the test with probability 1 - delta
     margin: 0.2              # share of alpha that a release leaves free where it was tested
     rho: 0.05                # share of requests that the teacher always answers too
+    # prefix: 64             # for long answers: judge drafts by their first tokens, and stream on from there
     # Requests for model "{teacher}" with exactly this system message belong to the task; otherwise clients
     # send model "{task}" or the header x-tutelage-task.
     # system_prompt: "Classify the customer message."
