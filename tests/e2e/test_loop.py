@@ -223,7 +223,11 @@ def test_no_row_that_taught_has_certified(running):
 def test_where_the_teacher_begins_to_answer_otherwise_the_alarm_closes_the_task_for_good(running):
     name = champions(running.engine)[TASK].name
     turned = cycle(running.texts[ROWS + SPARE :])
-    wait_until(lambda: route_of(running, next(turned)) == "teacher" and TASK not in champions(running.engine))
+
+    def closed() -> bool:
+        return route_of(running, next(turned)) == "teacher" and TASK not in champions(running.engine)
+
+    wait_until(closed, limit_s=180.0)
     voided = get(running.engine, name)
     assert voided.status == "voided" and voided.refusal["reason"].startswith("alarm: ")
     later = [ask(running, text) for text in running.texts[ROWS : ROWS + SPARE]]
