@@ -125,9 +125,9 @@ class Attempt:
             return refusal
         grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
         bound, digest = self._bound_to(calibrator), releases.get(self.engine, self.name).adapter_digest
-        question = {"bound_to": bound, "alpha": self.config.contract.alpha}
+        question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         looks = releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
-        self.report.update(question, margin=self.config.contract.margin)
+        self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
         plan = Plan(
             self.config.contract,
             grid,
@@ -176,7 +176,11 @@ class Attempt:
         return self.made.gateway.answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
-        """True where it is champion now; False where another one is, with other settings, until these have come."""
+        """True where it is champion now; False where it waits for the settings that it is certified for.
+
+        It does where another release is in force under other ones. An adapter that is certified anew without any in
+        force waits too: the worker, which knows what the product runs with, takes it up where that is the same.
+        """
         values = {
             "calibrator": calibrator.to_dict(),
             "certificate": certificate.to_dict(),
@@ -184,8 +188,9 @@ class Attempt:
         }
         champion, bound = releases.champions(self.engine).get(self.config.task), self.report["bound_to"]
         ours = {name: bound[name] for name in (*self.config.binding, "engine")}
-        if champion is not None and (words := champion.mismatch(ours)):
-            self.progress.step(f"{champion.name} goes on until the settings are these: it was {words}")
+        other = champion.mismatch(ours) if champion else None
+        if other or (champion is None and self.config.reuse):
+            self.progress.step(f"it waits for its settings{f': {champion.name} was {other}' if champion else ''}")
             releases.hold(self.engine, self.name, values=values, now=time.time())
             return False
         releases.promote(self.engine, self.name, values=values, now=time.time())
@@ -210,10 +215,17 @@ class Attempt:
         if self.config.anew is None:
             return recorded
         self.progress.step(f"asking the teacher {len(requests)} recorded requests anew")
-        return self.made.gateway.answers(self.config.task, requests, origin="recertify", progress=self.progress.advance)
+        return self.made.gateway.answers_patiently(
+            self.config.task, requests, origin="recertify", progress=self.progress.advance
+        )
 
     def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Draft | None]:
         return acceptable(self.made.drafts(requests), prefix=self.config.prefix)
+
+
+def _question(bound: Mapping[str, str]) -> dict[str, str]:
+    """What is asked of the labels: the same, however much is known of the judge."""
+    return {name: value for name, value in bound.items() if name not in ("judge_labels", "judge_rates")}
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

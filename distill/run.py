@@ -73,7 +73,7 @@ def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
         config=config.train,
         max_tokens=config.max_tokens,
         server=AdapterServer(config.student_url),
-        gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key),
+        gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key, bindings={config.task: config.binding}),
         progress=progress,
     )
 

@@ -13,6 +13,7 @@ from calibration.agreement import disagreement
 from calibration.question import By, Judge, Pair, settled
 from distill.background import in_background
 from distill.errors import DistillError
+from distill.gateway import GatewayAway, GatewaySlow
 from distill.judge import BATCH, AskJudge, Requests, ask_once
 from distill.rows import variable_text
 from ledger import verdicts
@@ -95,9 +96,11 @@ class Verdicts:
         try:
             said = dict(zip(batch.pairs, batch.said.result(), strict=True))
         except DistillError as error:
-            log.warning("the judge of %s was not asked: %s", task, error)
-            self._since[task] = {}
-            return
+            log.warning("the judge of %s gave no verdicts: %s", task, error)
+            if isinstance(error, GatewayAway) and not isinstance(error, GatewaySlow):
+                self._since[task] = {}  # nobody was asked
+                return
+            said = dict.fromkeys(batch.pairs)
         since, given_up = self._since[task], self._clock() - GIVEN_UP_S
         found = {i: verdict for i, verdict in said.items() if verdict is not None}
         late = [i for i in said if i not in found and since[i] <= given_up]

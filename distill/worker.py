@@ -164,18 +164,19 @@ class Worker:
         self._pauses[task], self._paused_until[task] = pause, self._monotonic() + pause
 
     def _watch_champion(self, task: str, watched: Watched) -> None:
-        champion = releases.champions(self._engine).get(task)
-        if champion is None and not releases.ready(self._engine, task):
+        champion, waiting = releases.champions(self._engine).get(task), releases.ready(self._engine, task)
+        if champion is None and not waiting:
             return
-        binding = self._binding(watched)
-        if champion is None:
-            self._take_up(task, binding)
-            return
+        binding, why = self._binding(watched), ""
         try:
-            certificate = champion.valid(binding)
+            certificate = champion.valid(binding) if champion else None
         except ValueError as error:  # the teacher answers
-            if not self._take_up(task, binding):
-                self._void(champion, "changed", str(error))
+            certificate, why = None, str(error)
+        if champion is None or certificate is None:
+            # With one waiting: which of them holds is known once the engine answers.
+            taken = bool(waiting) and ("engine" not in binding or self._take_up(task, binding))
+            if champion and not taken:
+                self._void(champion, "changed", why)
             return
         for notice in self._attention.look(champion):
             self._record(notice)

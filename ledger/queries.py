@@ -272,7 +272,8 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
 def answers_since(
     engine: sa.Engine, release: str, *, after: int = 0, due: float = math.inf, limit: int | None = None
 ) -> list[Answer]:
-    """The first `limit` answers of a release's student behind a number, in the order of their recording.
+    """The first `limit` answers of a release's student behind a number, in the order of their recording. What it has
+    begun to answer is among them: whether a client stays to the end is up to what it reads.
 
     A reference whose request came before `due` has lost its label if it has none. At the first one that may still get
     it the list ends: to take those behind it first would prefer what the teacher answers quickly.
@@ -284,7 +285,7 @@ def answers_since(
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(exchanges.c.release == release, exchanges.c.route == "student", exchanges.c.seq > after)
+        .where(exchanges.c.release == release, exchanges.c.reason == "accepted", exchanges.c.seq > after)
         .order_by(exchanges.c.seq)
         .limit(limit)
     )

@@ -15,6 +15,7 @@ from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
 from ledger.schema import releases
 
+FORMER = ("champion", "retired", "rolled_back", "voided")
 CERTIFIED = {"calibrator", "certificate", "report"}
 
 
@@ -128,18 +129,24 @@ def hold(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) ->
 
 
 def take_up(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float) -> Release | None:
-    """The cut-over: put the newest release in force that is ready for all of the `binding`; the champion retires.
+    """The cut-over: put the newest release in force that is ready for all of the `binding`.
 
-    None where there is none: one that has expired, or was certified before a release was voided, is none.
+    The champion is voided, since its settings are gone, and so is the traffic before as far as the next release is
+    concerned; others that are ready for the same settings retire. None where there is no such release: one that has
+    expired, or was certified before a release was voided, is none.
     """
     with writing(engine) as connection:
         voided_at = last_voided(connection, task)
         usable = [row for row in _ready(connection, task) if row.cut_at >= voided_at and _holds(row, binding, now=now)]
         if not usable:
             return None
-        connection.execute(_dethrone(task, "retired", now))
-        _take_step(connection, usable[-1].name, from_status="ready", values=_crowned(now))
-        return _one(connection, usable[-1].name)
+        *older, newest = usable
+        gone = {"reason": f"its settings are gone: {newest.name} was certified for those of now"}
+        connection.execute(_dethrone(task, "voided", now).values(refusal=gone))
+        for row in older:
+            _take_step(connection, row.name, from_status="ready", values={"status": "retired", "changed_at": now})
+        _take_step(connection, newest.name, from_status="ready", values=_crowned(now))
+        return _one(connection, newest.name)
 
 
 def _sealed(connection: sa.Connection, candidate: Release, values: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +203,10 @@ def rollback(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: f
     with writing(engine) as connection:
         if not connection.execute(_dethrone(task, "rolled_back", now)).rowcount:
             raise ReleaseError(f"no release of {task} is in force: there is nothing to roll back")
+        for row in _ready(connection, task):
+            if row.mismatch(binding) is None:  # it would be taken up at once
+                ended = {"status": "rolled_back", "changed_at": now}
+                _take_step(connection, row.name, from_status="ready", values=ended)
         voided_at = last_voided(connection, task)
         known = _select(connection, releases.c.task == task)
         before = [row for row in known if row.status == "retired" and row.changed_at > voided_at]
@@ -242,9 +253,15 @@ def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mappin
     )
 
 
+def last_in_force(engine: sa.Engine, task: str) -> Release | None:
+    """The champion, or else the one that was it last; None where none ever was."""
+    were = [release for release in history(engine, task) if release.status in FORMER]
+    return max(were, key=lambda release: (release.status == "champion", release.changed_at), default=None)
+
+
 def newest_certified(engine: sa.Engine, task: str) -> Release:
     """The champion, or else the last release that was one. Raises ReleaseError where none was ever certified."""
-    certified = [release for release in history(engine, task) if release.certificate]
+    certified = [each for each in history(engine, task) if each.certificate and each.status != "ready"]
     if not certified:
         raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
     champion = [release for release in certified if release.status == "champion"]

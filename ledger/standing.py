@@ -184,6 +184,6 @@ def _escalation_rate(connection: sa.Connection, task: str, champion: str) -> flo
     """Of the requests that the champion was asked: while the engine is away nothing is learned about it."""
     asked = exchanges.c.reason.not_in(("student_unavailable", "certificate_expired"))
     of_champion = sa.and_(_eligible(task), exchanges.c.release == champion, asked)
-    query = sa.select(exchanges.c.route).where(of_champion).order_by(exchanges.c.seq.desc()).limit(RECENT)
-    routes = connection.execute(query).scalars().all()
-    return sum(route != "student" for route in routes) / len(routes) if len(routes) >= TELLING else None
+    query = sa.select(exchanges.c.reason).where(of_champion).order_by(exchanges.c.seq.desc()).limit(RECENT)
+    reasons = connection.execute(query).scalars().all()
+    return sum(reason != "accepted" for reason in reasons) / len(reasons) if len(reasons) >= TELLING else None

@@ -8,13 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import msgspec
-import orjson
-
 from router.errors import BadRequest
 from router.gateway import Gateway
+from router.orders import Order, parse_order
 from router.ports import TaskPlan
-from router.wire import ChatRequest, parse_chat
+from router.wire import ChatRequest
 
 CONCURRENCY = 4  # beside the clients' own requests
 Purpose = Literal["probe", "recertify", "judge"]
@@ -30,30 +28,21 @@ class AnswerOrder:
     requests: tuple[ChatRequest, ...]
 
 
-class _Body(msgspec.Struct):
-    task: str
+class _Order(Order, kw_only=True):
     origin: Purpose
-    requests: list[dict[str, Any]]
     teacher: str | None = None
 
 
 def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan], *, teachers: Collection[str]) -> AnswerOrder:
     """Read {task, origin, requests: [{messages, ...}], teacher}; where no teacher is named the task's own is asked.
 
-    Raises BadRequest.
+    Raises BadRequest and OtherSettings.
     """
-    try:
-        fields = msgspec.json.decode(body, type=_Body)
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"Invalid order of answers: {error}") from error
-    if fields.task not in tasks:
-        raise BadRequest(f"No task named {fields.task!r}", param="task")
-    task = tasks[fields.task]
-    teacher = task.teacher if fields.teacher is None else fields.teacher
+    order, task, requests = parse_order(body, _Order, tasks)
+    teacher = task.teacher if order.teacher is None else order.teacher
     if teacher not in teachers:
         raise BadRequest(f"No teacher named {teacher!r}", param="teacher")
-    requests = tuple(parse_chat(orjson.dumps({**request, "model": fields.task})) for request in fields.requests)
-    return AnswerOrder(task, teacher, fields.origin, requests)
+    return AnswerOrder(task, teacher, order.origin, requests)
 
 
 async def answer_many(order: AnswerOrder, gateway: Gateway) -> list[dict[str, Any]]:

@@ -94,11 +94,14 @@ async def _student_stream(
     except SpoolFull as error:
         yield wire.event(error.body())
     finally:
-        await ongoing.close()
-        if status != 200:
-            gateway.record_failure(ticket, replace(verdict, draft=ongoing.draft), Outcome(status))
-        if ticket.is_reference(verdict):  # whoever left: what becomes of a reference must not depend on that
-            gateway.label_in_background(ticket)
+        if status == CLIENT_LEFT and ticket.is_reference(verdict):
+            gateway.finish_in_background(ticket, verdict, ongoing, status=status)
+        else:
+            await ongoing.close()
+            if status != 200:
+                gateway.record_failure(ticket, replace(verdict, draft=ongoing.draft), Outcome(status))
+            if ticket.is_reference(verdict):
+                gateway.label_in_background(ticket)
 
 
 async def _teacher_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:

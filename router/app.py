@@ -150,7 +150,15 @@ def _capacity(settings: Settings, metrics: Metrics) -> SlidingCapacity:
 
 def _plan(settings: Settings, name: str) -> TaskPlan:
     task = settings.tasks[name]
-    return TaskPlan(name, task.teacher, task.rho, task.max_tokens, task.system_prompt, task.prefix)
+    return TaskPlan(
+        name=name,
+        teacher=task.teacher,
+        rho=task.rho,
+        max_tokens=task.max_tokens,
+        system_prompt=task.system_prompt,
+        prefix=task.prefix,
+        binding=settings.binding(name),
+    )
 
 
 def _endpoint(settings: Settings, name: str) -> Endpoint:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import orjson
 
 from router.cascade import draft_budget
-from router.errors import BadRequest, StudentUnavailable
+from router.errors import StudentUnavailable
+from router.orders import Order, parse_order
 from router.ports import Student, TaskPlan
-from router.wire import ChatRequest, parse_chat
+from router.wire import ChatRequest
 
 CONCURRENCY = 16  # drafted under load, as they are served
 
@@ -28,22 +28,14 @@ class DraftOrder:
     requests: tuple[ChatRequest, ...]
 
 
-class _Body(msgspec.Struct):
+class _Order(Order, kw_only=True):
     release: str
-    task: str
-    requests: list[dict[str, Any]]
 
 
 def parse_drafts(body: bytes, tasks: Mapping[str, TaskPlan]) -> DraftOrder:
-    """Read {release, task, requests: [{messages, ...}]}. Raises BadRequest."""
-    try:
-        fields = msgspec.json.decode(body, type=_Body)
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"Invalid draft order: {error}") from error
-    if fields.task not in tasks:
-        raise BadRequest(f"No task named {fields.task!r}", param="task")
-    requests = tuple(parse_chat(orjson.dumps({**request, "model": fields.task})) for request in fields.requests)
-    return DraftOrder(fields.release, tasks[fields.task], requests)
+    """Read {release, task, requests: [{messages, ...}]}. Raises BadRequest and OtherSettings."""
+    order, task, requests = parse_order(body, _Order, tasks)
+    return DraftOrder(order.release, task, requests)
 
 
 async def draft_many(order: DraftOrder, student: Student) -> list[dict[str, Any]]:

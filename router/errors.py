@@ -2,7 +2,8 @@
 
     GatewayError
     |-- BadRequest            400 invalid_request_error
-    |   `-- BodyTooLarge      413
+    |   |-- BodyTooLarge      413
+    |   `-- OtherSettings     409: an order of ours that is meant for other settings
     |-- NotAuthenticated      401 invalid_api_key
     |-- UnknownModel          404 model_not_found
     |-- NotFound              404
@@ -49,6 +50,13 @@ class BodyTooLarge(BadRequest):
 
     status = 413
     code = "request_too_large"
+
+
+class OtherSettings(BadRequest):
+    """Another part of the product has read other settings than this gateway."""
+
+    status = 409
+    code = "other_settings"
 
 
 class NotAuthenticated(GatewayError):

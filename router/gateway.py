@@ -7,17 +7,25 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from calibration.references import REFERENCE_DOMAIN, draw
 from ledger.records import Exchange, Label, Origin, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
-from router.errors import CapacityExceeded, GatewayError, SpoolFull, UnknownModel, UpstreamRefused
+from router.errors import (
+    CapacityExceeded,
+    GatewayError,
+    SpoolFull,
+    StudentUnavailable,
+    UnknownModel,
+    UpstreamRefused,
+)
 from router.metrics import Metrics
-from router.ports import Capacity, Priority, Releases, Spool, Student, TaskPlan, Teacher
+from router.ports import Capacity, Ongoing, Priority, Releases, Spool, Student, TaskPlan, Teacher
 from router.wire import ChatRequest, Head
 
 CLIENT_LEFT, NO_ROOM = 499, 429
@@ -173,9 +181,28 @@ class Gateway:
 
     def label_in_background(self, ticket: Ticket) -> None:
         """Ask the teacher about a request that it has not answered; the client does not wait for it."""
-        task = asyncio.create_task(self._label(ticket), name=f"label {ticket.id}")
+        self._keep(self._label(ticket), name=f"label {ticket.id}")
+
+    def _keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._labelling.add(task)
         task.add_done_callback(self._labelling.discard)
+
+    def finish_in_background(self, ticket: Ticket, verdict: Verdict, ongoing: Ongoing, *, status: int) -> None:
+        """Read an accepted reference to its end although its client has left, record it and ask the teacher about it:
+        whether somebody stays to the end may depend on how good the answer is, and what is heard of it must not."""
+        self._keep(self._finish(ticket, verdict, ongoing, status=status), name=f"finish {ticket.id}")
+
+    async def _finish(self, ticket: Ticket, verdict: Verdict, ongoing: Ongoing, *, status: int) -> None:
+        try:
+            async for _ in ongoing.pieces():
+                pass
+        except StudentUnavailable:
+            log.warning("the answer to %s broke off after its client had left", ticket.id)
+        finally:
+            await ongoing.close()
+            self.record_failure(ticket, replace(verdict, draft=ongoing.draft), Outcome(status))
+        await self._label(ticket)
 
     async def _label(self, ticket: Ticket) -> None:
         """A label that cannot be had is recorded as lost: it counts as a disagreement."""

@@ -1,7 +1,7 @@
 """What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
@@ -28,7 +28,8 @@ class ServedRelease:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens."""
+    """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
+    `binding`: what its releases must have been certified with."""
 
     name: str
     teacher: str
@@ -36,6 +37,7 @@ class TaskPlan:
     max_tokens: int
     system_prompt: str | None = None
     prefix: int | None = None
+    binding: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

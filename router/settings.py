@@ -160,8 +160,9 @@ class Task(Section):
     rho: share of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a
     false alarm within m references has at most probability m / B; probe_every_hours: how often the teacher is asked
     thirty recorded requests again, to notice that another model answers under its name.
-    prefix: for long answers, judge drafts by so many first tokens, so that a stream begins before its end (what is
-    certified is the agreement of whole answers; only coverage falls). None: by the whole draft.
+    max_tokens: of a draft at most, and of an answer that has no limit of its own; prefix: for long answers, judge
+    drafts by so many first tokens, so that a stream begins before its end (what is certified is the agreement of whole
+    answers; only coverage falls). None: by the whole draft.
     A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
     when its model is the task's teacher and its system message equals `system_prompt`.
     """
@@ -179,6 +180,15 @@ class Task(Section):
     judge: Name | None = None
     judge_rubric: str = ""
     system_prompt: str | None = None
+
+    @model_validator(mode="after")
+    def _prefix_is_a_part(self) -> Self:
+        if self.prefix is not None and self.prefix >= self.max_tokens:
+            raise ValueError(
+                f"prefix {self.prefix} is no part of an answer of at most {self.max_tokens} tokens: raise max_tokens "
+                "to what answers need, or leave prefix out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _judge_is_named_where_one_is_asked(self) -> Self:
@@ -297,6 +307,7 @@ class Settings(BaseSettings):
             "measure": chosen.measure,
             "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
             "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
+            "max_tokens": str(chosen.max_tokens),
             **(by.binding if isinstance(by, Judge) else {}),
         }
 

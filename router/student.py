@@ -1,5 +1,6 @@
 """The student on vLLM: greedy drafts with log-probabilities, and a breaker so that a dead one costs no waiting."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,8 @@ from router.logprobs import Logprobs, observed
 from router.ongoing import OngoingDraft
 from router.wire import ChatRequest
 
+OK, SERVER_ERROR = 200, 500
+CONNECT_S = 5.0
 TOP_LOGPROBS = 5  # what the evidence needs; 20 would cost three times the decoding
 
 
@@ -80,50 +83,70 @@ class VllmStudent:
         self._session = session
         self._url = f"{url}/v1/chat/completions"
         self._price = price
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(5.0, timeout_s))
+        self._timeout_s = timeout_s
         self._breaker = breaker
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
         """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
         StudentUnavailable."""
-        async with self._asked(_draft_body(request, model=model, max_tokens=max_tokens)) as response:
-            return _read_draft(await response.read(), self._price, prefix=prefix)
+        body = _draft_body(request, model=model, max_tokens=max_tokens)
+        async with self._told(), asyncio.timeout(self._timeout_s), self._post(body) as response:
+            _check(response.status)
+            raw = await response.read()
+        return _read_draft(raw, self._price, prefix=prefix)
 
     async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> OngoingDraft:
-        """The same as a stream, from which the first `prefix` tokens are read. Raises StudentUnavailable."""
+        """The same as a stream, from which the first `prefix` tokens are read, in the time that a whole draft has.
+
+        Raises StudentUnavailable.
+        """
         streamed = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         body = {**_draft_body(request, model=model, max_tokens=max_tokens), **streamed}
-        connection = AsyncExitStack()
-        response = await connection.enter_async_context(self._asked(body))
-        ongoing = OngoingDraft(response, connection, price=self._price)
-        try:
-            await ongoing.begin(prefix)
-        except BaseException:
-            await ongoing.close()
-            raise
+        async with self._told(), AsyncExitStack() as stack:
+            async with asyncio.timeout(self._timeout_s):
+                response = await stack.enter_async_context(self._post(body))
+                _check(response.status)
+                ongoing = OngoingDraft(response, price=self._price)
+                stack.push_async_callback(ongoing.stop)
+                await ongoing.begin(prefix)
+            ongoing.owns(stack.pop_all())
         return ongoing
 
+    def _post(self, body: dict[str, Any]) -> Any:
+        """A response, to be entered. Whoever reads it may wait so long between two pieces, and has no other limit."""
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=min(CONNECT_S, self._timeout_s), sock_read=self._timeout_s
+        )
+        headers = {"content-type": "application/json"}
+        return self._session.post(self._url, data=orjson.dumps(body), headers=headers, timeout=timeout)
+
     @asynccontextmanager
-    async def _asked(self, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An open response with status 200; what goes wrong with it is what is wrong with the student."""
+    async def _told(self) -> AsyncIterator[None]:
+        """The breaker is asked first and told how it went; what goes wrong is what is wrong with the student."""
         if self._breaker and self._breaker.open:
             raise StudentUnavailable("not asked: the last calls failed")
-        headers = {"content-type": "application/json"}
         try:
-            async with self._session.post(
-                self._url, data=orjson.dumps(body), headers=headers, timeout=self._timeout
-            ) as response:
-                self._note(ok=response.status < 500)
-                if response.status != 200:
-                    raise StudentUnavailable(f"HTTP {response.status}")
-                yield response
+            yield
         except (aiohttp.ClientError, TimeoutError) as error:
             self._note(ok=False)
             raise StudentUnavailable(f"{type(error).__name__}") from error
+        except StudentUnavailable as error:
+            self._note(ok=isinstance(error, _Refused))
+            raise
+        self._note(ok=True)
 
     def _note(self, *, ok: bool) -> None:
         if self._breaker:
             self._breaker.note(ok=ok)
+
+
+class _Refused(StudentUnavailable):
+    """The engine is well, and will not have this request."""
+
+
+def _check(status: int) -> None:
+    if status != OK:
+        raise (StudentUnavailable if status >= SERVER_ERROR else _Refused)(f"HTTP {status}")
 
 
 def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class FakeOngoing:
     closed: int = 0
 
     async def pieces(self) -> AsyncGenerator[str, None]:
-        for piece in self.follows:
+        while self.follows:
+            piece, *left = self.follows
+            self.follows = tuple(left)
             usage = Usage(self.draft.usage.prompt_tokens, self.draft.usage.completion_tokens + 1)
             self.draft = msgspec.structs.replace(self.draft, text=self.draft.text + piece, usage=usage)
             yield piece

@@ -57,16 +57,20 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
     """One run in this process; ends with its status."""
     # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from distill.anew import FIT_ROWS
     from ledger.database import connect
     from ledger.decisions import Decision, record
+    from ledger.releases import last_in_force
     from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
 
     with known_errors():
         settings = load(config)
-        plan = run_config(settings, task, reuse=reuse)
+        served = last_in_force(connect(settings.ledger.url), task) if reuse else None
+        plan = run_config(settings, task, reuse=reuse, served=served)
         if plan.anew:
-            say(f"teacher or prompt is another one: {plan.teacher} is asked some hundred recorded requests again")
+            most = FIT_ROWS + plan.max_references
+            say(f"teacher or prompt is another one: {plan.teacher} is asked up to {most} recorded requests again")
         # torch takes seconds to import: not before the settings are known good
         from distill.plan import Released
         from distill.run import run

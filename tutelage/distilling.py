@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
+from distill.gateway import GatewayClient
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon, champions
 from router.gateway import LABEL_WAIT_S
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from distill.plan import RunConfig
 
 
-def run_config(settings: Settings, task_name: str, *, reuse: Release | None = None) -> "RunConfig":
-    """Plain values for one run; `reuse`: whose adapter is certified anew. Raises ConfigError where the task is not
-    configured."""
+def run_config(
+    settings: Settings, task_name: str, *, reuse: Release | None = None, served: Release | None = None
+) -> "RunConfig":
+    """Plain values for one run; `reuse`: whose adapter is certified anew; `served`: the last that was in force while
+    requests were recorded. Raises ConfigError where the task is not configured."""
     from distill.plan import RunConfig  # with torch, which the worker and `up` do not need
     from distill.train import TrainConfig
 
@@ -62,18 +65,30 @@ def run_config(settings: Settings, task_name: str, *, reuse: Release | None = No
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
         reuse=reuse.name if reuse else None,
-        anew=_anew(settings, reuse) if reuse else None,
+        anew=_anew(settings, served or reuse) if reuse else None,
     )
 
 
-def _anew(settings: Settings, reuse: Release) -> "Anew | None":
-    """None where the recorded answers are those that the adapter is to be certified for."""
-    now = settings.binding(reuse.task)
-    if not reuse.mismatch({name: now[name] for name in ("teacher", "prompt")}):
-        return None
+def _anew(settings: Settings, served: Release) -> "Anew | None":
+    """None where the recorded answers are those that an adapter is to be certified for: the same teacher's, to the same
+    prompt. What a release says nothing of, and any prompt where the task has none of its own, is as it was."""
     from distill.anew import Anew
 
-    return Anew(settings.task(reuse.task).system_prompt)
+    now, prompt = settings.binding(served.task), settings.task(served.task).system_prompt
+    then = (served.report or {}).get("bound_to") or {}
+    another_teacher = then.get("teacher", now["teacher"]) != now["teacher"]
+    another_prompt = prompt is not None and then.get("prompt", now["prompt"]) != now["prompt"]
+    return Anew(prompt) if another_teacher or another_prompt else None
+
+
+def gateway_client(settings: Settings) -> GatewayClient:
+    """The gateway of this configuration, which refuses what is meant for another one."""
+    key = settings.server.api_key
+    return GatewayClient(
+        f"http://127.0.0.1:{settings.server.port}",
+        api_key=key.get_secret_value() if key else None,
+        bindings={name: settings.binding(name) for name in settings.tasks},
+    )
 
 
 def label_due_s(settings: Settings, task: str) -> float:

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from calibration.certificate import JudgeRates, Refusal
 from calibration.judged import Labelled, level, rates
 from calibration.question import Judge, Pair, settled
-from distill.gateway import GatewayClient
 from distill.judge import AskJudge, Requests, ask_patiently
 from distill.rows import variable_text
 from ledger import verdicts
 from ledger.releases import history
 from router.settings import ConfigError, Settings
+from tutelage.distilling import gateway_client
 
 SHAPE = '{"prompt": text, "student": text, "teacher": text, "same": true or false}'
 OWN_PAIRS = (
@@ -48,8 +48,7 @@ def judge_of(settings: Settings, task: str) -> Judge:
 
 def through_gateway(settings: Settings, task: str) -> AskJudge:
     """Ask the running gateway, which pays and records."""
-    key = settings.server.api_key
-    client = GatewayClient(f"http://127.0.0.1:{settings.server.port}", api_key=key.get_secret_value() if key else None)
+    client = gateway_client(settings)
 
     def ask(judge: Judge, requests: Requests) -> list[str | None]:
         return client.answers(task, requests, origin="judge", teacher=judge.name)

@@ -98,7 +98,8 @@ def _attempt(engine: sa.Engine, last: Release, *, now: float) -> str | None:
     if last.status == "candidate" and who(engine, run_lease(last.task), now=now):
         return f"{last.name} is being made since {date(last.created_at)}"
     if last.status == "ready":
-        return f"{last.name} is certified for other settings, and takes over when they are in place"
+        until = date((last.certificate or {}).get("expires_at", 0.0))
+        return f"{last.name} is certified for other settings, and takes over if they come before {until}"
     if last.status == "refused":
         return f"{last.name} was refused on {date(last.changed_at)}: {(last.refusal or {}).get('reason')}"
     return None

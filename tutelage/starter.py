@@ -37,7 +37,8 @@ tasks:
     delta: 0.05              # ... or the release fails the test with probability 1 - delta
     margin: 0.2              # share of alpha that a release leaves free where it was tested
     rho: 0.05                # share of requests that the teacher always answers too
-    # prefix: 64             # for long answers: judge drafts by their first tokens, and stream on from there
+    max_tokens: 64           # of the student's answers: what is longer is the teacher's
+    # prefix: 64             # for long answers, with a larger max_tokens: judge drafts by their beginning, stream on
     # Requests for model "{teacher}" with exactly this system message belong to the task; otherwise clients
     # send model "{task}" or the header x-tutelage-task.
     # system_prompt: "Classify the customer message."

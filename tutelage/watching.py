@@ -11,11 +11,10 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from distill.adapters import AdapterError, AdapterServer
-from distill.gateway import GatewayClient
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
-from tutelage.distilling import label_due_s
+from tutelage.distilling import gateway_client, label_due_s
 
 STOP_S = 10.0
 HOUR_S = 3600.0
@@ -47,8 +46,7 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
     """A worker over all tasks of the settings."""
     tasks = {name: _watched(settings, name) for name in settings.tasks}
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    key = settings.server.api_key
-    gateway = GatewayClient(f"http://127.0.0.1:{settings.server.port}", api_key=key.get_secret_value() if key else None)
+    gateway = gateway_client(settings)
     outside = Outside(
         start=lambda task: ProcessRun(task, config),
         ask=partial(gateway.answers, origin="probe"),

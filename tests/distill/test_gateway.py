@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from distill import gateway
-from distill.gateway import GatewayClient, GatewayUnavailable
+from distill.gateway import GatewayAway, GatewayClient, GatewaySlow, GatewayUnavailable
 from tests.fakes import draft
 
 GIVEN = msgspec.to_builtins(draft())
@@ -99,15 +99,58 @@ def answering(entry):
 
 
 def test_a_teacher_is_asked_in_parts_and_what_it_does_not_say_is_missing():
-    seen = []
     client = answering(lambda n: {"error": "TeacherUnavailable"} if n == 3 else {"text": str(n)})
-    requests = [{"n": n} for n in range(40)]
-    found = client.answers("t", requests, origin="recertify", progress=lambda *at: seen.append(at))
-    assert found == [None if n == 3 else str(n) for n in range(40)]
-    assert seen == [(32, 40), (40, 40)]
+    found = client.answers("t", [{"n": n} for n in range(20)], origin="probe")
+    assert found == [None if n == 3 else str(n) for n in range(20)]
+    assert client.answers("t", [{"n": 3}], origin="judge", teacher="referee") == [None]
 
 
-def test_a_teacher_that_says_nothing_at_all_ends_it():
-    client = answering(lambda n: {"text": "x"} if n < 32 else {"error": "TeacherUnavailable"})
-    with pytest.raises(GatewayUnavailable, match="the teacher answered none of 8: TeacherUnavailable"):
-        client.answers("t", [{"n": n} for n in range(40)], origin="recertify")
+def test_patiently_what_it_does_not_say_is_asked_again(monkeypatch):
+    monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0, 1e-3, 1e-3))
+    asked, seen = [], []
+
+    def entry(n):
+        asked.append(n)
+        return {"error": "HTTP 429"} if n == 3 and asked.count(3) < 3 else {"text": str(n)}
+
+    requests = [{"n": n} for n in range(20)]
+    progress = lambda *at: seen.append(at)  # noqa: E731
+    assert answering(entry).answers_patiently("t", requests, origin="recertify", progress=progress) == [
+        str(n) for n in range(20)
+    ]
+    assert asked.count(3) == 3 and asked.count(4) == 1 and seen == [(8, 20), (16, 20), (20, 20)]
+
+
+def test_a_teacher_that_says_nothing_at_all_any_more_ends_it(monkeypatch):
+    monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0,))
+    client = answering(lambda n: {"text": "x"} if n < 8 else {"error": "TeacherUnavailable"})
+    with pytest.raises(GatewayUnavailable, match="the teacher answered none of 8 requests: TeacherUnavailable"):
+        client.answers_patiently("t", [{"n": n} for n in range(20)], origin="recertify", progress=lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(httpx.ReadTimeout("slow"), GatewaySlow), (httpx.ConnectError("no"), GatewayAway)]
+)
+def test_a_gateway_that_is_slow_and_one_that_is_away_are_told_apart(error, kind):
+    def answer(request):
+        raise error
+
+    client = GatewayClient("http://gateway")
+    client._http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+    with pytest.raises(GatewayAway) as caught:
+        client.answers("t", [{"n": 1}], origin="judge")
+    assert type(caught.value) is kind
+
+
+def test_an_order_says_which_settings_it_is_meant_for():
+    seen = []
+
+    def answer(request):
+        seen.append(json.loads(request.content)["binding"])
+        return httpx.Response(409, json={"error": {"message": "other settings"}})
+
+    client = GatewayClient("http://gateway", bindings={"t": {"prompt": "p"}})
+    client._http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+    with pytest.raises(GatewayUnavailable, match=r"HTTP 409 .*other settings"):
+        client.answers("t", [{"n": 1}], origin="probe")
+    assert seen == [{"prompt": "p"}]

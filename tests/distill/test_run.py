@@ -132,8 +132,9 @@ def world(monkeypatch):
     class Client:
         drafts = staticmethod(world.drafts)
         answers = staticmethod(world.answers)
+        answers_patiently = staticmethod(world.answers)
 
-        def __init__(self, url, *, api_key):
+        def __init__(self, url, *, api_key, bindings):
             pass
 
     monkeypatch.setattr(making, "train", world.train)
@@ -241,6 +242,15 @@ def test_what_is_certified_for_other_settings_waits_for_them(engine, config, wor
     assert [release.status for release in history(engine, "desk")] == ["champion", "ready"]
     assert world.loaded == {first}
     assert take_up(engine, "desk", binding=other.binding, now=time.time()).name == outcome.release
+
+
+def test_certified_anew_without_any_in_force_it_waits_for_whoever_knows_the_settings(engine, config, world):
+    first = run(engine, config, progress=world).release
+    void(engine, first, reason="alarm", now=0.0)
+    store(engine, traffic()[ROWS:])
+    outcome = run(engine, replace(config, reuse=first), progress=world)
+    assert isinstance(outcome, Released) and not outcome.in_force
+    assert [release.status for release in history(engine, "desk")] == ["voided", "ready"]
 
 
 def test_for_another_teacher_and_prompt_recorded_requests_are_asked_anew(engine, config, world):

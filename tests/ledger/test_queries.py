@@ -81,6 +81,15 @@ def test_a_students_answers_come_in_order_with_the_labels_of_references(engine):
     assert [(one.at, one.score, one.rho, one.text) for one in found] == [(5.0, 0.9, 0.5, "refund")]
 
 
+def test_a_reference_that_its_client_did_not_read_to_the_end_is_an_answer_as_well(engine, tmp_path):
+    writer = SpoolWriter(tmp_path / "spool")
+    writer.append(student_exchange(9, reference=True, route="none", status=499))
+    writer.append(student_exchange(10, reference=True, route="teacher", reason="unsure"))
+    writer.close()
+    ingest_once(engine, tmp_path / "spool")
+    assert [one.at for one in answers_since(engine, "desk--v000001", after=7)] == [9.0]
+
+
 def test_answers_end_where_a_label_may_still_be_on_its_way(engine):
     assert [number for number, *_ in answers(engine, due=4.0)] == [3]  # labelled; the fourth has no label
     assert [number for number, *_ in answers(engine, due=4.5)] == [3, 4, 5]

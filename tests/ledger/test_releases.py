@@ -142,7 +142,34 @@ def test_a_cut_over_puts_in_force_what_is_ready_for_the_new_settings(engine):
     taken = releases.take_up(engine, "desk", binding={"engine": "2"}, now=5.0)
     assert taken is not None and (taken.name, taken.changed_at) == (second, 5.0)
     assert taken.valid({"engine": "2"}).alpha == 0.1
-    assert statuses(engine) == ["retired", "champion", "ready"]
+    assert statuses(engine) == ["voided", "champion", "ready"]
+    assert "its settings are gone" in releases.get(engine, first).refusal["reason"]
+
+
+def test_of_several_that_are_ready_the_newest_is_taken_up_and_the_others_retire(engine):
+    for _ in range(2):
+        releases.hold(engine, candidate(engine), values=NEXT, now=3.0)
+    assert releases.take_up(engine, "desk", binding={"engine": "2"}, now=4.0).number == 2
+    assert statuses(engine) == ["retired", "champion"]
+    assert releases.take_up(engine, "desk", binding={"engine": "2"}, now=5.0) is None
+
+
+def test_rolled_back_to_the_teacher_nothing_ready_for_the_same_settings_takes_over(engine):
+    promoted(engine, candidate(engine), now=3.0)
+    mine, other = candidate(engine), candidate(engine)
+    releases.hold(engine, mine, values=NEXT, now=3.5)
+    releases.hold(engine, other, values=certified(bound_to={"engine": "3"}), now=3.5)
+    assert releases.rollback(engine, "desk", binding={"engine": "2"}, now=4.0) is None
+    assert statuses(engine) == ["rolled_back", "rolled_back", "ready"]
+
+
+def test_what_was_last_in_force_is_told(engine):
+    assert releases.last_in_force(engine, "desk") is None
+    first, second = promoted(engine, candidate(engine), now=3.0), candidate(engine)
+    releases.hold(engine, second, values=NEXT, now=4.0)
+    assert releases.newest_certified(engine, "desk").name == first
+    releases.void(engine, first, reason="alarm", now=5.0)
+    assert releases.last_in_force(engine, "desk").name == first
 
 
 def test_what_has_expired_or_was_altered_or_overtaken_is_not_taken_up(engine):

@@ -1,5 +1,6 @@
 """The HTTP side through the official client and raw: both routes, streamed and not, and everything that goes wrong."""
 
+import json
 from dataclasses import replace
 
 import httpx
@@ -7,9 +8,12 @@ import openai
 import pytest
 
 from ledger.records import Exchange, Label
+from router.api import _student_stream
 from router.app import create_app
+from router.cascade import Verdict
 from router.errors import TeacherUnavailable, UpstreamRefused
 from router.ports import Shortage
+from router.wire import parse_chat
 from tests.fakes import (
     RELEASE,
     TASK,
@@ -528,6 +532,17 @@ async def test_a_defect_is_a_500_without_detail():
     assert "secret" not in response.text
 
 
+@pytest.mark.parametrize("what", ["drafts", "answers"])
+async def test_an_order_that_is_meant_for_other_settings_is_refused(what):
+    parts = gateway(tasks={"desk": replace(TASK, binding={"prompt": "p", "max_tokens": "64"})})
+    order = {"task": "desk", "release": RELEASE.name, "origin": "probe", "requests": [{"messages": MESSAGES}]}
+    async with http(parts) as session:
+        for binding, status in (({}, 200), ({"prompt": "p"}, 200), ({"prompt": "q"}, 409), ({"judge": "j"}, 409)):
+            response = await session.post(f"/internal/{what}", json={**order, "binding": binding})
+            assert response.status_code == status
+    assert "serves desk with judge None, and the order is meant for 'j'" in response.json()["error"]["message"]
+
+
 def writing(*pieces, **fields):
     """A gateway whose student writes on behind an accepted beginning."""
     ongoing = FakeOngoing(draft("The answer", finish_reason=None), follows=pieces, **fields)
@@ -559,6 +574,22 @@ async def test_a_long_answer_that_breaks_off_ends_in_an_error_and_its_reference_
     exchange, label = parts.spool.records
     assert (exchange.route, exchange.status, exchange.answer) == ("none", 502, None)
     assert exchange.draft.text == "The answer is" and label.reply.text == "delivery" and ongoing.closed == 1
+
+
+async def test_a_reference_whose_client_leaves_is_read_to_its_end_and_labelled():
+    parts, ongoing = writing(*[" and"] * 6)
+    verdict = Verdict("accepted", RELEASE, ongoing.draft, 0.9)
+    request = parse_chat(json.dumps({**BODY, "stream": True}).encode())
+    ticket = parts.admit(request, task_header=None, priority="normal")
+    events = _student_stream(parts, ticket, verdict, ongoing=ongoing)
+    await anext(events)
+    await anext(events)
+    await events.aclose()
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (exchange.status, exchange.route, exchange.reason) == (499, "none", "accepted")
+    assert exchange.draft.text == "The answer" + " and" * 6 and exchange.draft.finish_reason == "stop"
+    assert exchange.reference and label.exchange_id == exchange.id and ongoing.closed == 1
 
 
 async def test_a_long_answer_that_cannot_be_recorded_ends_in_an_error():

@@ -55,6 +55,10 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
             {"server": {"workers": 2}, "teachers": {"big": {"model": "x", "capacity_rpm": 60}}},
             r"2 processes would each spend the capacity of big",
         ),
+        (
+            {"tasks": {"desk": {"teacher": "big", "prefix": 64}}},
+            "prefix 64 is no part of an answer of at most 64 tokens",
+        ),
         ({"distill": {"fit_share": 0.6, "validation_share": 0.4}}, "less than a tenth of the rows to teach"),
         ({"distill": {"min_rows": 400, "max_rows": 300}}, "no run would ever begin"),
         ({"teachers": {}}, "teachers"),

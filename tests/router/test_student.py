@@ -114,7 +114,7 @@ CHUNKS = [
 
 
 @asynccontextmanager
-async def writing(chunks, *, done=True, status=200):
+async def writing(chunks, *, done=True, status=200, timeout_s=2.0, pause_s=0.01, breaker=None):
     """A student whose vLLM streams these; and what it was asked, and whether the connection was closed early."""
     seen, left = [], asyncio.Event()
 
@@ -125,7 +125,7 @@ async def writing(chunks, *, done=True, status=200):
         try:
             for one in chunks:
                 await response.write(b"data: " + orjson.dumps(one) + b"\n\n")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(pause_s)
             if done:
                 await response.write(b"data: [DONE]\n\n")
         except ConnectionError:
@@ -141,7 +141,8 @@ async def writing(chunks, *, done=True, status=200):
     try:
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            yield VllmStudent(session, url=url, price=Price(1e-6, 2e-6), timeout_s=2.0), seen, left
+            price = Price(1e-6, 2e-6)
+            yield VllmStudent(session, url=url, price=price, timeout_s=timeout_s, breaker=breaker), seen, left
     finally:
         await runner.cleanup()
 
@@ -189,9 +190,8 @@ async def test_a_stream_that_breaks_off_is_told_and_one_that_never_got_far_is_no
             [piece async for piece in ongoing.pieces()]
         await ongoing.close()
     async with writing(CHUNKS[:2], done=False) as (student, *_):
-        ongoing = await begin(student)
-        assert not ongoing.draft.can_be_accepted(3)
-        await ongoing.close()
+        with pytest.raises(StudentUnavailable, match="broke off"):
+            await begin(student)
 
 
 async def test_whoever_leaves_half_way_ends_it():
@@ -201,16 +201,41 @@ async def test_whoever_leaves_half_way_ends_it():
         await asyncio.wait_for(left.wait(), 2)
 
 
-@pytest.mark.parametrize("chunks", [[], [{"choices": "nonsense"}]])
-async def test_a_stream_of_something_else_is_no_draft(chunks):
+async def test_another_reads_on_where_one_was_cancelled():
+    async with writing([*CHUNKS[:5], *[chunk(" more", tokens=5)] * 20, CHUNKS[-2]]) as (student, *_):
+        ongoing = await begin(student)
+
+        async def read() -> None:
+            async for _ in ongoing.pieces():
+                pass
+
+        reader = asyncio.create_task(read())
+        await asyncio.sleep(0.05)
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        await read()
+        await ongoing.close()
+    assert ongoing.draft.text == " w1 w2 w3 w4" + " more" * 20 + " end"
+
+
+@pytest.mark.parametrize(("chunks", "why"), [([], "broke off"), ([{"choices": "nonsense"}], "a chunk that is none")])
+async def test_a_stream_of_something_else_is_no_draft(chunks, why):
     async with writing(chunks) as (student, *_):
-        if chunks:
-            with pytest.raises(StudentUnavailable, match="a chunk that is none"):
+        with pytest.raises(StudentUnavailable, match=why):
+            await begin(student)
+
+
+async def test_a_stream_has_time_beyond_that_of_its_prefix_and_a_stalled_one_opens_the_breaker():
+    slow = [*CHUNKS[:5], *[chunk(" more", tokens=5)] * 30, CHUNKS[-2]]
+    async with writing(slow, timeout_s=0.15) as (student, *_):  # 36 chunks, ten milliseconds apart
+        ongoing = await begin(student)
+        assert len([piece async for piece in ongoing.pieces()]) == 32
+        await ongoing.close()
+    async with writing(CHUNKS, timeout_s=0.05, pause_s=0.5, breaker=Breaker(failures=2)) as (student, seen, _):
+        for _ in range(4):
+            with pytest.raises(StudentUnavailable):
                 await begin(student)
-        else:
-            ongoing = await begin(student)
-            assert not ongoing.draft.can_be_accepted(3)
-            await ongoing.close()
+        assert len(seen) == 2
 
 
 async def test_a_refused_stream_is_no_draft():

@@ -72,7 +72,7 @@ def world(tmp_path, monkeypatch):
     class Client:
         drafts = staticmethod(world.drafts)
 
-        def __init__(self, url, *, api_key):
+        def __init__(self, url, *, api_key, bindings):
             pass
 
     monkeypatch.setattr(making, "train", world.train)
