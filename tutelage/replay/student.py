@@ -1,7 +1,7 @@
 """A student of one task of a log: the older part teaches it, its drafts for the newer part are judged by the log.
 
 What is kept on disk is evidence, agreement and token counts, never a prompt or an answer. A finished adapter, and
-finished drafts, are used again where nothing that they depend on has changed.
+finished drafts, are used again for the same log, task and settings; a newer vLLM is not noticed.
 """
 
 import math
