@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 NAME, MAIN = "TUTELAGE_ALONE", "TUTELAGE_ALONE_PID"
+KEPT = {"SPT_NOENV": "1"}  # setproctitle writes a process's title over what /proc tells of its environment, unless told
 
 
 def orphans(name: str) -> list[int]:
@@ -34,7 +35,7 @@ def main(name: str, command: list[str]) -> None:
     for pid in orphans(name):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    os.environ |= {NAME: name, MAIN: str(os.getpid())}
+    os.environ |= {NAME: name, MAIN: str(os.getpid()), **KEPT}
     os.execvp(command[0], command)
 
 

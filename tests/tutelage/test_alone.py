@@ -50,6 +50,11 @@ def kill(process):
     process.wait()
 
 
+def test_a_process_that_titles_itself_leaves_its_environment_readable(start):
+    _, child = start(f"test-{time.time_ns()}")
+    assert b"SPT_NOENV=1" in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+
+
 def test_the_next_of_a_name_ends_what_a_killed_one_left(start):
     name = f"test-{time.time_ns()}"
     first, child = start(name)
