@@ -151,6 +151,10 @@ class Worker:
             run.stop()
         self._run = None
 
+    def _stop_run_of(self, task: str, why: str) -> None:
+        if self._run is not None and self._run[0] == task:
+            self._stop_run(why)
+
     def _reap(self) -> None:
         if self._run is None or (status := self._run[1].poll()) is None:
             return
@@ -214,6 +218,7 @@ class Worker:
             return False
         self._probes.forget(task)
         self._record(Decision(now, task, "take up", "changed", "it was certified for these settings", ready.name))
+        self._stop_run_of(task, f"{ready.name} has taken over, and what it learns is from before")
         return True
 
     def _binding(self, watched: Watched) -> dict[str, str]:
@@ -227,8 +232,7 @@ class Worker:
         releases.void(self._engine, champion.name, reason=reason, now=now)
         self._probes.forget(champion.task)
         self._record(Decision(now, champion.task, "void", trigger, reason, champion.name))
-        if self._run is not None and self._run[0] == champion.task:
-            self._stop_run(f"{champion.name} was voided, and what it learns is from before")
+        self._stop_run_of(champion.task, f"{champion.name} was voided, and what it learns is from before")
 
     def _weigh(self, task: str, watched: Watched) -> None:
         now = self._clock()

@@ -235,6 +235,17 @@ def test_what_is_ready_for_the_new_settings_takes_over_at_once(world):
     assert releases.champions(world.engine) == {}
 
 
+def test_a_cut_over_stops_the_run_that_learns_from_before_it(world):
+    world.version = "2"
+    world.record(exchange, 200)
+    worker = world.worker()
+    worker.step()
+    (begun,) = world.runs
+    releases.hold(world.engine, world.candidate(), values=certified(bound_to={"engine": "2"}), now=world.now)
+    worker.step()
+    assert begun.stopped and world.told()[1] == ("take up", "changed")
+
+
 def test_an_alarm_stops_the_run_that_learns_from_before_it(world):
     name = world.promote()
     world.record(exchange, 100)
