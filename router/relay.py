@@ -42,12 +42,19 @@ class EventStream(StreamingResponse):
     """Server-sent events whose generator is closed as soon as the client is gone, and with it the upstream call."""
 
     def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
-        super().__init__(events, headers=headers, media_type="text/event-stream")
-        self._events = events
+        super().__init__(self._begin(), headers=headers, media_type="text/event-stream")
+        self._events, self._begun = events, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reply, then close the generator, however the reply ended."""
         try:
             await super().__call__(scope, receive, send)
         finally:
+            if not self._begun:  # one that has not begun would be closed without recording that its client left
+                await anext(self._events, None)
             await self._events.aclose()
+
+    async def _begin(self) -> AsyncGenerator[bytes, None]:
+        self._begun = True
+        async for event in self._events:
+            yield event

@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx
 import openai
 import pytest
+from starlette.requests import ClientDisconnect
 
 from ledger.records import Exchange, Label
 from router.api import _student_stream
@@ -13,6 +14,7 @@ from router.app import create_app
 from router.cascade import Verdict
 from router.errors import TeacherUnavailable, UpstreamRefused
 from router.ports import Shortage
+from router.relay import EventStream
 from router.wire import parse_chat
 from tests.fakes import (
     RELEASE,
@@ -574,6 +576,23 @@ async def test_a_long_answer_that_breaks_off_ends_in_an_error_and_its_reference_
     exchange, label = parts.spool.records
     assert (exchange.route, exchange.status, exchange.answer) == ("none", 502, None)
     assert exchange.draft.text == "The answer is" and label.reply.text == "delivery" and ongoing.closed == 1
+
+
+async def test_a_client_that_is_gone_before_the_first_byte_is_recorded_as_well():
+    parts, ongoing = writing(" is")
+    request = parse_chat(json.dumps({**BODY, "stream": True}).encode())
+    ticket = parts.admit(request, task_header=None, priority="normal")
+    verdict = Verdict("accepted", RELEASE, ongoing.draft, 0.9)
+    reply = EventStream(_student_stream(parts, ticket, verdict, ongoing=ongoing), {})
+
+    async def gone(*_):
+        raise OSError("gone")
+
+    with pytest.raises(ClientDisconnect):
+        await reply({"type": "http", "asgi": {"spec_version": "2.4"}}, gone, gone)
+    await parts.drain(timeout_s=5)
+    assert [record.status for record in parts.spool.records if isinstance(record, Exchange)] == [499]
+    assert ongoing.closed == 1
 
 
 async def test_a_reference_whose_client_leaves_is_read_to_its_end_and_labelled():
