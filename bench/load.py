@@ -22,13 +22,16 @@ class Answer:
 
 class Load:
     """A context manager: `clients` threads that ask from `with` on, every second one streamed, each `pause_s` after its
-    last reply. `texts` may end no sooner than the block."""
+    last reply. `texts` may end no sooner than the block. With a temperature above 0 the teacher answers."""
 
-    def __init__(self, url: str, texts: Iterator[str], *, clients: int, pause_s: float = 0.0) -> None:
+    def __init__(
+        self, url: str, texts: Iterator[str], *, clients: int, pause_s: float = 0.0, temperature: float = 0.0
+    ) -> None:
         self.answers: list[Answer] = []
         self._url = url
         self._texts = texts
         self._pause_s = pause_s
+        self._temperature = temperature
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._client, args=(n % 2 == 0,)) for n in range(clients)]
@@ -61,7 +64,8 @@ class Load:
                 self.answers.append(self._ask(http, text, stream=stream))
 
     def _ask(self, http: httpx.Client, text: str, *, stream: bool) -> Answer:
-        body = {"model": TASK, "messages": [{"role": "user", "content": text}], "stream": stream, "temperature": 0}
+        messages = [{"role": "user", "content": text}]
+        body = {"model": TASK, "messages": messages, "stream": stream, "temperature": self._temperature}
         try:
             response = http.post(self._url, json=body)  # reads the whole body
         except httpx.HTTPError:

@@ -3,7 +3,8 @@
     python -m bench.steady [--minutes 60] [--out steady.png]
 
 `tutelage up`, real vLLM and a real LoRA on an easy task. The clock starts when the worker's
-first student serves; no further release is made. Medians over the first and the last sixth of the time are compared.
+first student serves; no further release is made. Some clients ask what the student may answer, others sample, which
+is the teacher's; every second client streams. Medians over the first and the last sixth of the time are compared.
 """
 
 import argparse
@@ -25,11 +26,12 @@ matplotlib.use("Agg")  # no display needed
 
 from matplotlib import pyplot as plt
 
-from bench.load import Load
+from bench.load import Answer, Load
 from bench.product import Product, easy_product
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
-CLIENTS, PAUSE_S = 4, 0.8  # some five requests a second
+CLIENTS, PAUSE_S = 2, 0.8  # some two requests a second for the student
+SAMPLING, SAMPLING_PAUSE_S = 4, 0.4  # and some ten for the teacher
 SAMPLE_S = 15.0
 PROCESSES = ("gateway", "teacher", "ingester", "student", "engine", "worker")
 
@@ -53,12 +55,12 @@ def sample(product: Product) -> dict[str, Sample] | None:
     return found
 
 
-def show(samples: Sequence[dict[str, Sample]], load: Load, *, minutes: float) -> Table:
+def show(samples: Sequence[dict[str, Sample]], answers: Sequence[Answer], *, minutes: float) -> Table:
     """First against last sixth."""
     sixth = max(1, len(samples) // 6)
-    routes = Counter(answer.route for answer in load.answers)
-    failed = sum(answer.status != 200 for answer in load.answers)
-    title = f"{len(load.answers)} requests in {minutes:.0f} minutes ({dict(routes)}), {failed} failed"
+    routes = Counter(answer.route for answer in answers)
+    failed = sum(answer.status != 200 for answer in answers)
+    title = f"{len(answers)} requests in {minutes:.0f} minutes ({dict(routes)}), {failed} failed"
     table = Table("process", "MiB, first sixth", "MiB, last", "open files, first", "last", title=title)
     for name in PROCESSES:
         ends = (samples[:sixth], samples[-sixth:])
@@ -94,16 +96,17 @@ def main() -> None:
         texts = iter(found)
         with (
             console.status("until a student serves"),
-            Load(product.chat_url, texts, clients=CLIENTS, pause_s=PAUSE_S / 4),
+            Load(product.chat_url, texts, clients=CLIENTS, pause_s=PAUSE_S / 8),
         ):
             while product.stage() != "serving":
                 time.sleep(1.0)
         samples = []
-        with Load(product.chat_url, texts, clients=CLIENTS, pause_s=PAUSE_S) as load:
+        sampling = Load(product.chat_url, iter(found), clients=SAMPLING, pause_s=SAMPLING_PAUSE_S, temperature=1.0)
+        with sampling, Load(product.chat_url, texts, clients=CLIENTS, pause_s=PAUSE_S) as load:
             for _ in track(range(round(options.minutes * 60 / SAMPLE_S)), description="steady load"):
                 samples += filter(None, [sample(product)])
                 time.sleep(SAMPLE_S)
-    console.print(show(samples, load, minutes=options.minutes))
+    console.print(show(samples, [*load.answers, *sampling.answers], minutes=options.minutes))
     draw(samples, out=options.out)
 
 
