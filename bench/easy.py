@@ -5,6 +5,7 @@ For measurements and tests of how the parts work together, where the student nee
 
 import csv
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 LABELS = ("refund", "delivery", "invoice", "password")
@@ -15,8 +16,19 @@ heavy light early late quick slow small large seven eleven market winter summer 
 """
 
 
-def write_easy_task(path: Path, *, rows: int, turned: int = 0) -> list[str]:
-    """Write the columns text and label; returns the texts. The last `turned` of them are not labelled as they say."""
+LONG_ANSWERS = {
+    "refund": "Refunds go back to the card that was charged, five working days after we have the goods.",
+    "delivery": "Parcels leave our house on the next working day and are with you two days later.",
+    "invoice": "Your invoice lies in the account under Orders, and can be sent to you by mail again.",
+    "password": "Choose Forgotten on the page where you sign in, and follow the link that we send you.",
+}
+
+
+def write_easy_task(path: Path, *, rows: int, turned: int = 0, answers: Mapping[str, str] | None = None) -> list[str]:
+    """Write the columns text and label; returns the texts. The last `turned` of them are not labelled as they say.
+
+    `answers`: what stands in the column label for each of the labels, where that is not the label itself.
+    """
     rng = random.Random(0)
     pairs = []
     for number in range(rows + turned):
@@ -24,7 +36,7 @@ def write_easy_task(path: Path, *, rows: int, turned: int = 0) -> list[str]:
         words = [*rng.sample(WORDS.split(), 9), label]
         rng.shuffle(words)
         meant = label if number < rows else LABELS[LABELS.index(label) - 1]
-        pairs.append((" ".join(words), meant))
+        pairs.append((" ".join(words), (answers or {}).get(meant, meant)))
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *pairs])
     return [text for text, _ in pairs]
