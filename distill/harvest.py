@@ -67,9 +67,11 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         when = "yet" if since == -math.inf else "since its last certification or alarm"
         raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
     cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
-    lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
     key = reference_key(engine)
+    older = [row for row in rows if row.at < cut_at]
+    fair = {row.exchange_id for row in _uniform(older, key)}
+    lessons = [_lesson(row, reference=row.exchange_id in fair) for row in older if row.teacher_text is not None]
     references = _uniform([row for row in settled if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
@@ -93,7 +95,7 @@ def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
     permanent, so the lower rate's references are among the higher one's: all are taken at the lowest. Unless hardly any
     was drawn at less than 1: then all rows are references, and a label that is missing counts as lost.
     """
-    if sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows):
+    if sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows):  # also of none
         return list(rows)
     lowest = min(row.rho or 0.0 for row in rows)
     drawn = [row for row in rows if row.reference]
@@ -110,10 +112,11 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
     return [row for row in rows if row.exchange_id not in used]
 
 
-def _lesson(row: Row) -> TrainingRow:
+def _lesson(row: Row, *, reference: bool) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
         messages=tuple(row.messages),
         completion=row.teacher_text or "",
         finish_reason=row.teacher_finish_reason,
+        reference=reference,
     )

@@ -1,4 +1,5 @@
-"""What becomes of harvested rows: some teach, some stop the training in time, the newest fit the calibrator."""
+"""What becomes of harvested rows: some teach, some stop the training in time, the newest references fit the calibrator.
+"""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from distill.split import split_by_cluster
 
 @dataclass(frozen=True)
 class Lessons:
-    """Rows that teach; rows of other clusters that stop the training in time; the newest ones, which fit the
+    """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator. `cap` is the M of the window's thinning."""
 
     train: tuple[TrainingRow, ...]
@@ -24,8 +25,8 @@ class Lessons:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the rows before the cut: the newest `fit` are fit rows, `validate` of all stop the training in time; `seed`
-    draws which of the others."""
+    """Of the rows before the cut: `fit` at most are fit rows, `validate` of all stop the training in time; `seed` draws
+    which of the others."""
 
     fit: float
     validate: float
@@ -36,29 +37,37 @@ def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> tupl
     """The lessons of the rows before the cut, and how many rows curation rejects of those that would teach, by reason.
     `window`: how many references lie behind the cut.
 
-    The newest rows are fit rows, as they came: they stand for traffic, as the window does, and are to the rows that
-    teach what the window is (docs/decisions/0008).
+    The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
+    that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
+    that one was unsure of: it teaches, and forecasts nothing.
     """
     clusters = cluster([row.variable_text for row in older])
-    taught = len(older) - max(1, round(shares.fit * len(older)))
+    fit = _newest_references(older, most=max(1, round(shares.fit * len(older))))
+    others = sorted(set(range(len(older))) - set(fit))
     validate = shares.validate / (1.0 - shares.fit)
     wanted = {"train": 1.0 - validate, "validate": validate}
-    parts = split_by_cluster(clusters[:taught], shares=wanted, seed=shares.seed)
-    curated = {name: curate([older[i] for i in members]) for name, members in parts.items()}
+    parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
+    curated = {name: curate([older[others[i]] for i in members]) for name, members in parts.items()}
     lessons = Lessons(
         train=curated["train"].kept,
         validate=curated["validate"].kept,
-        fit=tuple(older[taught:]),
+        fit=tuple(older[i] for i in fit),
         cap=_cap(clusters, window=window),
     )
     return lessons, curated["train"].summary()
 
 
 def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
-    """Nothing teaches: for an adapter that exists, the newest rows that have not taught it are fit rows."""
+    """Nothing teaches: for an adapter that exists, the newest references that have not taught it are fit rows."""
     clusters = cluster([row.variable_text for row in found.older])
-    fit = tuple(row for row in found.older if row.exchange_id not in taught)[-most:]
+    left = [row for row in found.older if row.exchange_id not in taught]
+    fit = tuple(left[i] for i in _newest_references(left, most=most))
     return Lessons((), (), fit, cap=_cap(clusters, window=len(found.window)))
+
+
+def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
+    """Where they stand, in order."""
+    return [i for i, row in enumerate(rows) if row.reference][-most:]
 
 
 def _cap(clusters: list[int], *, window: int) -> int:

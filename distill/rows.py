@@ -10,12 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended."""
+    """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended.
+
+    `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher answers
+    the others because they are difficult.
+    """
 
     exchange_id: str
     messages: tuple[dict[str, Any], ...]
     completion: str
     finish_reason: str | None
+    reference: bool = True
 
     @property
     def variable_text(self) -> str:

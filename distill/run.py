@@ -110,16 +110,22 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
     if config.reuse is None:
-        return divide(found.older, window=len(found.window), shares=config.shares)
-    release = releases.get(engine, config.reuse)
+        lessons, rejected = divide(found.older, window=len(found.window), shares=config.shares)
+    else:
+        lessons, rejected = _untaught(engine, found, config, reuse=config.reuse), {}
+    if len(lessons.fit) < MIN_ROWS:
+        untold = f" have not taught {config.reuse}" if config.reuse else ", in the share distill.fit_share,"
+        raise TooFewRows(
+            f"{len(lessons.fit)} references before the data cut{untold} are there to fit a calibrator, and {MIN_ROWS} "
+            "are needed: wait for more requests"
+        )
+    return lessons, rejected
+
+
+def _untaught(engine: sa.Engine, found: Harvest, config: RunConfig, *, reuse: str) -> Lessons:
+    release = releases.get(engine, reuse)
     if release.base_model != config.train.base_model:
         raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")
     taught = rows_that_taught(engine, release.adapter_digest)
     most = min(FIT_ROWS, config.max_references) if config.anew else config.max_references
-    lessons = untaught(found, taught=taught, most=most)
-    if len(lessons.fit) < MIN_ROWS:
-        raise TooFewRows(
-            f"{len(lessons.fit)} rows before the data cut have not taught {release.name}, and {MIN_ROWS} are needed to "
-            "fit a calibrator: wait for more requests"
-        )
-    return lessons, {}
+    return untaught(found, taught=taught, most=most)

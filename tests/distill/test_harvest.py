@@ -165,3 +165,12 @@ def test_what_another_teacher_answered_neither_teaches_nor_certifies(ledger):
     former = TeacherReply("former", "label", "stop")
     found = take(ledger(*(exchange(n, teacher_reply=former) for n in range(10)), *map(exchange, range(10, 20))))
     assert [row.exchange_id for row in found.older] == ids(range(10, 16))
+
+
+def test_what_the_teacher_answered_under_a_champion_stands_for_traffic_only_where_it_was_drawn(ledger):
+    unsure = [exchange(n, reason="unsure", rho=0.05, reference=n % 20 == 0) for n in range(40, 140)]
+    found = take(ledger(*(exchange(n, rho=1.0, reference=True) for n in range(40)), *unsure), window_share=0.1)
+    fair = [row.exchange_id for row in found.older if row.reference]
+    assert ids([40, 60, 80, 100, 120]) == [one for one in fair if one >= ids([40])[0]]
+    assert len(fair) - 5 < 10 < 40  # of those before as many as that rate would have drawn
+    assert len(found.older) == 126
