@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SCORE_DIGITS = 6  # scores are rounded, so that ties on a threshold hold on every machine
+LARGEST, LEAST_SCALE = 1e9, 1e-9  # so that no evidence has a score that is no number
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Calibrator:
         columns = (self.means, self.scales, self.weights)
         if not self.features or any(len(column) != len(self.features) for column in columns):
             raise ValueError("a calibrator needs as many means, scales and weights as features")
-        if not all(math.isfinite(x) for column in columns for x in column) or not math.isfinite(self.bias):
-            raise ValueError("a calibrator's numbers must be finite")
-        if min(self.scales) <= 0:
-            raise ValueError("a calibrator's scales must be positive")
+        if not all(abs(x) <= LARGEST for x in (self.bias, *(x for column in columns for x in column))):
+            raise ValueError(f"a calibrator's numbers must be finite, and at most {LARGEST:g}")
+        if min(self.scales) < LEAST_SCALE:
+            raise ValueError(f"a calibrator's scales must be positive, and at least {LEAST_SCALE:g}")
 
     def score(self, evidence: Mapping[str, float]) -> float:
         """Calibrated probability in [0, 1] that the draft agrees with the teacher, rounded to 1e-6.

@@ -89,6 +89,8 @@ class Certificate:
         times = (*self.window, self.issued_at, self.expires_at)
         if not all(0 <= share <= 1 for share in shares) or not all(map(math.isfinite, times)):
             raise ValueError("a certificate's threshold, bound, coverage and level lie in [0, 1], its times are finite")
+        if not (self.window[0] <= self.window[1] and self.issued_at < self.expires_at):
+            raise ValueError("a certificate's window begins before it ends, and it is issued before it expires")
         if not 0 <= self.errors <= self.accepted <= self.n or self.n < 1:
             raise ValueError(f"{self.errors} errors among {self.accepted} accepted of {self.n} rows cannot be")
 
@@ -96,6 +98,10 @@ class Certificate:
     def tested_at(self) -> float:
         """The share of counted errors that the test was made against, and that the alarm is set to."""
         return self.alpha if self.level is None else self.level
+
+    def holds(self, now: float) -> bool:
+        """Whether it is in its time: by a clock that was set back it would outlive that."""
+        return self.issued_at <= now < self.expires_at
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; without `level` where it is alpha, so that what was sealed before there was one keeps its

@@ -33,7 +33,8 @@ class ScoredRow:
     """A drafted row: score in [0, 1], below 0 where the gateway would never accept the draft, and d of 0 or 1; whether
     a judge was `asked` for it.
 
-    Raises ValueError for a graded d: summing it would count fewer errors than there are.
+    Raises ValueError for a graded d, of which a sum would count fewer errors than there are, and for a score that is no
+    number: sorted, it would stand above all others.
     """
 
     score: float
@@ -43,6 +44,8 @@ class ScoredRow:
     def __post_init__(self) -> None:
         if self.disagreement not in (0.0, 1.0):
             raise ValueError(f"the exact test counts disagreements of 0 or 1, not {self.disagreement}")
+        if not self.score <= 1.0:
+            raise ValueError(f"a score is at most 1, not {self.score}")
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,10 @@ class Plan:
             raise ValueError(f"attempts count from 1, not {self.attempt}: delta would be overspent")
         if any(strict <= loose for strict, loose in pairwise(self.grid)):
             raise ValueError("the grid runs from strict to loose, without repetition")
-        if self.grid and self.grid[-1] < 0:
-            raise ValueError("a threshold below 0 would accept what the gateway never accepts")
+        if not all(0.0 <= threshold <= 1.0 for threshold in self.grid):
+            raise ValueError("thresholds lie in [0, 1]: one below 0 would accept what the gateway never accepts")
+        if not (self.window[0] <= self.window[1] and 0.0 < self.lifetime_s < math.inf):
+            raise ValueError(f"a window that begins before it ends, and a lifetime above 0, not {self.window}")
 
     @property
     def test_spent(self) -> float:

@@ -35,6 +35,7 @@ LONG = (
 WINDOW = 16  # tokens
 EVEN = math.log(0.5)
 MARGIN_LIMIT = 20.0  # nats; an alternative that was not reported is at least about this unlikely
+LEAST, MOST = -1e5, 1e-3  # a log-probability, with what rounding may add to 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,9 @@ def evidence(tokens: Sequence[TokenLogprob], *, prompt_tokens: int) -> dict[str,
     """The features of a draft by name, or None where nothing can be judged: then the teacher is asked.
 
     `tokens` is the whole draft, with the end-of-text token last where the server reports it. None for no tokens,
-    for values that are not finite, and for log-probabilities that are all exactly 0 (a server that does not compute
-    them).
+    for values that are no log-probabilities, and where all are exactly 0 (a server that does not compute them).
     """
-    if not tokens or not all(t.top and math.isfinite(t.logprob) and all(map(math.isfinite, t.top)) for t in tokens):
+    if not tokens or not all(t.top and all(LEAST <= lp <= MOST for lp in (t.logprob, *t.top)) for t in tokens):
         return None
     if all(t.logprob == 0.0 for t in tokens):
         return None

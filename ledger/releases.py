@@ -162,7 +162,7 @@ def _sealed(connection: sa.Connection, candidate: Release, values: dict[str, Any
 
 def _holds(release: Release, binding: Mapping[str, str], *, now: float) -> bool:
     try:
-        return now < release.valid(binding).expires_at
+        return release.valid(binding).holds(now)
     except ValueError:
         return False
 

@@ -189,7 +189,7 @@ async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway: Gateway = http.app.state.gateway
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
-    in_force = {task: each.name for task, each in champions.items() if each and time.time() < each.expires_at}
+    in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
     text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen())
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -67,7 +67,7 @@ async def decide(
         return Verdict("unsupported")
     if release is None:
         return Verdict("no_release")
-    if now >= release.expires_at:
+    if not release.holds(now):
         return Verdict("certificate_expired", release)
     return await _weigh(request, task, release=release, student=student)
 

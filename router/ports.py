@@ -17,13 +17,19 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 class ServedRelease:
     """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
 
-    `name` is the model name under which vLLM serves the adapter. `expires_at`: seconds since the epoch.
+    `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds since
+    the epoch.
     """
 
     name: str
     calibrator: Calibrator
     threshold: float
     expires_at: float
+    issued_at: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Whether its certificate does: by a clock that was set back it would outlive its time."""
+        return self.issued_at <= now < self.expires_at
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _held(champion: Release, settings: Settings, *, now: float) -> Certificate |
         certificate = champion.valid(settings.binding(champion.task))
     except ValueError as error:
         return str(error)
-    return "its certificate has expired" if certificate.expires_at <= now else certificate
+    return certificate if certificate.holds(now) else "its certificate has expired, or this clock is behind it"
 
 
 def _repeats(settings: Settings, engine: sa.Engine, task: str) -> str | None:

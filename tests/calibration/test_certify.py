@@ -164,3 +164,35 @@ def test_the_cap_is_the_largest_earlier_cluster_and_at_least_two():
     assert cluster_cap([0, 1, 2]) == 2
     assert cluster_cap([0, 1, 1, 1, 2]) == 3
     assert cluster_cap([]) == 2
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 1.5])
+def test_a_score_that_is_none_is_not_certified(score):
+    with pytest.raises(ValueError, match="a score is at most 1"):
+        ScoredRow(score, 0.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"grid": (float("nan"),)},
+        {"grid": (1.5, 0.5)},
+        {"window": (2.0, 1.0)},
+        {"window": (float("nan"), 1.0)},
+        {"lifetime_s": -1.0},
+        {"lifetime_s": float("inf")},
+    ],
+)
+def test_a_plan_that_cannot_hold_is_refused(wrong):
+    with pytest.raises(ValueError, match="thresholds lie|a window that begins"):
+        replace(PLAN, **wrong)
+
+
+def test_a_certificate_has_its_time():
+    found = certify([ScoredRow(0.9, 0.0)] * 400, plan=replace(PLAN, grid=(0.5,)))
+    assert isinstance(found, Certificate) and found.holds(PLAN.issued_at)
+    assert not found.holds(PLAN.issued_at - 1.0) and not found.holds(found.expires_at)
+    with pytest.raises(ValueError, match="expires"):
+        replace(found, expires_at=found.issued_at)
+    with pytest.raises(ValueError, match="window"):
+        replace(found, window=(2.0, 1.0))

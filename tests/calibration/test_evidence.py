@@ -52,6 +52,8 @@ def test_a_colon_inside_a_value_does_not_make_it_a_key():
         [TokenLogprob("a", float("nan"), (-1.0,))],
         [TokenLogprob("a", -1.0, (float("-inf"),))],
         [TokenLogprob("a", -1.0, ())],
+        [TokenLogprob("a", -1.0, (800.0,))],
+        [TokenLogprob("a", -1.7e308, (-1.0,))],
     ],
 )
 def test_nothing_to_judge_is_none(tokens):

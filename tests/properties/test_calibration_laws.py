@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from calibration.agreement import disagreement, normalised
 from calibration.bounds import binomial_interval, binomial_p_value, upper_bound
+from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Contract
 from calibration.certify import Plan, ScoredRow, certify, score_grid, thin
+from calibration.evidence import TokenLogprob, evidence
 
 rates = st.floats(0.01, 0.99)
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -59,3 +61,18 @@ def test_thinned_rows_share_no_cluster(clusters, cap, seed):
     kept = thin(clusters, cap=cap, seed=seed)
     if kept is not None:
         assert len({clusters[one.index] for one in kept}) == len(kept)
+
+
+@given(
+    st.lists(st.tuples(st.floats(), st.lists(st.floats(), max_size=3)), max_size=4),
+    st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=3),
+    st.floats(1e-9, 1e9),
+)
+def test_whatever_a_server_says_a_draft_has_a_score_or_no_evidence(told, numbers, scale):
+    tokens = [TokenLogprob("a", logprob, tuple(top)) for logprob, top in told]
+    if (found := evidence(tokens, prompt_tokens=3)) is None:
+        return
+    mean, weight, bias = numbers
+    n = len(found)
+    calibrator = Calibrator(tuple(found), (mean,) * n, (scale,) * n, (weight,) * n, bias)
+    assert 0.0 <= calibrator.score(found) <= 1.0
