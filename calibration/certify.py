@@ -77,12 +77,17 @@ class Plan:
     @property
     def test_spent(self) -> float:
         """The level of this attempt's test; all attempts together spend less than the test may."""
-        return float(0.8 * 0.2 ** (self.attempt - 1) * self.contract.test_delta)
+        return level_of(self.contract, self.attempt)
 
     @property
     def delta_spent(self) -> float:
         """The level of this attempt with what the bounds of a judge's rates have spent."""
         return self.test_spent + (self.contract.delta - self.contract.test_delta)
+
+
+def level_of(contract: Contract, attempt: int) -> float:
+    """What an attempt's test may spend of delta: all of them together spend less than the contract allows."""
+    return float(0.8 * 0.2 ** (attempt - 1) * contract.test_delta)
 
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
@@ -111,7 +116,7 @@ def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(q) for q in quantiles}, reverse=True))
 
 
-def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int) -> tuple[float, ...]:
+def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1) -> tuple[float, ...]:
     """The thresholds to test on n fresh rows, from strict to loose, begun where a first step is likeliest to pass.
 
     A fixed sequence that begins at the strictest testable threshold fails there by bad luck: a teacher's own mistakes
@@ -119,16 +124,17 @@ def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int) -> tupl
     rows alone, so the test stays what it is (docs/decisions/0004, with the powers of both ways).
     """
     grid = _grid(fit)
-    steps = _first_steps(fit, grid=grid, contract=contract, n=n)
+    steps = _first_steps(fit, grid=grid, contract=contract, sample=_Sample(n, attempt))
     return grid[max(steps, key=lambda j: steps[j]) :] if steps else grid
 
 
-def predicted_power(fit: Sequence[ScoredRow], *, contract: Contract, n: int) -> float:
-    """Chance that n fresh rows like the fit rows earn some certificate when tested down `frozen_grid`.
+def predicted_power(fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1) -> float:
+    """Chance that n fresh rows like the fit rows earn some certificate in this attempt, tested down `frozen_grid`.
 
     That is the chance that its first step passes: beta-binomial, with Jeffreys' prior over the fit rows accepted there.
     """
-    return max(_first_steps(fit, grid=_grid(fit), contract=contract, n=n).values(), default=0.0)
+    steps = _first_steps(fit, grid=_grid(fit), contract=contract, sample=_Sample(n, attempt))
+    return max(steps.values(), default=0.0)
 
 
 def _grid(fit: Sequence[ScoredRow]) -> tuple[float, ...]:
@@ -136,15 +142,25 @@ def _grid(fit: Sequence[ScoredRow]) -> tuple[float, ...]:
     return score_grid(scores) if scores else ()
 
 
-def _first_steps(fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, n: int) -> dict[int, float]:
-    """Grid point -> chance to pass there, for the points that n rows like these can test."""
-    outcomes, scale = _outcomes(fit, grid), n / max(1, len(fit))
+@dataclass(frozen=True)
+class _Sample:
+    """So many fresh rows, which this attempt is to be made on."""
+
+    n: int
+    attempt: int
+
+
+def _first_steps(
+    fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, sample: _Sample
+) -> dict[int, float]:
+    """Grid point -> chance to pass there, for the points that so many rows like these can test."""
+    outcomes, scale = _outcomes(fit, grid), sample.n / max(1, len(fit))
     start = _first_tested(outcomes, contract, scale=scale)
     if start is None:
         return {}
     accepted = np.array([outcome.accepted for outcome in outcomes[start:]])  # (J,)
     errors = np.array([outcome.errors for outcome in outcomes[start:]])
-    fresh, spent = (accepted * scale).astype(int), 0.8 * contract.test_delta
+    fresh, spent = (accepted * scale).astype(int), level_of(contract, sample.attempt)
     levels = np.array([_level(outcome.scaled(scale), contract, spent) for outcome in outcomes[start:]])
     allowed = _errors_allowed(fresh, levels, _p_wanted(contract, spent))
     counts = np.arange(allowed.max(initial=0) + 1)[:, None]  # (K, 1)
@@ -159,11 +175,12 @@ def _errors_allowed(n: NDArray[np.int_], risks: NDArray[np.float64], p_wanted: f
     return passing
 
 
-def rows_needed(rows: Sequence[ScoredRow], *, contract: Contract) -> int | None:
+def rows_needed(rows: Sequence[ScoredRow], *, contract: Contract, attempt: int = 1) -> int | None:
     """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest."""
     grid, n = _grid(rows)[::5], max(1, len(rows))  # a fifth of the points will do for an estimate
     while rows and n <= MAX_ROWS:
-        if max(_first_steps(rows, grid=grid, contract=contract, n=n).values(), default=0.0) >= WANTED_POWER:
+        steps = _first_steps(rows, grid=grid, contract=contract, sample=_Sample(n, attempt))
+        if max(steps.values(), default=0.0) >= WANTED_POWER:
             return n
         n = math.ceil(n * 1.5)
     return None

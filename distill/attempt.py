@@ -36,6 +36,7 @@ from distill.judge import Requests
 from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
+from distill.serving import serving
 from ledger import releases
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
@@ -121,33 +122,33 @@ class Attempt:
                 f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before",
                 *(len(harvested.window), None, False),
             )
-        if refusal := self._too_weak(fit_rows, n=len(kept)):
-            return refusal
-        grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept))
         bound, digest = self._bound_to(calibrator), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
-        looks = releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
+        attempt = 1 + releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
+        if refusal := self._too_weak(fit_rows, n=len(kept), attempt=attempt):
+            return refusal
+        grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept), attempt=attempt)
         plan = Plan(
             self.config.contract,
             grid,
             harvested.window_span,
             fingerprint(bound),
             issued_at=time.time(),
-            attempt=1 + looks,
+            attempt=attempt,
         )
         rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
         return certify(weigh(rows, kept), plan=plan)
 
-    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int) -> Refusal | None:
+    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int) -> Refusal | None:
         contract = self.config.contract
-        power = predicted_power(fit, contract=contract, n=n)
+        power = predicted_power(fit, contract=contract, n=n, attempt=attempt)
         self.report["predicted_power"] = power
         self.progress.step(f"chance to be certified on {n} independent references: {power:.0%}")
         if power >= MIN_POWER:
             return None
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
-        return Refusal(reason, n, rows_needed(fit, contract=contract), labels_seen=False)
+        return Refusal(reason, n, rows_needed(fit, contract=contract, attempt=attempt), labels_seen=False)
 
     def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
@@ -187,7 +188,7 @@ class Attempt:
             "report": self.report,
         }
         champion, bound = releases.champions(self.engine).get(self.config.task), self.report["bound_to"]
-        ours = {name: bound[name] for name in (*self.config.binding, "engine")}
+        ours = {name: bound[name] for name in (*self.config.binding, "engine", "base_digest")}
         other = champion.mismatch(ours) if champion else None
         if other or (champion is None and self.config.reuse):
             self.progress.step(f"it waits for its settings{f': {champion.name} was {other}' if champion else ''}")
@@ -203,7 +204,7 @@ class Attempt:
             **self.config.binding,
             **(known.binding if known else {}),
             "adapter": release.adapter_digest,
-            "engine": self.made.server.version(),
+            **serving(self.made.server, self.config.train.base_model),
             "decoding": "greedy",
             "features": " ".join(calibrator.features),
         }

@@ -14,7 +14,16 @@ import sqlalchemy as sa
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow
-from ledger.queries import HARDLY_ANY, Row, fresh_since, last_cut, reference_key, rows_used, task_rows
+from ledger.queries import (
+    HARDLY_ANY,
+    Row,
+    fresh_since,
+    last_cut,
+    reference_key,
+    rows_used,
+    studied_until,
+    task_rows,
+)
 
 
 class HarvestError(DistillError):
@@ -49,22 +58,26 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     max_rows: int,
     max_references: int,
     due: float,
+    adapter_digest: str | None = None,
 ) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
 
     What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only, of which
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
-    are neither lessons nor references. None: whoever answered, since all are asked anew.
+    are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
+    certified on what it was studied with.
 
     Raises HarvestError where nothing is recorded.
     """
     rows = [row for row in task_rows(engine, task) if row.eligible and _counts(row, teacher)]
     with engine.connect() as connection:
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
+        if adapter_digest is not None:
+            since = max(since, studied_until(connection, adapter_digest))
     fresh = [row for row in rows if row.at > since]
     if not fresh:
-        when = "yet" if since == -math.inf else "since its last certification or alarm"
+        when = "yet" if since == -math.inf else "since its last certification, alarm or study"
         raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
     cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))

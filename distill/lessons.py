@@ -1,5 +1,4 @@
-"""What becomes of harvested rows: some teach, some stop the training in time, the newest references fit the calibrator.
-"""
+"""What becomes of harvested rows: some teach, some stop training in time, the newest references fit one calibrator."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass

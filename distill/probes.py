@@ -1,8 +1,8 @@
 """Has the teacher silently changed? A few recorded requests are asked again every day, at temperature 0.
 
 A provider may put another model behind a name. The certificate is one of agreement with the teacher as it was, and
-references would notice only as fast as the student differs. The first round is compared with what clients were
-answered: that is how well the teacher agrees with itself.
+references would notice only as fast as the student differs. The first time they are also asked as clients have asked
+them, and compared with what clients were answered: that is how well the teacher agrees with itself.
 """
 
 import logging
@@ -76,31 +76,35 @@ class Probes:
         if past and past[-1].at <= self._clock() < past[-1].at + probed.every_s:  # a clock set back delays nothing
             self._not_before[task] = past[-1].at + probed.every_s
             return
-        questions = probes.asked(self._engine, task, teacher=probed.model) or probes.newest_answered(
-            self._engine, task, by=probed.teacher, limit=QUESTIONS
-        )
-        requests = [{**each.params, "messages": each.messages, "temperature": 0} for each in questions]
+        known = probes.asked(self._engine, task, teacher=probed.model)
+        questions = known or probes.newest_answered(self._engine, task, by=probed.teacher, limit=QUESTIONS)
+        recorded = [{**each.params, "messages": each.messages} for each in questions]
+        requests = [*([] if known else recorded), *({**each, "temperature": 0} for each in recorded)]
         self._under_way[task] = questions, in_background(partial(self._ask, task, requests), name=f"probe {task}")
 
     def _take_in(self, probed: Probed, questions: list[Question], answers: Future[Answers]) -> str | None:
         task, now = probed.task, self._clock()
         self._not_before[task] = now + RETRY_S
         try:
-            pairs = [(q, text) for q, text in zip(questions, answers.result(), strict=True) if text is not None]
+            told = answers.result()
         except DistillError as error:
             log.warning("the teacher of %s was not probed: %s", task, error)
             return None
-        if 2 * len(pairs) < max(1, len(questions)):
-            log.warning("the teacher of %s answered %d of %d probes", task, len(pairs), len(questions))
+        if 2 * sum(text is not None for text in told) < max(1, len(told)):
+            log.warning("the teacher of %s answered too few of %d probes", task, len(told))
             return None
         self._not_before[task] = now + probed.every_s
-        agreed = sum(not disagreement(text, q.answer, measure=probed.measure) for q, text in pairs)
-        found, past = Round(now, Repeats(len(pairs), agreed)), probes.history(self._engine, task, teacher=probed.model)
-        if not past:
-            first = {q.exchange_id: text for q, text in pairs}
+        # As clients asked, in the first round alone, and at temperature 0.
+        as_asked, at_zero = told[: len(told) - len(questions)], told[len(told) - len(questions) :]
+        if as_asked:
+            first = {q.exchange_id: text for q, text in zip(questions, at_zero, strict=True) if text is not None}
+            found = Round(now, _repeats(questions, as_asked, measure=probed.measure))
             probes.begin(self._engine, task, teacher=probed.model, answers=first, first=found)
             return None
-        return self._compare(probed, found, before=sum((each.repeats for each in past), Repeats()))
+        past = [each.repeats for each in probes.history(self._engine, task, teacher=probed.model)]
+        found = Round(now, _repeats(questions, at_zero, measure=probed.measure))
+        # As clients ask a teacher repeats itself less often: that counts only where nothing else is known.
+        return self._compare(probed, found, before=sum(past[1:] or past, Repeats()))
 
     def _compare(self, probed: Probed, found: Round, *, before: Repeats) -> str | None:
         now = found.repeats
@@ -112,3 +116,8 @@ class Probes:
             f"the teacher {probed.model} has changed: it repeats {now.agreed} of {now.asked} answers that it gave "
             f"before, and repeated {before.agreed} of {before.asked} until now"
         )
+
+
+def _repeats(questions: Sequence[Question], answers: Answers, *, measure: Measure) -> Repeats:
+    pairs = [(q.answer, text) for q, text in zip(questions, answers, strict=True) if text is not None]
+    return Repeats(len(pairs), sum(not disagreement(text, before, measure=measure) for before, text in pairs))

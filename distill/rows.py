@@ -12,8 +12,8 @@ from typing import Any
 class TrainingRow:
     """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended.
 
-    `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher answers
-    the others because they are difficult.
+    `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
+    answers the others because they are difficult.
     """
 
     exchange_id: str

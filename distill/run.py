@@ -90,6 +90,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         max_references=config.max_references,
         due=min(time.time(), newest_at(engine, config.task))
         - config.label_due_s,  # what is not ingested yet is not lost
+        adapter_digest=releases.get(engine, config.reuse).adapter_digest if config.reuse else None,
     )
     if config.reuse is None and len(found.older) < config.min_rows:
         raise TooFewRows(

@@ -80,12 +80,13 @@ class Clocks:
 @dataclass(frozen=True)
 class Outside:
     """What the worker reaches: `start(task)` begins a run, `ask` asks a task's teacher, `ask_judge` its judge;
-    `engine_version` is that of the engine which serves students, None where it does not answer."""
+    `serving` is what serves students, as a release is bound to it: the engine, absent where it does not answer, and the
+    base model."""
 
     start: Callable[[str], Run]
     ask: Ask
     ask_judge: verdicts.Ask
-    engine_version: Callable[[], str | None]
+    serving: Callable[[], Mapping[str, str]]
 
 
 class Worker:
@@ -222,9 +223,8 @@ class Worker:
         return True
 
     def _binding(self, watched: Watched) -> dict[str, str]:
-        """With the engine that answers now: log-probabilities, and so scores, differ between versions."""
-        version = self._outside.engine_version()
-        return {**watched.binding, **({"engine": version} if version else {})}
+        """With what serves now: log-probabilities, and so scores, differ between engines and base models."""
+        return {**watched.binding, **self._outside.serving()}
 
     def _void(self, champion: releases.Release, trigger: str, reason: str) -> None:
         """For good: the next release is certified on what comes from now on, so a run under way has lost its point."""

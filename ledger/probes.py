@@ -66,7 +66,7 @@ def newest_answered(engine: sa.Engine, task: str, *, by: str, limit: int) -> lis
 
 
 def begin(engine: sa.Engine, task: str, *, teacher: str, answers: Mapping[str, str], first: Round) -> None:
-    """Keep the first answers, by exchange id, and the first round."""
+    """Keep the first answers at temperature 0, by exchange id, and the first round, which asked as clients did."""
     rows = [{"task": task, "teacher": teacher, "exchange_id": each, "answer": answers[each]} for each in answers]
     with writing(engine) as connection:
         _forget(connection, task)

@@ -14,7 +14,7 @@ from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import last_voided
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
-UseKind = Literal["train", "validate", "fit", "certify"]
+UseKind = Literal["train", "validate", "fit", "certify", "study"]
 REFERENCE_KEY = "reference_key"
 _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 
@@ -76,6 +76,7 @@ class Reference:
     """A reference that a release was asked, with its draft where there is one; the teacher's text is None where it is
     lost."""
 
+    exchange_id: str
     messages: list[dict[str, Any]]
     draft: Draft | None
     teacher_text: str | None
@@ -172,10 +173,10 @@ def _used_to_certify() -> sa.ColumnElement[bool]:
 
 
 def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
-    """Exchange id -> what it has been used for, over all releases of the task."""
+    """Exchange id -> what it has been used for, over all releases of the task; to be studied uses nothing up."""
     prefix = f"{task}--v"  # compared as it is: in LIKE a task's underscore would stand for any letter
     of_task = sa.func.substr(row_uses.c.release, 1, len(prefix)) == prefix
-    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(of_task)
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(of_task, row_uses.c.use != "study")
     used: dict[str, set[str]] = {}
     with engine.connect() as connection:
         for exchange_id, use in connection.execute(query):
@@ -194,19 +195,45 @@ def record_uses(engine: sa.Engine, *, release: str, uses: Sequence[Use]) -> None
     rows = [{"release": release, **{name: getattr(use, name) for name in Use.__dataclass_fields__}} for use in uses]
     try:
         with writing(engine) as connection:
-            _refuse_reuse(connection, certifying)
+            _refuse_reuse(connection, certifying, release=release)
             connection.execute(row_uses.insert(), rows)
     except sa.exc.IntegrityError as error:
         raise RowReused(f"{release}: a row has a use already: {error.orig}") from error
 
 
-def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str]) -> None:
-    """None that trained certifies: the row must be unknown to every earlier release."""
+def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str], *, release: str) -> None:
+    """None that trained certifies: the row must be unknown to every earlier release, but that another adapter's may
+    have been studied with it."""
+    same = _of_adapter(sa.select(releases.c.adapter_digest).where(releases.c.name == release).scalar_subquery())
+    used = sa.or_(row_uses.c.use != "study", row_uses.c.release.in_(same))
     for start in range(0, len(certifying), 500):
         part = certifying[start : start + 500]
-        query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.exchange_id.in_(part)).limit(1)
-        if found := connection.execute(query).first():
+        query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.exchange_id.in_(part), used)
+        if found := connection.execute(query.limit(1)).first():
             raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
+
+
+def _of_adapter(digest: Any) -> sa.Select[tuple[str]]:
+    return sa.select(releases.c.name).where(releases.c.adapter_digest == digest)
+
+
+def record_study(engine: sa.Engine, *, release: str, rows: Sequence[str]) -> None:
+    """Remember that somebody has seen how well a release did on these exchanges: its adapter is certified on none of
+    them. Whoever may choose when to certify by what they have seen would sooner or later see a worse one pass."""
+    known = sa.select(row_uses.c.exchange_id).where(row_uses.c.release == release)
+    with writing(engine) as connection:
+        new = sorted(set(rows) - set(connection.execute(known).scalars()))
+        if new:
+            values = [{"exchange_id": row, "release": release, "use": "study"} for row in new]
+            connection.execute(row_uses.insert(), values)
+
+
+def studied_until(connection: sa.Connection, adapter_digest: str) -> float:
+    """When the newest request arrived on which an adapter was studied, in seconds since the epoch; -inf for none."""
+    studied = sa.and_(row_uses.c.use == "study", row_uses.c.release.in_(_of_adapter(adapter_digest)))
+    query = sa.select(sa.func.max(exchanges.c.at)).join(row_uses, row_uses.c.exchange_id == exchanges.c.id)
+    found = connection.execute(query.where(studied)).scalar()
+    return -math.inf if found is None else float(found)
 
 
 def rows_that_taught(engine: sa.Engine, adapter_digest: str) -> set[str]:
@@ -312,13 +339,14 @@ def references_of(engine: sa.Engine, release: str, *, due: float) -> list[Refere
     settled = sa.or_(teacher_replies.c.exchange_id.is_not(None), exchanges.c.at < due)
     names = ("draft_text", "draft_finish_reason", "evidence", "draft_prompt_tokens", "draft_completion_tokens")
     query = (
-        sa.select(exchanges.c.messages, teacher_replies.c.text, *(exchanges.c[name] for name in names))
+        sa.select(exchanges.c.id, exchanges.c.messages, teacher_replies.c.text, *(exchanges.c[name] for name in names))
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reference, asked, settled)
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
-        return [Reference(messages, _draft(*drafted), text) for messages, text, *drafted in connection.execute(query)]
+        rows = connection.execute(query)
+        return [Reference(id, messages, _draft(*drafted), text) for id, messages, text, *drafted in rows]
 
 
 def _draft(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
-from ledger.schema import releases
+from ledger.schema import releases, row_uses
 
 FORMER = ("champion", "retired", "rolled_back", "voided")
 CERTIFIED = {"calibrator", "certificate", "report"}
@@ -244,13 +244,13 @@ def history(engine: sa.Engine, task: str) -> list[Release]:
 
 
 def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
-    """How often labels were looked at to certify this adapter with the same `question` in the report."""
-    return sum(
-        release.adapter_digest == adapter_digest
-        and (release.report or {}).items() >= question.items()
-        and (release.certificate is not None or bool((release.refusal or {}).get("labels_seen")))
-        for release in history(engine, task)
-    )
+    """How often labels were looked at to certify this adapter with the same `question`, whatever came of it: a run that
+    was killed at the last moment, without a report, has looked too."""
+    adapters = [release for release in history(engine, task) if release.adapter_digest == adapter_digest]
+    same = [each.name for each in adapters if question.items() <= {**question, **(each.report or {})}.items()]
+    looked = sa.select(row_uses.c.release).where(row_uses.c.release.in_(same), row_uses.c.use == "certify").distinct()
+    with engine.connect() as connection:
+        return len(connection.execute(looked).all())
 
 
 def last_in_force(engine: sa.Engine, task: str) -> Release | None:

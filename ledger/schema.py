@@ -96,12 +96,13 @@ releases = sa.Table(
 )
 
 row_uses = sa.Table(
-    # The life of a row: it certifies one release at most, and none that has trained or fitted on it.
+    # The life of a row: it certifies one release at most, and none that has trained or fitted on it, nor one whose
+    # adapter it was studied with.
     "row_uses",
     metadata,
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
-    sa.Column("use", sa.String(16), nullable=False),  # train | validate | fit | certify
+    sa.Column("use", sa.String(16), nullable=False),  # train | validate | fit | certify | study
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),
@@ -197,7 +198,7 @@ probe_questions = sa.Table(
 )
 
 probe_rounds = sa.Table(
-    # How many of them it answered as at first; the first round is compared with what clients were answered.
+    # How many of them it answered as at first. The first round asks as clients did, and is compared with their answers.
     "probe_rounds",
     metadata,
     sa.Column("task", sa.String(64), primary_key=True),

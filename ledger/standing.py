@@ -121,7 +121,7 @@ def _labelled() -> sa.ColumnElement[bool]:
 
 
 def _used() -> sa.ColumnElement[bool]:
-    return sa.exists().where(row_uses.c.exchange_id == exchanges.c.id)
+    return sa.exists().where(row_uses.c.exchange_id == exchanges.c.id, row_uses.c.use != "study")
 
 
 def _history(task: str) -> sa.Select[tuple[object, ...]]:

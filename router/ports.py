@@ -17,8 +17,8 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 class ServedRelease:
     """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
 
-    `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds since
-    the epoch.
+    `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds
+    since the epoch.
     """
 
     name: str

@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from calibration.agreement import Measure
 from calibration.certificate import fingerprint
+from calibration.code import CODE
 from calibration.question import By, Judge
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
@@ -308,6 +309,7 @@ class Settings(BaseSettings):
             "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
             "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
             "max_tokens": str(chosen.max_tokens),
+            "code": CODE,
             **(by.binding if isinstance(by, Judge) else {}),
         }
 

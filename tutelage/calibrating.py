@@ -16,7 +16,7 @@ from calibration.study import Drafted, Study, study
 from distill.clusters import cluster
 from distill.rows import variable_text
 from ledger.database import connect
-from ledger.queries import newest_at, references_of
+from ledger.queries import newest_at, record_study, references_of
 from ledger.records import Draft
 from ledger.releases import newest_certified
 from router.settings import ConfigError, load
@@ -128,6 +128,10 @@ class Rule:
 
 
 def of_release(engine: sa.Engine, release: str, *, rule: Rule, due: float) -> list[Prompted]:
-    """The references that a release was asked, accepted or not, in order; `due`: as `references_of` has it."""
+    """The references that a release was asked, accepted or not, in order; `due`: as `references_of` has it.
+
+    They are studied by it: its adapter will not be certified on them.
+    """
     rows = references_of(engine, release, due=due)
+    record_study(engine, release=release, rows=[row.exchange_id for row in rows])
     return [(rule.of(row.draft, row.teacher_text), variable_text(row.messages)) for row in rows]

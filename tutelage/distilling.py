@@ -110,13 +110,19 @@ def exclusive(engine: sa.Engine, task: str) -> Iterator[sa.Engine]:
 
 
 def binding_now(settings: Settings, task: str) -> dict[str, str]:
-    """What a release must have been certified with to be in force, the engine that answers now among it."""
+    """What a release must have been certified with to be in force, what serves now among it."""
+    return {**settings.binding(task), **serving_now(settings)}
+
+
+def serving_now(settings: Settings) -> dict[str, str]:
+    """The engine and the base model, as a release is bound to them; nothing of what cannot be known at the moment."""
     from distill.adapters import AdapterError, AdapterServer
+    from distill.serving import serving
 
     try:
-        return {**settings.binding(task), "engine": AdapterServer(settings.student.url, timeout_s=2.0).version()}
+        return serving(AdapterServer(settings.student.url, timeout_s=2.0), settings.student.base_model)
     except AdapterError:
-        return settings.binding(task)
+        return {}
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
@@ -135,10 +141,12 @@ def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
 def load_champion(settings: Settings, release: Release) -> str:
     """Load one release's adapter on vLLM, if all is as the release was certified; says why not, "" if so."""
     from distill.adapters import AdapterError, AdapterServer, verify
+    from distill.serving import serving
 
     server, path = AdapterServer(settings.student.url), settings.student.adapters_dir / release.name
     try:
-        if words := release.mismatch({**settings.binding(release.task), "engine": server.version()}):
+        bound = serving(server, settings.student.base_model)
+        if words := release.mismatch({**settings.binding(release.task), **bound}):
             return words
         verify(path, expected=release.adapter_digest)
         server.load(release.name, path)

@@ -10,11 +10,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
-from distill.adapters import AdapterError, AdapterServer
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
-from tutelage.distilling import gateway_client, label_due_s
+from tutelage.distilling import gateway_client, label_due_s, serving_now
 
 STOP_S = 10.0
 HOUR_S = 3600.0
@@ -51,16 +50,9 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
         start=lambda task: ProcessRun(task, config),
         ask=partial(gateway.answers, origin="probe"),
         ask_judge=lambda task, judge, requests: gateway.answers(task, requests, origin="judge", teacher=judge.name),
-        engine_version=partial(_engine_version, AdapterServer(settings.student.url, timeout_s=2.0)),
+        serving=partial(serving_now, settings),
     )
     return Worker(engine, tasks, outside=outside, holder=holder)
-
-
-def _engine_version(server: AdapterServer) -> str | None:
-    try:
-        return server.version()
-    except AdapterError:
-        return None
 
 
 def _watched(settings: Settings, name: str) -> Watched:

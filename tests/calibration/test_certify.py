@@ -184,7 +184,7 @@ def test_a_score_that_is_none_is_not_certified(score):
     ],
 )
 def test_a_plan_that_cannot_hold_is_refused(wrong):
-    with pytest.raises(ValueError, match="thresholds lie|a window that begins"):
+    with pytest.raises(ValueError, match=r"thresholds lie|a window that begins"):
         replace(PLAN, **wrong)
 
 

@@ -6,9 +6,9 @@ from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.queries import Use, record_uses, reference_key
+from ledger.queries import Use, record_study, record_uses, reference_key
 from ledger.records import TeacherReply
-from ledger.releases import add_candidate, promote, void
+from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
 from tests.ledger.make import certified, exchange
 
@@ -104,7 +104,7 @@ def test_nothing_fresh_is_said(ledger):
     engine = ledger(*map(exchange, range(10)))
     release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time())
     record_uses(engine, release=release.name, uses=[Use(ids([9])[0], "certify")])
-    with pytest.raises(HarvestError, match="since its last certification or alarm"):
+    with pytest.raises(HarvestError, match="since its last certification, alarm or study"):
         take(engine)
 
 
@@ -174,3 +174,12 @@ def test_what_the_teacher_answered_under_a_champion_stands_for_traffic_only_wher
     assert ids([40, 60, 80, 100, 120]) == [one for one in fair if one >= ids([40])[0]]
     assert len(fair) - 5 < 10 < 40  # of those before as many as that rate would have drawn
     assert len(found.older) == 126
+
+
+def test_an_adapter_is_certified_on_nothing_that_it_was_studied_with(ledger):
+    engine = ledger(*map(exchange, range(40)))
+    release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time()).name
+    set_adapter(engine, release, path="/a", digest="abc")
+    record_study(engine, release=release, rows=ids(range(30)))
+    assert [row.at for row in take(engine, adapter_digest="abc").window] == [36.0, 38.0]  # of the ten that came after
+    assert take(engine).window_span == (24.0, 39.0)  # another student has not been seen with them

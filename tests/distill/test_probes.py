@@ -20,14 +20,19 @@ class Teacher:
     """Answers every message with its own number, but for those that are scripted."""
 
     def __init__(self):
-        self.scripted, self.asked, self.answered = {}, [], threading.Event()
+        self.scripted, self.asked, self.answered, self.warm = {}, [], threading.Event(), None
 
     def ask(self, task, requests):
         self.asked.append(requests)
         try:
-            return [self._one(request["messages"][0]["content"].split()[1]) for request in requests]
+            return [self._answer(request) for request in requests]
         finally:
             self.answered.set()
+
+    def _answer(self, request):
+        if self.warm and request.get("temperature") is None:
+            return self.warm
+        return self._one(request["messages"][0]["content"].split()[1])
 
     def _one(self, number):
         answer = self.scripted.get(number, self.scripted.get("all", f"label {number}"))
@@ -69,14 +74,28 @@ def world(tmp_path):
     return World(engine)
 
 
-def test_the_newest_distinct_requests_are_asked_at_temperature_0_and_compared_with_what_clients_were_told(world):
+def test_the_newest_distinct_requests_are_asked_as_by_clients_and_at_temperature_0(world):
     world.teacher.scripted["38"] = "another"
     assert world.round() is None
     (requests,) = world.teacher.asked
-    assert [request["temperature"] for request in requests] == [0] * 30
+    assert [request.get("temperature") for request in requests] == [None] * 30 + [0] * 30
     contents = [request["messages"][0]["content"] for request in requests]
+    assert contents[:30] == contents[30:]
     assert len(set(contents)) == 30 and "message 50 \u2713" not in contents
     assert world.history[0].asked == 30 and world.history[0].agreed in (28, 29)
+
+
+def test_how_well_a_teacher_repeats_itself_is_told_from_what_clients_get(world):
+    world.teacher.warm = "as it comes"  # it is another one every time, and the same at temperature 0
+    world.round()
+    assert world.history == [Repeats(30, 0)]
+    for _ in range(3):
+        world.now += DAY_S
+        assert world.round() is None
+    assert world.history == [Repeats(30, 0), *[Repeats(30, 30)] * 3]
+    world.teacher.scripted["all"] = "something else"
+    world.now += DAY_S
+    assert "and repeated 90 of 90 until now" in world.round()
 
 
 def test_later_rounds_ask_the_same_and_compare_with_the_first_answers(world):
@@ -84,8 +103,8 @@ def test_later_rounds_ask_the_same_and_compare_with_the_first_answers(world):
     world.round()
     world.now += DAY_S
     assert world.round() is None
-    first, second = (sorted(map(str, requests)) for requests in world.teacher.asked)
-    assert first == second
+    first, second = world.teacher.asked
+    assert sorted(map(str, first[30:])) == sorted(map(str, second))
     assert world.history[1] == Repeats(30, 30)  # it says the other thing again
 
 

@@ -18,6 +18,7 @@ from calibration.question import Judge, Pair
 from distill import candidate as making
 from distill import judge as asking
 from distill import run as pipeline
+from distill import serving as binding
 from distill.adapters import AdapterError
 from distill.anew import FIT_ROWS, Anew
 from distill.candidate import DiskFull
@@ -141,6 +142,7 @@ def world(monkeypatch):
     monkeypatch.setattr(pipeline, "AdapterServer", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(binding, "base_digest", lambda _: "weights")
     monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     return world
 

@@ -68,12 +68,15 @@ class World:
     def worker(self, holder="a", **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
-        outside = Outside(self.start, self.ask, self.ask_judge, lambda: self.version)
+        outside = Outside(self.start, self.ask, self.ask_judge, self.serving)
         return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
         return [self.says(request) for request in requests]
+
+    def serving(self):
+        return {"engine": self.version} if self.version else {}
 
     def ask_judge(self, task, judge, requests):
         self.judged.append((task, judge.name, len(requests)))
@@ -337,7 +340,7 @@ def test_a_teacher_that_has_silently_changed_voids_the_champion(world):
     name = world.promote()
     worker = world.worker()
     probe(world, worker)
-    assert len(world.asked[0]) == 30  # at once: how well it agrees with itself
+    assert len(world.asked[0]) == 60  # at once: how well it agrees with itself
     worker.step()
     assert len(world.asked) == 1  # and a day later again
     world.now += 86_401.0
@@ -348,7 +351,7 @@ def test_a_teacher_that_has_silently_changed_voids_the_champion(world):
     probe(world, worker)
     assert world.told()[:2] == [("wait", "rows"), ("void", "teacher")]
     assert (
-        "repeats 0 of 30 answers that it gave before, and repeated 60 of 60"
+        "repeats 0 of 30 answers that it gave before, and repeated 30 of 30"
         in releases.get(world.engine, name).refusal["reason"]
     )
 
@@ -408,10 +411,10 @@ def test_what_it_closes_is_free_for_another(world):
 
 
 def test_one_tasks_trouble_leaves_no_other_without_a_watch(world, caplog):
-    def engine_version():
+    def serving():
         raise ValueError("a request's own words")
 
-    outside = Outside(world.start, world.ask, world.ask_judge, engine_version)
+    outside = Outside(world.start, world.ask, world.ask_judge, serving)
     worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a")
     world.promote()
     worker.step()

@@ -6,6 +6,7 @@ import pytest
 
 from ledger import releases
 from ledger.database import connect, writing
+from ledger.queries import Use, record_uses
 from ledger.releases import Overtaken, ReleaseError
 from tests.ledger.make import certified
 
@@ -197,17 +198,20 @@ def test_only_a_certified_candidate_is_held(engine):
 
 
 def test_looks_at_labels_are_counted_by_adapter_and_question(engine):
-    question = {"bound_to": {"engine": "2"}, "alpha": 0.1}
+    question = {"asked": {"engine": "2"}, "alpha": 0.1}
     ends = [
-        ({"labels_seen": True}, question),
-        ({"labels_seen": False}, question),
-        ({"labels_seen": True}, {"alpha": 0.1}),
+        (True, question),
+        (False, question),  # refused before the labels were seen
+        (True, {"asked": {"engine": "1"}, "alpha": 0.1}),
+        (True, {}),  # killed when they had been seen
     ]
-    for refusal, report in ends:
+    for number, (seen, report) in enumerate(ends):
         name = candidate(engine)
         releases.set_adapter(engine, name, path="/a", digest="abc")
-        releases.refuse(engine, name, refusal={"reason": "weak", **refusal}, report=report, now=3.0)
-    assert releases.looks(engine, "desk", adapter_digest="abc", question=question) == 1
+        if seen:
+            record_uses(engine, release=name, uses=[Use(f"row {number}", "certify")])
+        releases.refuse(engine, name, refusal={"reason": "weak"}, report=report, now=3.0)
+    assert releases.looks(engine, "desk", adapter_digest="abc", question=question) == 2
     assert releases.looks(engine, "desk", adapter_digest="def", question=question) == 0
 
 

@@ -77,7 +77,7 @@ def test_without_a_release_or_with_an_expired_one_the_student_is_not_asked():
     for now in (5.0, 1.9):  # a clock that was set back makes no certificate valid again
         release = replace(RELEASE, issued_at=2.0, expires_at=5.0)
         assert weigh(student, release=release, now=now).reason == "certificate_expired"
-    assert weigh(student, release=release, now=2.0).reason == "accepted"
+    assert weigh(release=release, now=2.0).reason == "accepted"
     assert weigh(student, task=None).reason == "no_task"
     assert student.asked == []
 

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
+from ledger.queries import studied_until
 from ledger.records import Draft, TeacherReply, Usage
-from ledger.releases import add_candidate, promote
+from ledger.releases import add_candidate, promote, set_adapter
 from ledger.spool import SpoolWriter
 from router.settings import load
 from tests.ledger.make import certified, student_exchange
@@ -81,6 +82,7 @@ def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_pa
     CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
     engine = connect(load(tmp_path / "tutelage.yaml").ledger.url)
     name = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
+    set_adapter(engine, name, path="/a", digest="abc")
     promote(engine, name, values=certified(), now=2.0)
     spool = SpoolWriter(tmp_path / "spool")
     label = TeacherReply("big", "refund", "stop", Usage(1, 1))
@@ -99,6 +101,8 @@ def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_pa
     # A lost label disagrees, one that never came too; where it may still come the request is left out.
     assert [row.disagreement for row in found] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     assert [bool(row.evidence) for row in found] == [True] * 5 + [False, True]  # a draft that was cut off is no draft
+    with engine.connect() as connection:
+        assert studied_until(connection, "abc") == 9.0  # on these its adapter will not be certified
     result = CliRunner().invoke(app, ["calibrate", "desk"])
     assert result.exit_code == 2 and "rows with usable evidence" in " ".join(result.output.split())
 
