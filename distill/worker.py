@@ -25,7 +25,7 @@ from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, weigh
-from ledger import decisions, leases, progress, releases
+from ledger import decisions, leases, progress, releases, teachers
 from ledger.decisions import Decision
 from ledger.queries import newest_at
 from ledger.standing import Standing, standing
@@ -128,6 +128,8 @@ class Worker:
                 log.error("the look at %s failed: %s", task, _where(error))
 
     def _look(self, task: str, watched: Watched) -> None:
+        if model := watched.binding.get("teacher"):
+            teachers.note(self._engine, task, model=model, now=self._clock())
         for part in (self._watch_champion, self._weigh):
             if not self._lead():  # a look at a large task may take as long as the lease
                 return

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from ledger import teachers
 from ledger.database import writing
 from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import last_voided
@@ -139,11 +140,12 @@ def fresh_since(connection: sa.Connection, task: str) -> float:
     """Where the traffic begins that the next release is certified on, in seconds since the epoch; -inf for all of it.
 
     Behind the last row that has certified, whatever came of it, and behind the last alarm: traffic before an alarm
-    says nothing of the traffic that a release made after it will meet.
+    says nothing of the traffic that a release made after it will meet. And behind a change of the teacher's model.
     """
     query = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
     certified = connection.execute(query).scalar()
-    return max(last_voided(connection, task), -math.inf if certified is None else float(certified))
+    anew = max(last_voided(connection, task), teachers.since(connection, task))
+    return max(anew, -math.inf if certified is None else float(certified))
 
 
 def last_cut(connection: sa.Connection, task: str) -> float:

@@ -445,3 +445,12 @@ def test_long_looks_are_rarer_and_the_lease_outlives_every_pause():
     assert pause_s(0.01) == TICK_S
     assert pause_s(0.4) == pytest.approx(0.4 * 19)
     assert pause_s(60.0) < TERM_S / 2
+
+
+def test_what_another_model_answered_under_the_teachers_name_begins_no_run(world):
+    world.record(exchange, 200)
+    world.worker(binding={"teacher": "openai/big"}, may_train=False).step()
+    world.now += 1.0
+    worker = world.worker(binding={"teacher": "openai/bigger"})
+    worker.step()
+    assert world.runs == [] and world.told()[0] == ("wait", "rows")
