@@ -76,4 +76,4 @@ def test_b_is_shown_in_days_of_each_task_and_of_all_where_the_pace_is_known():
     assert float(found['{release="desk--v000001",task="desk"}']) == pytest.approx(50.0, rel=0.01)
     assert float(found['{release="mail--v000003",task="mail"}']) == pytest.approx(5000 / 300, rel=0.01)
     assert float(found["_of_all"]) == pytest.approx(5000 / 400, rel=0.01) and len(found) == 3
-    assert "tutelage_alarm_bound_days_of_all " not in expose(metrics, live=seen)  # nothing is in force
+    assert "\ntutelage_alarm_bound_days_of_all " not in expose(metrics, live=seen)  # nothing is in force
