@@ -6,38 +6,56 @@ Scores are uniform and P(disagree | s) is known, so the risk above every thresho
 its power gate on 300 rows, and certifies on n others, as a release is made. The share of *runs* with a false
 certificate is at most delta = 5 %. A second table shows what fails beside what holds: counting every row of hot
 clusters, certifying on escalations and audits, choosing the threshold by its observed risk.
+
+Ends with status 1, naming the cell, where a promise does not hold in these runs, where a cell certifies too little to
+be of use, and where what has to fail beside it does not: then the simulation shows nothing.
 """
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from bench.limits import Findings, allowed
 from calibration.certificate import Certificate, Contract
 from calibration.certify import MIN_POWER, Plan, ScoredRow, certify, frozen_grid, predicted_power, thin
 
 Floats = NDArray[np.float64]
 DELTA, FIT_ROWS = 0.05, 300
 ALPHAS, SIZES = (0.02, 0.05, 0.10), (300, 1000, 3000)
+# (alpha, n) -> the least mean coverage, refusals counting 0, as a share of the oracle's: always to refuse is no pass.
+# Where a cell is not named, so few rows earn next to nothing.
+FLOORS = {
+    (0.02, 3000): 0.5,
+    (0.05, 1000): 0.6,
+    (0.05, 3000): 0.7,
+    (0.10, 300): 0.4,
+    (0.10, 1000): 0.7,
+    (0.10, 3000): 0.8,
+}
+OURS, GOOD = "in proportion (ours)", "a good student, in proportion: certified"
+MOST_OF_THE_GOOD = 0.8
 
 
 @dataclass(frozen=True)
 class World:
-    """A student: P(disagree | s) in units of alpha, and what of its traffic an oracle could certify."""
+    """A student: P(disagree | s) in units of alpha, what of its traffic an oracle could certify, and in what share of
+    runs it may be certified falsely."""
 
     name: str
     risk: Callable[[Floats], Floats]
     oracle: float
+    falsely: float = DELTA
 
 
 WORLDS = (
     World("8.9 (1-s)^2", lambda s: 8.9 * (1 - s) ** 2, math.sqrt(3 / 8.9)),  # the risk above t is 8.9 (1-t)^2 / 3
     World("1.01 everywhere", lambda s: 1.01 + 0 * s, 0.0),
-    World("1.5 everywhere", lambda s: 1.5 + 0 * s, 0.0),
+    World("1.5 everywhere", lambda s: 1.5 + 0 * s, 0.0, falsely=0.005),
 )
 
 
@@ -53,6 +71,16 @@ class Cell:
     issued: int
     false: int
     coverage: float
+
+    @property
+    def broken(self) -> Iterator[str]:
+        """What does not hold of it, in words."""
+        where = f"{self.world.name}, alpha {self.alpha:.0%}, n {self.n}"
+        most, floor = allowed(self.runs, self.world.falsely), FLOORS.get((self.alpha, self.n), 0.0) * self.world.oracle
+        if self.false > most:
+            yield f"{where}: {self.false} of {self.runs} runs have a false certificate, at most {most:.1f} may"
+        if self.coverage < floor:
+            yield f"{where}: a coverage of {self.coverage:.3f}, at least {floor:.3f} is wanted"
 
     @property
     def row(self) -> str:
@@ -123,30 +151,39 @@ def observed_risk_fails(*, alpha: float, n: int, runs: int) -> int:
     return false
 
 
-def hot_traffic(rng: np.random.Generator, n: int, *, cap: int) -> tuple[list[ScoredRow], list[int]]:
-    """Rows and their clusters: singletons never disagree, clusters of `cap` stand or fall together, risk .12."""
-    rows, clusters, hot_share = list[ScoredRow](), list[int](), 0.24
-    while len(rows) < n:
-        hot = rng.random() < hot_share / cap / (1 - hot_share + hot_share / cap)
-        wrong = float(hot and rng.random() < 0.5)
-        size = cap if hot else 1
-        rows += [ScoredRow(0.9, wrong)] * size
-        clusters += [clusters[-1] + 1 if clusters else 0] * size
-    return rows, clusters
+def hot_traffic(rng: np.random.Generator, n: int, *, cap: int, risk: float) -> tuple[list[ScoredRow], list[int]]:
+    """Some n rows and their clusters: singletons never disagree, those of `cap`, 24 % of all, fail all or none."""
+    hot_share, right, wrong = 0.24, ScoredRow(0.9, 0.0), ScoredRow(0.9, 1.0)
+    hot = rng.random(n) < hot_share / cap / (1 - hot_share + hot_share / cap)
+    sizes = np.where(hot, cap, 1)
+    drawn = int(np.searchsorted(sizes.cumsum(), n)) + 1  # so many clusters are n rows
+    falls = hot & (rng.random(n) < risk / hot_share)
+    clusters = np.repeat(np.arange(drawn), sizes[:drawn])
+    return [wrong if falls[cluster] else right for cluster in clusters], clusters.tolist()
 
 
-def hot_clusters(*, runs: int, cap: int = 25) -> dict[str, int]:
-    """False certificates at alpha = .10 on traffic of risk .12: by who counts rows, and how."""
-    rng, found = np.random.default_rng(2), dict.fromkeys(("every row", "one row a cluster", "in proportion (ours)"), 0)
+def hot_clusters(*, runs: int, n: int = 6000, cap: int = 25) -> dict[str, int]:
+    """Certificates at alpha = .10 for a risk of .102, false ones: by who counts rows, and how. And, to show that there
+    are rows enough, for a good student of risk .04.
+    """
+    rng, found = np.random.default_rng(2), dict.fromkeys(("every row", "one row a cluster", OURS, GOOD), 0)
     plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
     for _ in range(runs):
-        rows, clusters = hot_traffic(rng, 2000, cap=cap)
-        kept = thin(clusters, cap=cap, seed=int(rng.integers(1 << 30))) or []
+        rows, clusters = hot_traffic(rng, n, cap=cap, risk=0.102)
         firsts = [row for i, row in enumerate(rows) if i == 0 or clusters[i] != clusters[i - 1]]
-        ways = (rows, firsts, [rows[one.index] for one in kept])
+        good = hot_traffic(rng, n, cap=cap, risk=0.04)
+        ways = (rows, firsts, *(_thinned(rng, *traffic, cap=cap) for traffic in ((rows, clusters), good)))
         for name, counted in zip(found, ways, strict=True):
-            found[name] += isinstance(certify(counted, plan=plan), Certificate)
+            outcome = certify(counted, plan=plan)
+            assert isinstance(outcome, Certificate) or outcome.labels_seen, f"{name}: {outcome.reason}"
+            found[name] += isinstance(outcome, Certificate)
     return found
+
+
+def _thinned(rng: np.random.Generator, rows: list[ScoredRow], clusters: list[int], *, cap: int) -> list[ScoredRow]:
+    kept = thin(clusters, cap=cap, seed=int(rng.integers(1 << 30)))
+    assert kept is not None, "no cluster is above the cap"
+    return [rows[one.index] for one in kept]
 
 
 def selected_rows(*, runs: int, audited: float = 0.05) -> dict[str, int]:
@@ -168,31 +205,54 @@ def selected_rows(*, runs: int, audited: float = 0.05) -> dict[str, int]:
     return found
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validity")
-    parser.add_argument("--runs", type=int, default=500)
-    runs = parser.parse_args().runs
-    head = (
-        "P(disagree at s) / alpha",
-        "alpha",
-        "n",
-        "tried",
-        "issued",
-        "false",
-        "false / issued",
-        "coverage",
-        "of the oracle's",
-    )
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+HEAD = (
+    "P(disagree at s) / alpha",
+    "alpha",
+    "n",
+    "tried",
+    "issued",
+    "false",
+    "false / issued",
+    "coverage",
+    "of the oracle's",
+)
+
+
+def certificates(findings: Findings, *, runs: int) -> None:
+    """The first table."""
+    findings.lines += [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
     cells = [(world, alpha, n) for world in WORLDS for alpha in ALPHAS for n in SIZES]
     for world, alpha, n in track(cells, description=f"{runs} runs a cell"):
-        lines.append(measure(world, alpha=alpha, n=n, runs=runs).row)
-    lines += ["", "| what is counted | runs with a false certificate |", "|---|---|"]
+        cell = measure(world, alpha=alpha, n=n, runs=runs)
+        findings.lines.append(cell.row)
+        findings.broken += cell.broken
+
+
+def what_fails(findings: Findings, *, runs: int) -> None:
+    """The second table: ours hold, the others are seen to fail, and a good student is certified."""
+    findings.lines += ["", "| what is counted | runs with a false certificate |", "|---|---|"]
     found = {**hot_clusters(runs=runs), **selected_rows(runs=runs)}
+    good, most = found.pop(GOOD), allowed(runs, DELTA)
     found["threshold chosen by observed risk"] = observed_risk_fails(alpha=0.10, n=300, runs=runs)
-    lines += [f"| {name} | {count / runs:.1%} |" for name, count in found.items()]
-    print("\n".join(lines))
+    for name, count in found.items():
+        findings.lines.append(f"| {name} | {count / runs:.1%} |")
+        words = f"{name}: {count} of {runs} runs have a false certificate, "
+        if name.endswith("(ours)"):
+            findings.need(count <= most, f"{words}at most {most:.1f} may")
+        else:
+            findings.need(count > most, f"{words}too few to show that it fails")
+    findings.lines += ["", f"{GOOD} in {good / runs:.1%} of the runs"]
+    findings.need(good >= MOST_OF_THE_GOOD * runs, f"{GOOD} in {good} of {runs} runs only")
+
+
+def main() -> None:
+    """Print the tables, and say what does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m bench.validity")
+    parser.add_argument("--runs", type=int, default=500)
+    runs, findings = parser.parse_args().runs, Findings()
+    certificates(findings, runs=runs)
+    what_fails(findings, runs=runs)
+    findings.end()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from calibration.live import LiveAgreement
 from calibration.monitor import Alarm, rise
 from calibration.question import By, Judge
+from calibration.words import percent
 from distill.verdicts import heard
 from ledger import live
 from ledger.queries import Answer, answers_since
@@ -50,7 +51,7 @@ class Followed:
         return (
             f"alarm: {sum(d > 0 for d in self.heard[-last:])} of the last {last} references disagree "
             f"({self.alarm.errors} of all {self.alarm.references} since it is in force), "
-            f"the contract allows {self.alarm.alpha:.0%}{counted}"
+            f"the contract allows {percent(self.alarm.alpha)}{counted}"
         )
 
 

@@ -1,5 +1,6 @@
 """What the references of a release have shown: computed by the worker, published for whoever shows it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
@@ -7,6 +8,9 @@ import sqlalchemy as sa
 from ledger.database import writing
 from ledger.schema import live as table
 from ledger.schema import releases
+
+DAY_S = 86_400.0
+TELLING, SETTLED_S = 10, 3600.0  # fewer references, or a shorter time, tell no pace
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,25 @@ class Live:
     low: float
     high: float
     alarm: float
+
+    def pace(self, *, now: float) -> float | None:
+        """References a day since then, None where that is not known yet."""
+        return pace(self.references, since=self.since, until=now)
+
+
+def pace(references: int, *, since: float, until: float) -> float | None:
+    """So many references between two times, in seconds, as references a day; None where they tell no pace yet."""
+    told = references >= TELLING and until - since >= SETTLED_S
+    return references / (until - since) * DAY_S if told else None
+
+
+def alarm_days(paces: Mapping[str, float], bounds: Mapping[str, float]) -> float | None:
+    """B of all these tasks together in days: a false alarm of any of them within d days has a probability of at most d
+    over it, since for each it is its references in d days over its B, and a sum bounds what happens to any. None
+    without a task. `paces`: references a day, `bounds`: B in references.
+    """
+    rate = sum(found / bounds[task] for task, found in paces.items())
+    return 1.0 / rate if rate else None
 
 
 _COLUMNS = [table.c[name] for name in Live.__dataclass_fields__]

@@ -101,7 +101,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     spool = SpoolWriter(settings.ledger.spool_dir)
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
-    student, metrics = settings.student, Metrics()
+    student = settings.student
+    metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
     served = partial(VllmStudent, session, url=student.url, price=token_price(student.price))
     return Gateway(
         tasks={name: _plan(settings, name) for name in settings.tasks},

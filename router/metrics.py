@@ -1,6 +1,7 @@
 """Names, units and labels of everything counted, in one place. Labels are bounded: tasks come from the settings."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ledger.live import alarm_days
 from ledger.records import Exchange
 from ledger.seen import Seen
 
@@ -20,7 +22,9 @@ SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
 class Metrics:
     """The gateway's metrics in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alarm_bounds: Mapping[str, float] | None = None) -> None:
+        """`alarm_bounds`: by task, B of its alarm in references."""
+        self._alarm_bounds = alarm_bounds or {}
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "tutelage_requests",
@@ -115,7 +119,7 @@ class Metrics:
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, seen))
+        state.register(_State(releases, seen, self._alarm_bounds))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -132,6 +136,7 @@ class _State(Collector):
 
     releases: Mapping[str, str]
     seen: Seen
+    alarm_bounds: Mapping[str, float]
 
     def collect(self) -> Iterator[Metric]:
         in_force = GaugeMetricFamily(
@@ -151,6 +156,7 @@ class _State(Collector):
         yield shifts
         yield from self._rows()
         yield from self._references()
+        yield from self._false_alarms()
 
     def _rows(self) -> Iterator[Metric]:
         kinds = "For the next release: rows that may teach, or unused references"
@@ -191,3 +197,28 @@ class _State(Collector):
                 for family, value in zip((agreement, low, high, alarm), values, strict=True):
                     family.add_metric([task, release], value)
         yield from (agreement, low, high, alarm)
+
+    def _false_alarms(self) -> Iterator[Metric]:
+        what = "a false alarm within d days has a probability of at most d over it; absent while that is not known"
+        each = GaugeMetricFamily(
+            "tutelage_alarm_bound_days",
+            f"B of the alarm in days, at the pace of references since the release is in force: {what}.",
+            labels=["task", "release"],
+        )
+        together = GaugeMetricFamily(
+            "tutelage_alarm_bound_days_of_all", f"B in days of all tasks whose pace is known, together: {what}."
+        )
+        shown, now = (
+            {
+                task: live
+                for task, live in self.seen.live.items()
+                if task in self.releases and task in self.alarm_bounds
+            },
+            time.time(),
+        )
+        paces = {task: pace for task, found in shown.items() if (pace := found.pace(now=now)) is not None}
+        for task, pace in paces.items():
+            each.add_metric([task, self.releases[task]], self.alarm_bounds[task] / pace)
+        if (days := alarm_days(paces, self.alarm_bounds)) is not None:
+            together.add_metric([], days)
+        yield from (each, together)

@@ -19,7 +19,7 @@ from ledger.database import connect
 from ledger.queries import newest_at, record_study, references_of
 from ledger.records import Draft
 from ledger.releases import newest_certified
-from router.settings import ConfigError, load
+from router.settings import ConfigError, Settings, load
 from tutelage.distilling import label_due_s
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
@@ -72,11 +72,25 @@ def read(source: str, config: Path, *, alphas: Sequence[float] | None, delta: fl
 
 
 def _drafts(source: str, config: Path, *, measure: Measure | None) -> list[Prompted]:
-    if Path(source).is_file() or Path(source).suffix:
-        return of_file(Path(source), measure=measure or "exact")
+    """Of a configured task; of a file where there is none of that name."""
+    try:
+        settings = load(config)
+        if source in settings.tasks:
+            return _of_task(source, settings, measure=measure)
+        tasks = f"{config} has the tasks {', '.join(settings.tasks) or 'none'}"
+    except ConfigError as error:
+        if isinstance(error, BadDrafts):
+            raise
+        tasks = str(error)  # a file can be studied without settings
+    path = Path(source)
+    if not path.exists():
+        raise BadDrafts(f"{source} is neither a task nor a file: {tasks}")
+    return of_file(path, measure=measure or "exact")
+
+
+def _of_task(source: str, settings: Settings, *, measure: Measure | None) -> list[Prompted]:
     if measure is not None:
-        raise BadDrafts(f"{source} is no file, and a task is compared by its own measure: leave --measure out")
-    settings = load(config)
+        raise BadDrafts(f"{source} is a task, which is compared by its own measure: leave --measure out")
     task, engine = settings.task(source), connect(settings.ledger.url)
     if task.measure == "judge":
         raise BadDrafts(

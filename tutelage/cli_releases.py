@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from calibration.words import percent
 from router.settings import load
 from tutelage.console import CONFIG, Config, console, known_errors, say
 
@@ -85,8 +86,8 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
         became = "promoted" if outcome.in_force else "ready for its settings:"
         say(
             f"{became} {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
-            f"{found.accepted} disagree; a release that differs on more than {found.alpha:.0%} passes this test with a "
-            f"probability of {found.delta_spent:.0%} at most"
+            f"{found.accepted} disagree; a release that differs on more than {percent(found.alpha)} passes this test "
+            f"with a probability of {percent(found.delta_spent)} at most"
         )
         return
     say(f"refused {outcome.release}: {outcome.refusal.reason}")
@@ -132,9 +133,9 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
     table = Table("at most this share differs", "student answers", "disagree", "or why not", "rows that would do")
     for contract, outcome in found.outcomes:
         if isinstance(outcome, Certificate):
-            table.add_row(f"{contract.alpha:.1%}", f"{outcome.coverage:.1%}", f"{outcome.errors} of {outcome.accepted}")
+            table.add_row(percent(contract.alpha), f"{outcome.coverage:.1%}", f"{outcome.errors} of {outcome.accepted}")
         else:
-            table.add_row(f"{contract.alpha:.1%}", "", "", outcome.reason, str(outcome.rows_needed or ""))
+            table.add_row(percent(contract.alpha), "", "", outcome.reason, str(outcome.rows_needed or ""))
     console.print(table)
     say("each line holds for a contract that was chosen before it was read")
 
@@ -153,6 +154,8 @@ def report(  # noqa: PLR0917  typer reads options from the signature
     with known_errors():
         settings = load(config)
         facts = gather(settings, connect(settings.ledger.url), task, release=release)
+        for words in facts.warnings:
+            say(f"WARNING: {words}")
         say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
 
 

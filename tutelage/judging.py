@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from calibration.certificate import JudgeRates, Refusal
 from calibration.judged import Labelled, level, rates
 from calibration.question import Judge, Pair, settled
+from calibration.words import percent
 from distill.judge import AskJudge, Requests, ask_patiently
 from distill.rows import variable_text
 from ledger import verdicts
@@ -150,9 +151,9 @@ class Checked:
         spared = f"{known.spared} the same, {known.spared / known.same:.1%}" if known.same else "none the same"
         yield f"q0: of {known.same} pairs that people call the same it calls {spared}, and at most {found.spared:.1%}"
         yield (
-            f"alpha {alpha:.1%} is tested at a share of {level(found, alpha):.1%} that the judge calls different where "
-            f"it is asked about every answer, and down to {level(found, alpha, asked=0.0):.1%} the more answers are "
-            "equal; a release counts these itself"
+            f"alpha {percent(alpha)} is tested at a share of {percent(level(found, alpha))} that the judge calls "
+            f"different where it is asked about every answer, and down to {percent(level(found, alpha, asked=0.0))} "
+            "the more answers are equal; a release counts these itself"
         )
 
 

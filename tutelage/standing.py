@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
+from calibration.words import percent
 from ledger import live, probes
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
@@ -36,6 +37,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         name: standing(engine, name, teacher=task.teacher, window_share=share) for name, task in settings.tasks.items()
     }
     paces = {task: _pace(engine, task, now=now) for task in standings}
+    watched = dict[str, float | None]()
     for task, found in standings.items():
         held = _held(in_force[task], settings, now=now) if task in in_force else None
         yield f"{task}: " + (f"{found.champion} is not in force: {held}" if isinstance(held, str) else _in_force(found))
@@ -44,6 +46,8 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         if isinstance(held, Certificate):
             if task in shown:
                 yield f"  {agreed(shown[task])}"
+            watched[task] = shown[task].pace(now=now) if task in shown else None
+            yield f"  {false_alarms(settings.tasks[task], pace=watched[task])}"
             yield f"  {exposed(settings.tasks[task], alpha=held.tested_at)}"
         else:
             chosen = settings.distill
@@ -56,6 +60,8 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
             )
             yield f"  {in_words(needs)}"
         yield from (f"  {words}" for words in _past(settings, engine, task, now=now))
+    if len(watched) > 1:
+        yield false_alarms_of_all(settings, watched)
 
 
 def _past(settings: Settings, engine: sa.Engine, task: str, *, now: float) -> Iterator[str]:
@@ -90,7 +96,9 @@ def _repeats(settings: Settings, engine: sa.Engine, task: str) -> str | None:
     words = f"asked again, the teacher repeats {found.agreed} of {found.asked} answers"
     if alpha >= found.least_alpha:
         return words
-    return f"WARNING: {words}: no student can differ on less than {found.least_alpha:.1%}, and alpha is {alpha:.1%}"
+    return (
+        f"WARNING: {words}: no student can differ on less than {found.least_alpha:.1%}, and alpha is {percent(alpha)}"
+    )
 
 
 def _attempt(engine: sa.Engine, last: Release, *, now: float) -> str | None:
@@ -148,13 +156,46 @@ def agreed(found: live.Live) -> str:
 
 def exposed(task: Task, *, alpha: float) -> str:
     """What would pass before the alarm, if twice as many answers came to differ as the contract allows."""
-    facts = {"alpha": alpha, "bound": task.alarm_references, "risk": min(0.99, 2 * alpha)}
+    risk = min(0.99, 2 * alpha)
+    facts = {"alpha": alpha, "bound": task.alarm_references, "risk": risk}
     references, wrong = delay(**facts), exposure(**facts, rho=task.rho)
     return (
-        f"alarm: if {facts['risk']:.0%} of its answers differed at once, not {alpha:.0%}, it would sound after some "
+        f"alarm: if {percent(risk)} of its answers differed at once, not {percent(alpha)}, it would sound after some "
         f"{references:.0f} references, {references / task.rho:.0f} answers, {wrong:.0f} of them wrong beyond what the "
         "contract allows"
     )
+
+
+def false_alarms(task: Task, *, pace: float | None) -> str:
+    """B in references and, at a pace of references a day, in days; of a release that keeps its contract."""
+    words = bound_in_words(task.alarm_references, pace=pace)
+    return f"{words}: a false alarm within m references has a probability of at most m / B"
+
+
+def bound_in_words(bound: float, *, pace: float | None) -> str:
+    """So many references, and days at a pace of references a day."""
+    days = (
+        "how many days that is cannot be told yet"
+        if pace is None
+        else f"some {_days(bound / pace)} days at the pace so far"
+    )
+    return f"B = {bound:,.0f} references, {days}"
+
+
+def false_alarms_of_all(settings: Settings, paces: Mapping[str, float | None]) -> str:
+    """B in days of all tasks together, whose rates add; those of no known pace are named."""
+    known = {task: pace for task, pace in paces.items() if pace is not None}
+    days = live.alarm_days(known, {task: settings.tasks[task].alarm_references for task in known})
+    unknown = ", ".join(task for task, pace in paces.items() if pace is None)
+    if days is None:
+        return f"all tasks: how many days there are between false alarms is not known yet ({unknown})"
+    return f"all tasks: at most one false alarm in some {_days(days)} days" + (
+        f", without {unknown}, whose pace is not known yet" if unknown else ""
+    )
+
+
+def _days(days: float) -> str:
+    return f"{days:,.0f}" if days >= 10 else f"{days:.2g}"
 
 
 def _pace(engine: sa.Engine, task: str, *, now: float) -> Pace:

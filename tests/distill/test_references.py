@@ -86,3 +86,8 @@ def test_nothing_is_added_behind_an_alarm(ledger, record):
     found = look(References(ledger), ledger)
     assert found.alarm.raised and found.alarm.references < 30
     assert found.in_words().startswith(f"alarm: {found.alarm.errors} of the last {found.alarm.errors} references")
+
+
+def test_an_alarm_says_the_contract_as_it_was_made():
+    followed = Followed("desk--v000001", threshold=0.5, measure="exact", alarm=Alarm(0.025, 100.0), heard=[1.0])
+    assert followed.in_words().endswith("the contract allows 2.5%")

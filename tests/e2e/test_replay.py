@@ -66,7 +66,7 @@ def test_a_log_is_trained_on_drafted_and_judged_once(log):
     assert sum(row.evidence is not None for row in trial.rows) > 120, said
     assert trial.training_s > 1 and trial.drafting_s > 1
     page = (out / "replay.html").read_text()
-    assert page.count("<svg") == 3 and ("student at 30.0%" in page) == (status == 0)
+    assert page.count("<svg") == 3 and ("student at 30%" in page) == (status == 0)
     assert running_in(out) == []
 
     started = time.monotonic()

@@ -1,4 +1,10 @@
-from ledger.live import Live
+import re
+import time
+from dataclasses import replace
+
+import pytest
+
+from ledger.live import DAY_S, Live
 from ledger.progress import Progress
 from ledger.seen import Seen
 from router.metrics import Metrics
@@ -55,3 +61,19 @@ def test_capacity_and_refusals_are_counted():
     text = expose(metrics)
     assert 'tutelage_teacher_capacity_rpm{teacher="big"} 60.0' in text
     assert 'tutelage_refused_total{priority="low",teacher="big"} 1.0' in text
+
+
+def test_b_is_shown_in_days_of_each_task_and_of_all_where_the_pace_is_known():
+    day = Live(
+        since=time.time() - DAY_S, answers=900, references=100, errors=2, agreement=0.96, low=0.9, high=0.99, alarm=0.2
+    )
+    metrics = Metrics(alarm_bounds={"desk": 5000.0, "mail": 5000.0, "chat": 5000.0})
+    in_force = {"desk": "desk--v000001", "mail": "mail--v000003", "chat": "chat--v000001"}
+    seen = {"desk": day, "mail": replace(day, references=300), "chat": replace(day, references=3)}
+    found = dict(
+        re.findall(r"^tutelage_alarm_bound_days(\S*) ([\d.]+)", expose(metrics, releases=in_force, live=seen), re.M)
+    )
+    assert float(found['{release="desk--v000001",task="desk"}']) == pytest.approx(50.0, rel=0.01)
+    assert float(found['{release="mail--v000003",task="mail"}']) == pytest.approx(5000 / 300, rel=0.01)
+    assert float(found["_of_all"]) == pytest.approx(5000 / 400, rel=0.01) and len(found) == 3
+    assert "\ntutelage_alarm_bound_days_of_all " not in expose(metrics, live=seen)  # nothing is in force

@@ -39,7 +39,7 @@ def test_a_file_is_studied_under_its_measure(file):
     result = CliRunner().invoke(app, ["calibrate", str(file), "--alpha", "0.1", "--measure", "json"])
     words = " ".join(result.output.split())
     assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested, 600 of them independent" in words
-    assert "10.0%" in words and "chosen before" in words
+    assert "10%" in words and "chosen before" in words
     by_text = read(str(file), file, alphas=[0.1], delta=0.05, measure="exact")
     assert by_text.agreement == 0.0  # 12.5 and 12.50 are other texts
 
@@ -72,9 +72,28 @@ def test_what_makes_no_contract_is_refused(file, options, words):
     assert result.exit_code == 2 and words in " ".join(result.output.split())
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BadDrafts, match="No such file"):
+def test_what_is_neither_a_task_nor_a_file_is_said_to_be_neither(tmp_path, monkeypatch):
+    with pytest.raises(BadDrafts, match=r"nowhere.jsonl is neither a task nor a file: .*tutelage init"):
         read(str(tmp_path / "nowhere.jsonl"), tmp_path, alphas=None, delta=0.05, measure="exact")
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
+    result = CliRunner().invoke(app, ["calibrate", "desc"])
+    words = "desc is neither a task nor a file: tutelage.yaml has the tasks desk"
+    assert result.exit_code == 2 and words in " ".join(result.output.split())
+
+
+def test_a_task_with_a_dot_in_its_name_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "support.v1", "--base-model", "org/model"])
+    (tmp_path / "support.v1").write_text("a file of that name is ./support.v1")
+    result = CliRunner().invoke(app, ["calibrate", "support.v1"])
+    assert result.exit_code == 2 and "no release of support.v1 has been certified yet" in result.output
+    result = CliRunner().invoke(app, ["calibrate", "support.v1", "--measure", "json"])
+    assert result.exit_code == 2 and "is a task, which is compared by its own measure" in " ".join(
+        result.output.split()
+    )
+    result = CliRunner().invoke(app, ["calibrate", "./support.v1"])
+    assert result.exit_code == 2 and "support.v1:1: JSON is malformed" in " ".join(result.output.split())
 
 
 def test_a_task_is_studied_by_what_its_release_has_drafted_for_references(tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def test_labelled_pairs_are_put_to_the_judge_and_what_follows_is_told(config, ga
     assert "1 more are equal" in words(said)
     assert "q1: of 60 pairs that people call different it calls 60 different, 100.0%, and at least 93.0%" in words(said)
     assert "q0: of 100 pairs that people call the same it calls 100 the same, 100.0%, and at most 100.0%" in words(said)
-    assert "alpha 5.0% is tested at a share of 4.6%" in words(said)
+    assert "alpha 5% is tested at a share of 4.6" in words(said)
     settings = load(config)
     known = verdicts.labelled(connect(settings.ledger.url), "desk", judge=settings.compares_by("desk").fingerprint)
     assert (known.different, known.same) == (60, 100) and gateway.asked == 2 * 161

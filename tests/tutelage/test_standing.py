@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from calibration.teacher import Repeats
-from ledger import probes
+from ledger import live, probes
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.progress import Progress
@@ -32,6 +32,10 @@ def test_what_would_pass_before_the_alarm_is_told_in_answers():
     references, answers, wrong = map(int, found.groups())
     assert 150 <= references <= 230  # of which CALIBRATION.md has 190
     assert answers == pytest.approx(references * 20, abs=20) and wrong == pytest.approx(answers * 0.05, abs=1)
+
+
+def test_a_contract_is_not_rounded_to_another():
+    assert "if 5% of its answers differed at once, not 2.5%," in exposed(Task(teacher="big"), alpha=0.025)
 
 
 def settings(*, tasks=("desk",), **capacity) -> Settings:
@@ -87,7 +91,7 @@ def test_a_release_whose_certificate_has_expired_is_not_in_force(tmp_path):
         (29, "  asked again, the teacher repeats 29 of 30 answers$"),
         (
             15,
-            r"  WARNING: .* repeats 15 of 30 answers: no student can differ on less than 1\d\.\d%, and alpha is 5.0%$",
+            r"  WARNING: .* repeats 15 of 30 answers: no student can differ on less than 1\d\.\d%, and alpha is 5%$",
         ),
     ],
 )
@@ -114,3 +118,42 @@ def test_status_reads_the_headroom_of_the_last_hour_from_the_ledger(tmp_path):
     assert told(4120.0).startswith("  WARNING: big answers 15.0 of 60.0 requests a minute")
     assert told(4000.0 + 3600.0).startswith("  big answers 0.5 of 2.0 requests a minute")
     assert told(math.nextafter(9000.0, math.inf)).startswith("  big answers 0.0 of 0.0 requests a minute")
+
+
+@pytest.fixture
+def in_force(tmp_path):
+    """Releases of desk and mail: since two days, references of each as given."""
+
+    def made(**references):
+        engine, chosen = connect(f"sqlite:///{tmp_path}/ledger.db"), settings(tasks=tuple(references))
+        for task, count in references.items():
+            name = add_candidate(engine, task=task, cut_at=0.0, base_model="m", now=1.0).name
+            promote(engine, name, values=certified(bound_to=chosen.binding(task)), now=2.0)
+            found = live.Live(2.0, 20 * count, count, 0, agreement=0.98, low=0.95, high=1.0, alarm=0.0)
+            live.publish(engine, name, found)
+        return list(describe(chosen, engine, now=2.0 + 2 * DAY))
+
+    return made
+
+
+def test_b_is_told_in_references_and_days(in_force):
+    told = in_force(desk=200)
+    assert "  B = 5,000 references, some 50 days at the pace so far: a false alarm within m references" in "\n".join(
+        told
+    )
+    assert not told[-1].startswith("all tasks")  # it is the only one
+
+
+def test_the_rates_of_all_tasks_add(in_force):
+    assert in_force(desk=200, mail=600)[-1] == "all tasks: at most one false alarm in some 12 days"
+
+
+def test_a_pace_that_is_not_known_yet_is_said_to_be_so(in_force):
+    told = in_force(desk=200, mail=3)
+    assert any("5,000 references, how many days that is cannot be told yet: a false alarm" in line for line in told)
+    assert told[-1] == "all tasks: at most one false alarm in some 50 days, without mail, whose pace is not known yet"
+
+
+def test_of_no_known_pace_nothing_is_said_of_all_tasks_but_that(in_force):
+    told = in_force(desk=2, mail=3)[-1]
+    assert told == "all tasks: how many days there are between false alarms is not known yet (desk, mail)"

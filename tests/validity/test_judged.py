@@ -1,11 +1,11 @@
 """A judge that errs, known by labelled pairs alone: a release above its contract is certified in delta of runs."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from bench.limits import allowed
 from calibration.bounds import binomial_p_value
 from calibration.certificate import Certificate, Contract, JudgeRates
 from calibration.certify import Plan, ScoredRow, certify
@@ -13,6 +13,7 @@ from calibration.judged import Labelled, level, rates
 
 pytestmark = pytest.mark.validity
 RUNS, DELTA, ALPHA = 400, 0.05, 0.10
+ALLOWED = allowed(RUNS, DELTA)
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,6 @@ WORLDS = [
 ]
 
 
-def allowed() -> float:
-    return RUNS * (DELTA + 2 * math.sqrt(DELTA * (1 - DELTA) / RUNS))
-
-
 def certified(world: World, *, n: int = 2000) -> int:
     """Runs that issue a certificate; labels are drawn anew in each."""
     rng, issued = np.random.default_rng(7), 0
@@ -63,7 +60,7 @@ def certified(world: World, *, n: int = 2000) -> int:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_release_just_above_its_contract_is_rarely_certified_whatever_the_judge(world):
-    assert certified(world) <= allowed()
+    assert certified(world) <= ALLOWED
 
 
 @pytest.mark.parametrize("world", [World(0.95, 0.95, 1.0, risk=0.02), World(0.95, 0.95, 0.4, risk=0.02)])
@@ -83,11 +80,11 @@ def naive(world: World, *, at: float | None, n: int = 2000) -> int:
 
 
 def test_flags_of_a_lenient_judge_tested_at_alpha_certify_what_is_above_it():
-    assert naive(World(caught=0.7, spared=0.99, asked=1.0, risk=0.11), at=ALPHA) > 5 * allowed()
+    assert naive(World(caught=0.7, spared=0.99, asked=1.0, risk=0.11), at=ALPHA) > 5 * ALLOWED
 
 
 def test_a_credit_for_answers_that_are_never_asked_certifies_what_is_above_alpha():
     """Nine answers in ten are equal or differ; the judge's false alarms are those of the others."""
     equal = World(caught=0.95, spared=0.85, asked=0.2, risk=0.15)
-    assert naive(equal, at=None) > 5 * allowed()
-    assert certified(equal) <= allowed()
+    assert naive(equal, at=None) > 5 * ALLOWED
+    assert certified(equal) <= ALLOWED

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from calibration.agreement import disagreement
 from calibration.bounds import binomial_interval
+from calibration.words import percent
 from ledger.queries import answered_after, answers_since, spend
 from ledger.releases import Release
 from tutelage.demo.plan import MIN_RECOVERED, MIN_SHARE, TEACHER_PRICE
@@ -60,7 +61,9 @@ class Phase:
         if self.share < min_share:
             found.append(f"{self.release} answered {self.share:.1%} of its phase, not {min_share:.0%}")
         if self.agreement < 1.0 - alpha:
-            found.append(f"{self.agreement:.1%} of {self.release}'s answers equal the teacher's, not {1 - alpha:.0%}")
+            found.append(
+                f"{self.agreement:.1%} of {self.release}'s answers equal the teacher's, not {percent(1 - alpha)}"
+            )
         if self.spent_usd >= self.baseline_usd:
             found.append(
                 f"{self.release} cost ${self.spent_usd:.4f}, no less than ${self.baseline_usd:.4f} teacher-only"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from calibration.words import percent
 from router.settings import Task
 from tutelage.demo.outcome import DemoOutcome, Phase
 from tutelage.demo.plan import DemoPlan
@@ -104,7 +105,8 @@ def show_plan(console: Console, plan: DemoPlan, task: Task) -> None:
     drift = "; then topics and wording drift, and it starts over" if plan.drifts else ""
     console.print(
         f"{source}\n{plan.rows} requests teacher-only, then the worker distills and certifies a student "
-        f"(at most {task.alpha:.0%} may differ, tested at {task.delta:.0%}), then {plan.serve} more requests{drift}",
+        f"(at most {percent(task.alpha)} may differ, tested at {percent(task.delta)}), then {plan.serve} more "
+        f"requests{drift}",
         markup=False,
         highlight=False,
     )

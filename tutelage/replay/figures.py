@@ -9,6 +9,7 @@ from matplotlib.ticker import PercentFormatter
 from calibration.certificate import Certificate
 from calibration.curves import risk_coverage
 from calibration.study import Study
+from calibration.words import percent
 from tutelage.replay.facts import Replay
 from tutelage.replay.money import dollars
 from tutelage.replay.words import why_not
@@ -55,7 +56,7 @@ def _share(study: Study, *, draftable: float) -> Figure:
             axis.text(taken, place, f" {taken:.0%}", va="center")
         else:
             axis.text(0.01, place, _plain(fill(why_not(outcome), WRAP)), va="center", fontsize="x-small", color=RED)
-    axis.set_yticks(range(len(study.outcomes)), [f"{contract.alpha:.1%}" for contract, _ in study.outcomes])
+    axis.set_yticks(range(len(study.outcomes)), [percent(contract.alpha) for contract, _ in study.outcomes])
     axis.set(title="What a student would take", xlabel="share of all requests", ylabel="at most this share differs")
     axis.set(xlim=(0, 1.08), ylim=(-0.6, len(study.outcomes) - 0.4))
     axis.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -72,7 +73,7 @@ def _risk_coverage(study: Study) -> Figure:
     for contract, outcome in study.outcomes:
         if isinstance(outcome, Certificate):
             axis.plot([outcome.coverage], [outcome.errors / outcome.accepted], "o", color=RED)
-            axis.annotate(f" {contract.alpha:.1%}", (outcome.coverage, outcome.errors / outcome.accepted))
+            axis.annotate(f" {percent(contract.alpha)}", (outcome.coverage, outcome.errors / outcome.accepted))
     axis.set(title="Risk and coverage", xlabel="share that the student answers", ylabel="share of it that disagrees")
     axis.set_ylim(bottom=0)
     for each in (axis.xaxis, axis.yaxis):

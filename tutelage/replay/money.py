@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from calibration.words import percent
 from ledger.prices import Price
 from router.settings import ConfigError
 
@@ -68,7 +69,7 @@ def ways(
     for alpha, coverage in coverages.items():
         usd = costs.with_student(coverage)
         payback = training_usd / (teacher - usd) if usd < teacher else None
-        yield Way(f"student at {alpha:.1%}", usd, "", costs.draftable * coverage, payback)
+        yield Way(f"student at {percent(alpha)}", usd, "", costs.draftable * coverage, payback)
     for model, usd in cheaper.items():
         yield Way(f"{model} for everything", usd, "its agreement is not known")
     yield Way("teacher in batches", (1.0 - BATCH_DISCOUNT) * teacher, "half price, answers within a day")

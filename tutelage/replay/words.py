@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from calibration.certificate import Certificate, Refusal
+from calibration.words import percent
 from tutelage.replay.facts import Replay, Seen
 from tutelage.replay.money import BATCH_DISCOUNT, DEARER, RHO, dollars, payback_words
 from tutelage.report.page import MEASURES
@@ -70,8 +71,8 @@ def of_student(facts: Replay) -> Iterator[str]:
         )
         contract = study.outcomes[0][0]
         yield (
-            f"A student that disagrees more passes a test with a chance of at most {contract.delta:.0%}; its threshold "
-            f"leaves {contract.margin:.0%} of alpha free, as a release's does."
+            f"A student that disagrees more passes a test with a chance of at most {percent(contract.delta)}; its "
+            f"threshold leaves {percent(contract.margin)} of alpha free, as a release's does."
         )
 
 
@@ -196,4 +197,4 @@ def rows_of_study(facts: Replay) -> Iterator[list[str]]:
             held = [f"{facts.draftable * outcome.coverage:.1%}", f"{outcome.errors} of {outcome.accepted}", ""]
         else:
             held = ["none", "", why_not(outcome)]
-        yield [f"{contract.alpha:.1%}", *held]
+        yield [percent(contract.alpha), *held]

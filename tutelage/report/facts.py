@@ -13,6 +13,7 @@ from calibration.live import LiveAgreement
 from calibration.monitor import Alarm
 from calibration.question import By, Judge
 from distill.verdicts import heard
+from ledger.live import pace
 from ledger.queries import Answer, answers_since, certified_rows, mean_costs, newest_at
 from ledger.releases import Release, ReleaseError, history, newest_certified
 from router.settings import Settings
@@ -40,7 +41,8 @@ class Moment:
 @dataclass(frozen=True)
 class Facts:
     """One release. `judge_labels`: of a judge, so many labelled pairs that it was checked against; `window`: its
-    certification rows; `timeline`: since it is in force; `releases`: all of the task."""
+    certification rows; `timeline`: since it is in force; `pace`: its references a day then, None where that is not
+    known; `releases`: all of the task."""
 
     task: str
     teacher: str
@@ -53,7 +55,25 @@ class Facts:
     window: tuple[ScoredRow, ...]
     price: Price
     timeline: tuple[Moment, ...]
+    pace: float | None
     releases: tuple[Release, ...]
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """Why the certificate is not to be relied on, where it is not: to be said before anything else."""
+        try:
+            altered = self.release.fingerprint != self.release.seal()
+        except ValueError:
+            altered = True
+        if altered:
+            yield (
+                f"{self.release.name} is not what was certified: its fingerprint differs, so certificate, calibrator, "
+                "adapter or what they are bound to were altered. No gateway uses it, and what follows is not to be "
+                "relied on."
+            )
+        if self.release.status == "voided":
+            reason = (self.release.refusal or {}).get("reason", "no reason is known")
+            yield f"{self.release.name} has been voided, and its certificate holds no more: {reason}"
 
 
 def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: str | None = None) -> Facts:
@@ -69,6 +89,7 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
     measure = _measure(settings, task_name, bound)
     due = min(time.time(), newest_at(engine, task_name)) - label_due_s(settings, task_name)
     answers = answers_since(engine, chosen.name, due=due)
+    told = heard(engine, answers, by=measure)
     teacher_usd, draft_usd = mean_costs(engine, task_name, release=chosen.name)
     return Facts(
         task=task_name,
@@ -81,7 +102,8 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
         certificate=certificate,
         window=tuple(ScoredRow(*row) for row in certified_rows(engine, chosen.name)),
         price=Price(teacher_usd, draft_usd, task.rho),
-        timeline=tuple(_timeline(heard(engine, answers, by=measure), certificate, bound=task.alarm_references)),
+        timeline=tuple(_timeline(told, certificate, bound=task.alarm_references)),
+        pace=_pace(told),
         releases=tuple(known),
     )
 
@@ -103,6 +125,14 @@ def _named(known: Sequence[Release], name: str) -> Release:
         status = found.status if found else "unknown"
         raise NothingToReport(f"{name} has no certificate ({status}); with one: {certified}")
     return found
+
+
+def _pace(answers: Sequence[tuple[Answer, float | None]]) -> float | None:
+    """References a day between the first and the last answer."""
+    if not answers:
+        return None
+    labelled = sum(d is not None for _, d in answers)
+    return pace(labelled, since=answers[0][0].at, until=answers[-1][0].at)
 
 
 def _timeline(

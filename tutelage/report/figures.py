@@ -9,6 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from calibration.certificate import Certificate
 from calibration.curves import cost_quality, reliability, risk_coverage
+from calibration.words import percent
 from tutelage.report.facts import Facts
 
 SIZE = (6.4, 4.2)
@@ -116,7 +117,11 @@ def _references(figure: Figure, facts: Facts) -> None:
 
 def _contract(held: Certificate) -> str:
     """The line that the contract draws; where a judge counts, by its count."""
-    return f"contract: {held.alpha:.0%}" if held.level is None else f"as judged: {held.level:.1%} ({held.alpha:.0%})"
+    return (
+        f"contract: {percent(held.alpha)}"
+        if held.level is None
+        else f"as judged: {percent(held.level)} ({percent(held.alpha)})"
+    )
 
 
 def _finish(axis: Axes) -> None:

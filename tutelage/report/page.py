@@ -8,8 +8,10 @@ from markupsafe import Markup
 
 from calibration.monitor import delay
 from calibration.question import Judge
+from calibration.words import percent
 from tutelage.report.facts import Facts
 from tutelage.report.figures import figures, svg
+from tutelage.standing import bound_in_words
 
 MEASURES = {
     "exact": "the texts are equal after normalisation of case, white space and quotes",
@@ -36,21 +38,23 @@ def wording(facts: Facts) -> list[str]:
     """What the certificate says, and what it does not: a paragraph each."""
     held, begun, ended = facts.certificate, *facts.certificate.window
     risk = min(0.99, 2 * held.tested_at)
-    references = delay(alpha=held.tested_at, bound=facts.alarm_bound, risk=risk)
+    answers = delay(alpha=held.tested_at, bound=facts.alarm_bound, risk=risk) / facts.rho
     differing = "the disagreement" if held.level is None else "what the judge calls different"
     return [
         f"On traffic from {_date(begun)} to {_date(ended)} (eligible requests as they arrived, the teacher "
         f"{facts.teacher}, two answers agreeing where {_agreeing(facts)}) {facts.release.name} passed a test "
-        f"that at most {held.delta_spent:.1%} of releases whose true disagreement on student-answered traffic exceeds "
-        f"{held.alpha:.1%} would pass.",
+        f"that at most {percent(held.delta_spent)} of releases whose true disagreement on student-answered traffic "
+        f"exceeds {percent(held.alpha)} would pass.",
         f"It was operated there at a score of {held.threshold:.4f} and above: it accepted {held.accepted} of {held.n} "
         f"references, of which {held.errors} {'disagreed' if held.level is None else 'were called different'}.",
         *_judged(facts),
         "This is an average over that traffic: not each answer, slice or user, not correctness, not later traffic.",
-        f"Later traffic is watched by references, {facts.rho:.0%} of all requests. While {differing} stays at "
-        f"most {held.tested_at:.1%}, a false alarm within m of them has a probability of at most m / "
-        f"{facts.alarm_bound:.0f}; if it rises to {risk:.1%}, the median delay is some {references / facts.rho:.0f} "
-        "student-answered requests. On alarm everything goes to the teacher.",
+        f"Later traffic is watched by references, {percent(facts.rho)} of all requests. While {differing} stays at "
+        f"most {percent(held.tested_at)}, a false alarm within m of them has a probability of at most m / B. "
+        f"{bound_in_words(facts.alarm_bound, pace=facts.pace)}.",
+        f"If it rises to {percent(risk)} at once, the median delay is some {answers:.0f} student-answered requests, "
+        f"{answers * (risk - held.tested_at):.0f} of them wrong beyond what the contract allows. On alarm everything "
+        "goes to the teacher.",
         f"It expires on {_date(held.expires_at)}.",
     ]
 
@@ -69,8 +73,8 @@ def _judged(facts: Facts) -> list[str]:
     return [
         f"The agreement was judged by {facts.measure.model}, asked about each pair of answers both ways round, and "
         f"checked against {facts.judge_labels} labelled pairs. As it errs, the test was made against a share of "
-        f"{facts.certificate.tested_at:.1%} that it calls different. That it errs on these answers as it does on the "
-        "labelled pairs is assumed."
+        f"{percent(facts.certificate.tested_at)} that it calls different. That it errs on these answers as it does on "
+        "the labelled pairs is assumed."
     ]
 
 

@@ -31,7 +31,7 @@ def test_drafts_escalations_and_references_cost():
 def test_what_cannot_be_drafted_is_the_teachers():
     half = Costs(1.0, 0.1, draftable=0.5)
     assert half.with_student(1.0) == pytest.approx(0.05 + 0.5 + 0.5 * 0.05)
-    assert by_name(half, coverages={0.05: 0.8})["student at 5.0%"].taken == pytest.approx(0.4)
+    assert by_name(half, coverages={0.05: 0.8})["student at 5%"].taken == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("taken", [0.2, 0.4])
@@ -48,15 +48,15 @@ def test_where_no_share_would_do_there_is_none():
 
 def test_the_ways_are_compared_with_the_teacher_and_marked():
     found = by_name(coverages={0.05: 0.6}, cheaper={"mini": 0.06})
-    assert list(found) == ["teacher only", "student at 5.0%", "mini for everything", "teacher in batches"]
-    student = found["student at 5.0%"]
+    assert list(found) == ["teacher only", "student at 5%", "mini for everything", "teacher in batches"]
+    student = found["student at 5%"]
     assert student.payback == pytest.approx(10.0 / 0.47) and student.usd_a_million == pytest.approx(530_000)
     assert found["mini for everything"].note == "its agreement is not known"
     assert found["teacher in batches"].usd == 0.5 and "within a day" in found["teacher in batches"].note
 
 
 def test_a_student_that_saves_nothing_is_never_paid_back():
-    student = by_name(coverages={0.05: 0.05})["student at 5.0%"]
+    student = by_name(coverages={0.05: 0.05})["student at 5%"]
     assert student.payback is None and payback_words(student, monthly=100.0) == DEARER
 
 

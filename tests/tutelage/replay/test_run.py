@@ -105,12 +105,12 @@ def test_a_certified_student_is_priced_at_every_alpha_and_paid_back(log, making)
     expected = 400 * 0.02 + 5 * 0.05 + teacher * (1 - float(share) / 100 * 0.95)
     assert int(usd) == pytest.approx(expected, abs=1)
     assert int(payback.replace(",", "")) == pytest.approx(0.10 / ((teacher - expected) / 1e6), rel=0.01)
-    assert "│ 1.0% │ none │" in said  # and why
+    assert "│ 1% │ none │" in said  # and why
     assert "its agreement is not known" in said and "half price, answers within a day" in said
     for limit in ("whoever had chosen that alpha", "not tomorrow's traffic", "right or wrong"):
         assert limit in said
     page = (path.with_name("log.jsonl.replay") / "replay.html").read_text()
-    assert page.count("<svg") == 3 and "student at 10.0%" in page
+    assert page.count("<svg") == 3 and "student at 10%" in page
     assert re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|url\((?!#)[^)]*\)|<script", page) == []
 
 
@@ -118,7 +118,7 @@ def test_a_student_that_no_contract_certifies_ends_with_3_and_its_report(log, ma
     making["trial"] = Trial(430, {}, 3000.0, 600.0, 0, drafted(300, wrong=0.6))
     path = log(120)
     result = ask(path, "--terms", "section 3", "--alpha", "0.05")
-    assert result.exit_code == 3 and "│ 5.0% │ none │" in words(result)
+    assert result.exit_code == 3 and "│ 5% │ none │" in words(result)
     assert "a student pays that takes more than" in words(result)
     assert (path.with_name("log.jsonl.replay") / "replay.html").read_text().count("<svg") == 3
 

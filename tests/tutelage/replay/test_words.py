@@ -64,7 +64,7 @@ def test_what_no_student_is_asked_stays_with_the_teacher_and_in_the_sums(replay)
         words.of_chosen(facts)
     )
     assert facts.draftable == 0.5
-    (way,) = (way for way in facts.ways if way.name == "student at 10.0%")
+    (way,) = (way for way in facts.ways if way.name == "student at 10%")
     assert way.taken == pytest.approx(0.5 * facts.judged.coverages[0.1])
 
 
@@ -86,8 +86,8 @@ def test_the_student_is_told_with_what_it_could_not_read_and_how_it_was_tested(r
 def test_a_refusal_says_why_and_what_would_do(replay):
     facts = replay(map(entry, range(1, 20)), made=trial(300, wrong=0.05))
     strict, wide = words.rows_of_study(facts)
-    assert strict[:3] == ["1.0%", "none", ""] and "200 rows would certify with a chance of" in strict[3]
-    assert wide[0] == "10.0%" and wide[1].endswith("%") and wide[3] == ""
+    assert strict[:3] == ["1%", "none", ""] and "200 rows would certify with a chance of" in strict[3]
+    assert wide[0] == "10%" and wide[1].endswith("%") and wide[3] == ""
 
 
 def test_a_teacher_that_is_cheaper_than_drafts_leaves_nothing_to_pay_back(replay):

@@ -3,18 +3,24 @@
 import re
 
 import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from calibration.certificate import Certificate
 from calibration.question import Judge
 from ledger import verdicts
 from ledger.database import connect
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
-from ledger.releases import ReleaseError, add_candidate, promote
+from ledger.releases import ReleaseError, add_candidate, promote, void
+from ledger.schema import releases
 from ledger.spool import SpoolWriter
 from router.settings import Settings
-from tests.ledger.make import certified, exchange, student_exchange
+from tests.ledger.make import CERTIFICATE, certified, exchange, student_exchange
+from tutelage.cli import app
 from tutelage.report.facts import NothingToReport, gather
+from tutelage.report.figures import _contract
 from tutelage.report.page import wording, write
 
 NAME = "desk--v000001"
@@ -92,10 +98,10 @@ def test_a_release_that_has_answered_nothing_is_reported_without_a_timeline(engi
 def test_the_wording_says_what_is_certified_and_what_is_not(engine, tmp_path):
     release(engine, tmp_path)
     words = " ".join(wording(gather(SETTINGS, engine, "desk")))
-    assert "passed a test that at most 4.0% of releases whose true disagreement" in words
-    assert "exceeds 10.0% would pass" in words and "openai/big" in words
+    assert "passed a test that at most 4% of releases whose true disagreement" in words
+    assert "exceeds 10% would pass" in words and "openai/big" in words
     assert "not each answer, slice or user, not correctness, not later traffic" in words
-    assert "at most m / 1000" in words
+    assert "at most m / B. B = 1,000 references, how many days that is cannot be told yet" in words
     assert not re.search(r"guarantee|of answers agree", words)
 
 
@@ -114,8 +120,8 @@ def test_a_judged_release_says_who_judged_it_and_how_far_that_goes(engine, tmp_p
     assert facts.timeline[-1].answers == 8 and facts.timeline[-1].agreement < 1.0
     words = " ".join(wording(facts))
     assert "judged by openai/referee, asked about each pair of answers both ways round" in words
-    assert "checked against 180 labelled pairs" in words and "a share of 12.0% that it calls different" in words
-    assert "While what the judge calls different stays at most 12.0%" in words and "5 were called different" in words
+    assert "checked against 180 labelled pairs" in words and "a share of 12% that it calls different" in words
+    assert "While what the judge calls different stays at most 12%" in words and "5 were called different" in words
     assert "two answers agreeing where people would say that they say the same" in words
     assert write(facts, tmp_path / "out").read_text().count("<svg") == 4
 
@@ -135,3 +141,53 @@ def test_without_a_certificate_there_is_nothing_to_report(engine, tmp_path):
     promote(engine, name, values={**certified(), "certificate": {"alpha": 0.1}}, now=2.0)
     with pytest.raises(NothingToReport, match="cannot be read"):
         gather(SETTINGS, engine, "desk")
+
+
+def test_what_would_pass_before_the_alarm_and_b_in_days_are_on_the_page(engine, tmp_path):
+    release(engine, tmp_path)
+    day = 86_400.0
+    label = TeacherReply("big", "refund", "stop", Usage(5, 1), 0.01, 0.1)
+    made = (student_exchange(n, at=n * day / 10, reference=True, teacher_reply=label) for n in range(100, 201))
+    record(engine, tmp_path / "spool", made)
+    words = " ".join(wording(gather(SETTINGS, engine, "desk")))
+    assert "B = 1,000 references, some 99 days at the pace so far." in words  # 101 in ten days
+    found = re.search(
+        r"If it rises to 20% at once, .* some (\d+) student-answered requests, (\d+) of them wrong", words
+    )
+    answers, wrong = map(int, found.groups())
+    assert answers > 0 and wrong == pytest.approx(0.1 * answers, abs=1)
+
+
+def test_a_sound_release_has_no_warning(engine, tmp_path):
+    release(engine, tmp_path)
+    facts = gather(SETTINGS, engine, "desk")
+    assert not list(facts.warnings) and 'class="warning"' not in write(facts, tmp_path / "out").read_text()
+
+
+def test_an_altered_certificate_is_told_before_anything_else_on_page_and_console(engine, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "--task", "desk", "--base-model", "org/model"])
+    monkeypatch.setattr("ledger.database.connect", lambda url: engine)
+    name = release(engine, tmp_path)
+    with engine.begin() as connection:
+        connection.execute(sa.update(releases).values(certificate={**CERTIFICATE, "threshold": 0.4}))
+    text = write(gather(SETTINGS, engine, "desk"), tmp_path / "out").read_text()
+    words = f"{name} is not what was certified: its fingerprint differs"
+    assert words in text and text.index(words) < text.index("What is certified")
+    said = CliRunner().invoke(app, ["report", "desk"])
+    assert said.exit_code == 0 and f"WARNING: {words}" in " ".join(said.output.split())
+
+
+def test_a_voided_release_is_reported_with_its_reason_first(engine, tmp_path):
+    void(engine, release(engine, tmp_path), reason="alarm: much differs", now=9.0)
+    (warning,) = gather(SETTINGS, engine, "desk").warnings
+    assert "has been voided, and its certificate holds no more: alarm: much differs" in warning
+    assert write(gather(SETTINGS, engine, "desk"), tmp_path / "out").read_text().index(warning) < 4000
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"alpha": 0.025}, "contract: 2.5%"), ({"alpha": 0.005, "level": 0.0045}, "as judged: 0.45% (0.5%)")],
+)
+def test_the_line_of_the_contract_says_it_as_it_was_made(changes, words):
+    assert _contract(Certificate.from_dict({**CERTIFICATE, **changes})) == words
