@@ -21,6 +21,7 @@ from tutelage.processes import NotRunning, Program, logs_of, programs, states
 from tutelage.provision import Home
 
 TEXTS = 60_000
+ENGINE = {"engine": "EngineCore", "model": "VLLM::Worker"}  # vLLM's own processes, by a part of their titles
 Changes = Mapping[str, Any]
 
 
@@ -68,21 +69,22 @@ class Product:
         return f"{self.url}/chat/completions"
 
     def pid(self, name: str) -> int | None:
-        """The process behind a name: `up`, its supervisor, a supervised one, vLLM's engine, or the worker's run."""
+        """The process behind a name: `up`, its supervisor, a supervised one, vLLM's engine and what holds its model, or
+        the worker's run."""
         if name == "run":
             return next(iter(self.runs()), None)
         if name == "up":
             return self.parts["up"].process.pid
         if name == "supervisord":
             return _pid(self.logs / "supervisord.pid")
-        supervised = "student" if name == "engine" else name
+        supervised = "student" if name in ENGINE else name
         try:
             found = next(state.pid for state in states(self.logs) if state.name == supervised)
         except NotRunning:
             return None
-        if name != "engine":
+        if name not in ENGINE:
             return found or None
-        return next((child.pid for child in _children(found) if "EngineCore" in child.name()), None)
+        return next((child.pid for child in _children(found) if ENGINE[name] in child.name()), None)
 
     def runs(self) -> list[int]:
         """Every `distill run` of this configuration."""

@@ -31,9 +31,9 @@ from bench.product import Product, easy_product
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 CLIENTS, PAUSE_S = 2, 0.8  # some two requests a second for the student
-SAMPLING, SAMPLING_PAUSE_S = 4, 0.4  # and some ten for the teacher
+SAMPLING, SAMPLING_PAUSE_S = 2, 0.4  # and some five for the teacher
 SAMPLE_S = 15.0
-PROCESSES = ("gateway", "teacher", "ingester", "student", "engine", "worker")
+PROCESSES = ("gateway", "teacher", "ingester", "student", "engine", "model", "worker")
 
 
 @dataclass(frozen=True)

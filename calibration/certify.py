@@ -20,6 +20,7 @@ from scipy.stats import betabinom, binom
 from calibration.bounds import binomial_p_value, lower_bound, smallest_sample, upper_bound
 from calibration.certificate import Certificate, Contract, Refusal
 from calibration.judged import level
+from calibration.words import percent
 
 GRID_POINTS = 100
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
@@ -104,7 +105,7 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
         first, judged = outcomes[start], ", as the judge sees it," if plan.contract.judge else ""
         reason = (
             f"{first.errors} of the {first.accepted} most confident drafts disagree with the teacher{judged}: too many "
-            f"to show at most {_level(first, plan.contract, plan.test_spent):.1%} at a level of {plan.test_spent:.1%}"
+            f"to show at most {percent(_level(first, plan.contract, plan.test_spent))} at {percent(plan.test_spent)}"
         )
         return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract), True)
     return _issue(_operated(passed, plan), n=len(rows), plan=plan)
