@@ -3,7 +3,7 @@ its teacher answers.
 
     python -m bench.fit_rows [--runs 100]
 
-Prints the table of docs/decisions/0008: how often the power gate lets a run look, and how often a certificate is issued.
+Prints the table of docs/decisions/0008: how often the power gate lets a run look, and a certificate is issued.
 """
 
 import argparse
