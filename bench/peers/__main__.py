@@ -12,6 +12,8 @@ import random
 import resource
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +33,7 @@ FILES = 16_384  # open files of a process: connections, and some
 
 
 def main() -> int:
-    """Measure, print the tables, write picture and numbers. Exit status 1 where it cannot be done."""
+    """Measure, print the tables, write picture and numbers. Exit status 1 where something cannot be measured."""
     options = _options()
     console = Console(stderr=True)  # the tables alone go to standard output
     try:
@@ -44,7 +46,7 @@ def main() -> int:
     if options.out:
         draw(found, options.out)
         write_json(found, options.out.with_suffix(".json"))
-    return 0
+    return 1 if found.failures else 0
 
 
 def _options() -> argparse.Namespace:
@@ -63,21 +65,40 @@ def _options() -> argparse.Namespace:
 def _run(options: argparse.Namespace, folder: Path, console: Console) -> Results:
     _allow_connections()
     native = Native.compiled(folder)
-    with running(options.only, native, folder, say=partial(console.print, markup=False, highlight=False)) as stack:
+    say = partial(console.print, markup=False, highlight=False)
+    with running(options.only, native, folder, say=say) as stack:
         bench = Bench(native, stack.pids, stack.upstream, folder, options.seconds)
         found = Results(starts_s=stack.starts_s, absent=stack.absent)
-        us = next((target for target in stack.targets if target.name == US), None)
-        with Progress(console=console) as progress:
-            for number in range(options.rounds):
-                cells = _cells(stack)
-                for cell in progress.track(cells, description=f"round {number + 1} of {options.rounds}"):
-                    found.cells.append(bench.measure(cell, number=number))
-                if us:
-                    found.escalations.append(escalate(bench, us, number=number))
-        if us and options.memory:
-            with console.status(f"memory over {REQUESTS:,} requests and {CONNECTIONS:,} connections"):
-                found.memory = memory(bench, us, requests=REQUESTS, connections=CONNECTIONS)
+        try:
+            _measure(found, stack, bench, options=options, console=console)
+        except KeyboardInterrupt:
+            found.failures.append("what came after an interruption")
     return found
+
+
+def _measure(found: Results, stack: Running, bench: Bench, *, options: argparse.Namespace, console: Console) -> None:
+    us = [target for target in stack.targets if target.name == US]
+    with Progress(console=console) as progress:
+        for number in range(options.rounds):
+            cells = _cells(stack)
+            for cell in progress.track(cells, description=f"round {number + 1} of {options.rounds}"):
+                with _noted(found):
+                    found.cells.append(bench.measure(cell, number=number))
+            for target in us:
+                with _noted(found):
+                    found.escalations.append(escalate(bench, target, number=number))
+    for target in us if options.memory else []:
+        with console.status(f"memory over {REQUESTS:,} requests and {CONNECTIONS:,} connections"), _noted(found):
+            found.memory = memory(bench, target, requests=REQUESTS, connections=CONNECTIONS)
+
+
+@contextmanager
+def _noted(found: Results) -> Iterator[None]:
+    """What cannot be measured is told in the end; the rest of a long run goes on."""
+    try:
+        yield
+    except BenchError as error:
+        found.failures.append(str(error))
 
 
 def _cells(stack: Running) -> list[Cell]:

@@ -98,7 +98,7 @@ class Bench:
         load = self.native.load(target.port, asked, clients=clients, seconds=self.seconds)
         spent, upstream = (cpu_s(pid) - was for pid, was in zip(pids, before, strict=True))
         if not len(load.good):
-            raise BenchError(f"{target.name}, {workload.name}: no good reply")
+            raise BenchError(f"{target.name}, {workload.name}, {clients} clients: no good reply")
         return Measured(
             target=target.name,
             workload=workload.name,

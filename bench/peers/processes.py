@@ -18,7 +18,7 @@ from tutelage.environments import ProvisionError, Say
 from tutelage.processes import Program
 from tutelage.provision import Home
 
-LIMIT_S = 120.0  # LiteLLM's proxy takes a quarter of a minute
+LIMIT_S = 300.0  # LiteLLM's proxy takes a quarter of a minute on an idle machine
 DIRECT = "direct"
 
 

@@ -98,15 +98,18 @@ def _beyond(found: Results) -> list[str]:
         )
     lines += [_memory(found.memory)] if found.memory else []
     lines += [f"Absent: {each.name}: {each.reason}" for each in found.absent]
-    return [*lines, f"A stream's tokens come {STEP_US / 1000:g} ms apart, those of all streams together."]
+    lines += [f"Not measured: {words}" for words in found.failures]
+    return [
+        "\n\n".join([*lines, f"A stream's tokens come {STEP_US / 1000:g} ms apart, those of all streams together."])
+    ]
 
 
 def _memory(found: Memory) -> str:
     each = (found.open - found.late) / found.connections * 1024
     return (
         f"Memory of the gateway, MiB: {found.early:.1f} after {found.requests // 10:,} requests, {found.late:.1f} "
-        f"after {found.requests:,}; {found.open:.1f} with {found.connections:,} idle connections ({each:.1f} KiB each), "
-        f"{found.held:.1f} later, {found.closed:.1f} when they are closed."
+        f"after {found.requests:,}; {found.open:.1f} with {found.connections:,} idle connections ({each:.1f} KiB "
+        f"each), {found.held:.1f} later, {found.closed:.1f} when they are closed."
     )
 
 

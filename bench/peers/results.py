@@ -70,6 +70,7 @@ class Results:
     memory: Memory | None = None
     starts_s: dict[str, float] = field(default_factory=dict)
     absent: list[Absent] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def of(self, target: str, at: At) -> dict[int, Measured]:
         """One target under one load, by round."""
