@@ -26,7 +26,7 @@ from bench.peers.native import BenchError, Native
 from bench.peers.processes import Running, running
 from bench.peers.report import draw, markdown, write_json
 from bench.peers.results import Results
-from bench.peers.setups import SETUPS, US, Target
+from bench.peers.setups import SETUPS, US
 
 REQUESTS, CONNECTIONS = 100_000, 10_000
 FILES = 16_384  # open files of a process: connections, and some
@@ -108,12 +108,8 @@ def _cells(stack: Running) -> list[Cell]:
         for workload in WORKLOADS
         for clients in CLIENTS
         for target in random.sample(stack.targets, len(stack.targets))
-        if _applies(target, workload.stream)
+        if workload.stream or not target.streams_only
     ]
-
-
-def _applies(target: Target, stream: bool) -> bool:
-    return stream or not target.streams_only
 
 
 def _allow_connections() -> None:

@@ -134,8 +134,11 @@ def check(target: Target, workload: Workload) -> None:
     """Ask once with a client of its own and read the answer. Raises BenchError where it is not the model server's."""
     _, _, body = workload.message(target.model).partition(b"\r\n\r\n")
     url = f"http://127.0.0.1:{target.port}/v1/chat/completions"
-    reply = httpx.post(url, content=body, headers={**HEADERS, "host": f"127.0.0.1:{target.port}"}, timeout=60.0)
     where = f"{target.name}, {workload.name}"
+    try:
+        reply = httpx.post(url, content=body, headers=HEADERS, timeout=60.0)
+    except httpx.HTTPError as error:
+        raise BenchError(f"{where}: {type(error).__name__}") from error
     if reply.status_code != httpx.codes.OK:
         raise BenchError(f"{where}: HTTP {reply.status_code} {reply.text[:300]}")
     name, _, value = target.expected.partition(": ")
@@ -160,7 +163,10 @@ def cpu_s(pid: int) -> float:
 
 
 def _thread_s(thread: Path) -> float:
-    return int((thread / "schedstat").read_text().split()[0]) * 1e-9
+    try:
+        return int((thread / "schedstat").read_text().split()[0]) * 1e-9
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return 0.0
 
 
 def memory_mib(pid: int) -> float:

@@ -13,7 +13,7 @@ from bench.parts import Part
 from bench.peers.answers import write_answers
 from bench.peers.measure import WORKLOADS, check
 from bench.peers.native import BenchError, Native
-from bench.peers.setups import SETUPS, Absent, Setup, Site, Target
+from bench.peers.setups import SETUPS, US, Absent, Setup, Site, Target
 from tutelage.environments import ProvisionError, Say
 from tutelage.processes import Program
 from tutelage.provision import Home
@@ -68,15 +68,15 @@ def running(names: list[str], native: Native, folder: Path, *, say: Say) -> Iter
     try:
         part = found.start(native.upstream(folder / "answers", port=upstream), folder)
         found.add((Target(DIRECT, upstream),), part)
-        for number, name in enumerate(names):
-            site = Site(
-                upstream, folder / name, (ports[2 * number], ports[2 * number + 1]), Home.from_environment(), say
-            )
+        for name, *own in zip(names, ports[::2], ports[1::2], strict=True):
+            site = Site(upstream, folder / name, (own[0], own[1]), Home.from_environment(), say)
             site.folder.mkdir()
             say(f"starting {name}")
             try:
                 _begin(found, SETUPS[name](site), site.folder)
             except (ProvisionError, BenchError) as error:
+                if name == US:
+                    raise
                 say(f"{name} is absent: {error}")
                 found.absent.append(Absent(name, str(error)))
         yield found
