@@ -104,7 +104,7 @@ class Bench:
             workload=workload.name,
             clients=clients,
             round=number,
-            **_seen(load, self.seconds),
+            **_seen(load),
             cpu_us=spent / len(load.records) * 1e6,
             token_us=spent / len(load.records) / workload.tokens * 1e6,
             memory_mib=memory_mib(self.pids[target.name]),
@@ -121,13 +121,13 @@ class Bench:
         return Asked(path, BY_TEACHER if unsure else target.expected)
 
 
-def _seen(load: Load, seconds: float) -> dict[str, float]:
+def _seen(load: Load) -> dict[str, float]:
     """The clients' figures of the good replies."""
     good = load.good
     p50, p99 = np.percentile(good["total_us"], (50, 99))
     first50, first99 = np.percentile(good["first_us"], (50, 99))
     figures = {"p50_us": p50, "p99_us": p99, "first50_us": first50, "first99_us": first99}
-    return {**{name: float(value) for name, value in figures.items()}, "rps": float(good["in_time"].sum() / seconds)}
+    return {**{name: float(value) for name, value in figures.items()}, "rps": len(good) / load.seconds}
 
 
 def check(target: Target, workload: Workload) -> None:

@@ -14,9 +14,7 @@ from tutelage.processes import Program
 
 HERE = Path(__file__).parent
 STEP_US = 1000  # from one token of a stream to the next
-RECORD = np.dtype(
-    [("request", "u4"), ("events", "u4"), ("good", "u4"), ("in_time", "u4"), ("first_us", "f4"), ("total_us", "f4")]
-)
+RECORD = np.dtype([("request", "u4"), ("events", "u4"), ("good", "u4"), ("first_us", "f4"), ("total_us", "f4")])
 
 
 class BenchError(Exception):
@@ -33,7 +31,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Load:
-    """What clients saw: `records`, one a reply; what they and their time were worth, in seconds."""
+    """What clients saw: `records`, one a reply; `seconds` until the last one, and CPU seconds that the clients used."""
 
     records: np.ndarray
     seconds: float

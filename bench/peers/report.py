@@ -68,7 +68,7 @@ def _row(found: Results, target: str, *, at: At) -> str | None:
     if not cells:
         return None
     figures = [
-        (found.added if added else found.range)(figure, target, at=at)
+        None if added and target == DIRECT else (found.added if added else found.range)(figure, target, at=at)
         for figure, added in _columns(at.workload).values()
     ]
     shares = [max(getattr(cell, share) for cell in cells) for share in ("clients_share", "upstream_share")]
