@@ -25,15 +25,14 @@ enum { MOST_CLIENTS = 20000, MOST_REQUESTS = 64, HEAD = 16384, BUFFER = 1 << 18,
 static const double STALLED_S = 60; /* without a byte */
 enum phase { IDLE, IN_HEAD, IN_BODY, IN_SIZE, IN_CHUNK, BEHIND_CHUNK, IN_TRAILER };
 
-struct record { uint32_t request, events, good; float first_us, total_us; };
+struct record { uint32_t request, good; float first_us, total_us; };
 struct request { const char *expected; char *bytes; size_t length; };
 
 struct client {
-  int socket, request, good, closing, newline, trailer;
+  int socket, request, good, closing, trailer;
   enum phase phase;
   double began, first, due; /* seconds */
   size_t headed, left;      /* bytes of the head; bytes to come of a body or a chunk */
-  uint32_t events;
   char head[HEAD + 1];
 };
 
@@ -77,7 +76,7 @@ static void record(struct client *c, int good) {
   if (recorded == room && !(records = realloc(records, (room = room ? 2 * room : 65536) * sizeof *records))) exit(1);
   double first = c->first ? c->first : end;
   records[recorded++] =
-      (struct record){c->request, c->events, good, (first - c->began) * 1e6, (end - c->began) * 1e6};
+      (struct record){c->request, good, (first - c->began) * 1e6, (end - c->began) * 1e6};
   failures = good ? 0 : failures + 1;
   if (failures > 1000) fprintf(stderr, "a thousand replies in a row were not good\n"), exit(1);
 }
@@ -85,7 +84,7 @@ static void record(struct client *c, int good) {
 static void ask(struct client *c) {
   c->request = turn++ % request_count;
   struct request *r = &requests[c->request];
-  c->phase = IN_HEAD, c->headed = 0, c->events = 0, c->newline = 0, c->first = 0;
+  c->phase = IN_HEAD, c->headed = 0, c->first = 0;
   c->began = now(), awaited++;
   if (send(c->socket, r->bytes, r->length, MSG_NOSIGNAL) != (ssize_t)r->length) record(c, 0);
 }
@@ -111,15 +110,6 @@ static void read_head(struct client *c) {
   if (strcasestr(c->head, "\r\ntransfer-encoding: chunked")) c->phase = IN_SIZE, c->left = 0;
   else if (length) c->phase = IN_BODY, c->left = strtoul(length + 17, NULL, 10);
   else fprintf(stderr, "a reply of unknown length\n"), exit(1);
-}
-
-static void count_events(struct client *c, const char *bytes, size_t n) {
-  for (const char *at = bytes, *end = bytes + n; at < end;) {
-    const char *line = memchr(at, '\n', end - at);
-    if (!line) { c->newline = 0; return; }
-    c->events += line == at && c->newline;
-    c->newline = 1, at = line + 1;
-  }
 }
 
 static size_t in_head(struct client *c, const char *bytes, size_t n) {
@@ -163,7 +153,6 @@ static int take(struct client *c, const char *bytes, size_t n) {
     } else if (c->phase == IN_BODY || c->phase == IN_CHUNK) {
       taken = n < c->left ? n : c->left;
       if (!c->first) c->first = now();
-      if (c->phase == IN_CHUNK) count_events(c, bytes, taken);
       if (!(c->left -= taken)) {
         if (c->phase == IN_BODY) return 1;
         c->phase = BEHIND_CHUNK;

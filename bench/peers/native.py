@@ -14,7 +14,7 @@ from tutelage.processes import Program
 
 HERE = Path(__file__).parent
 STEP_US = 1000  # from one token of a stream to the next
-RECORD = np.dtype([("request", "u4"), ("events", "u4"), ("good", "u4"), ("first_us", "f4"), ("total_us", "f4")])
+RECORD = np.dtype([("request", "u4"), ("good", "u4"), ("first_us", "f4"), ("total_us", "f4")])
 
 
 class BenchError(Exception):

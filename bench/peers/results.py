@@ -89,7 +89,7 @@ class Results:
 
     def ratio(self, figure: str, pair: tuple[str, str], *, at: At) -> Range | None:
         """One target's figure by another one's, round by round."""
-        values = [ours / theirs for ours, theirs in self._pairs(figure, pair, at=at) if theirs > 0]
+        values = [ours / theirs for ours, theirs in self._pairs(figure, pair, at=at)]
         return Range.of(values) if values else None
 
     def _pairs(self, figure: str, pair: tuple[str, str], *, at: At) -> list[tuple[float, float]]:
@@ -131,7 +131,7 @@ def _process(found: Results) -> Iterator[Goal]:
 
 
 def _growth(memory: Memory | None) -> Iterator[tuple[str, float | None]]:
-    """Growth from a tenth of the requests to all of them, while connections are held, and what they leave behind."""
+    """Growth from a tenth of the requests to all of them, and while connections are held."""
     many, connections = (memory.requests, memory.connections) if memory else (100_000, 10_000)
     yield f"memory grown over {many:,} requests", memory and memory.late - memory.early
     yield f"memory grown while {connections:,} idle connections are held", memory and memory.held - memory.open
