@@ -9,6 +9,7 @@ SHELL := bash
 
 PYTHON ?= python3
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 export TUTELAGE_HOME ?= $(CURDIR)/.tutelage
 export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
 
@@ -19,7 +20,7 @@ PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.stamp ## Make everything the others need (about five minutes and 6 GB, once)
@@ -49,6 +50,10 @@ check: .venv/.stamp ## Lint, types, import contracts, file and function lengths
 .PHONY: bench
 bench: .venv/.stamp ## Measure what the gateway adds to a request
 	$(BIN)/python -m bench.gateway
+
+.PHONY: bench-gateway
+bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vllm-router over real sockets (half an hour)
+	$(BIN)/python -m bench.peers $(BENCH_ARGS)
 
 .PHONY: validity
 validity: .venv/.stamp ## Show certificate, interval and alarm holding by repetition (minutes)
