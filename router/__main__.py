@@ -18,6 +18,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import write_price
 from router.app import create_app, token_price
 from router.metrics import SHARED_DIR
+from router.serving import options
 from router.settings import ConfigError, Settings, load
 from router.tied import tie_to_parent
 
@@ -37,10 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
-    # The access log would repeat what the ledger knows, at a cost per request.
-    serve = partial(
-        uvicorn.run, host=settings.server.host, port=settings.server.port, access_log=False, log_level="warning"
-    )
+    serve = partial(uvicorn.run, **options(settings.server))
     if settings.server.workers == 1:
         serve(create_app(settings=settings))
         return 0

@@ -112,7 +112,7 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[_Chunk]:
             yield msgspec.json.decode(data, type=_Chunk)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise StudentUnavailable(type(error).__name__) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:  # aiohttp says ValueError of a line without an end
         raise StudentUnavailable("a chunk that is none") from error
 
 

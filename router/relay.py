@@ -22,6 +22,8 @@ class StreamTally:
     def take(self, chunk: dict[str, Any]) -> Iterator[bytes]:
         """The events for one chunk; none for a usage record the client did not ask for."""
         for choice in chunk.get("choices") or ():
+            if choice.get("index"):
+                continue  # of several answers the first one is kept, as of an unstreamed body
             self._text.append((choice.get("delta") or {}).get("content") or "")
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         if chunk.get("usage"):

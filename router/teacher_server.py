@@ -17,6 +17,7 @@ from typing import Any
 # Before litellm is imported: otherwise its import asks the network for prices.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+import httpx
 import litellm
 import uvicorn
 from starlette.applications import Starlette
@@ -44,15 +45,18 @@ class Upstream:
     base_url: str | None
     timeout_s: float
     retries: int
+    connect_s: float = 5.0
+    first_token_s: float | None = None
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, *, stream: bool = False) -> dict[str, Any]:
         """Keyword arguments of `litellm.acompletion`; retries back off exponentially."""
+        pause_s = self.first_token_s if stream and self.first_token_s else self.timeout_s
         return {
             "model": self.model,
             # Local servers need no key, but LiteLLM's OpenAI client refuses to start without one.
             "api_key": self.api_key or "none",
             "base_url": self.base_url,
-            "timeout": self.timeout_s,
+            "timeout": httpx.Timeout(self.timeout_s, connect=self.connect_s, read=pause_s),
             "num_retries": self.retries,
             "retry_strategy": "exponential_backoff_retry",
         }
@@ -67,7 +71,7 @@ def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
         if upstream is None:
             return _error(404, "no such teacher", code="model_not_found")
         try:
-            answer = await litellm.acompletion(**body, **upstream.arguments())
+            answer = await litellm.acompletion(**body, **upstream.arguments(stream=bool(body.get("stream"))))
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
             return _provider_error(error)
         if body.get("stream"):
@@ -174,7 +178,15 @@ def _prepare(settings: Settings) -> dict[str, Upstream]:
     """Upstreams with their keys, after every price is in the ledger."""
     ours = {name: teacher for name, teacher in settings.teachers.items() if not teacher.direct}
     upstreams = {
-        name: Upstream(teacher.model, teacher.api_key(), teacher.base_url, teacher.timeout_s, teacher.retries)
+        name: Upstream(
+            model=teacher.model,
+            api_key=teacher.api_key(),
+            base_url=teacher.base_url,
+            timeout_s=teacher.timeout_s,
+            retries=teacher.retries,
+            connect_s=teacher.connect_timeout_s,
+            first_token_s=teacher.first_token_timeout_s,
+        )
         for name, teacher in ours.items()
     }
     priced = {name: price_of(name, teacher) for name, teacher in ours.items()}

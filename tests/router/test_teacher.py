@@ -11,7 +11,8 @@ from aiohttp import web
 
 from ledger.prices import Price
 from router.errors import TeacherUnavailable, UpstreamRefused
-from router.teacher import Endpoint, HttpTeacher
+from router.teacher import HttpTeacher
+from router.upstream import Endpoint
 from router.wire import parse_chat
 
 BODY = {"model": "big", "messages": [{"role": "user", "content": "hi"}], "tools": [], "custom": 1}
