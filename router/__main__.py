@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -38,14 +37,15 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
-    serve = partial(uvicorn.run, **options(settings.server))
+    listening = options(settings.server)
     if settings.server.workers == 1:
-        serve(create_app(settings=settings))
+        uvicorn.run(create_app(settings=settings), **listening)
         return 0
     os.environ |= {CONFIG: str(Path(arguments[0]).resolve()), PARENT: str(os.getpid())}
     with _shared_metrics():
         workers = settings.server.workers
-        serve("router.__main__:worker", factory=True, workers=workers, timeout_worker_healthcheck=PATIENCE_S)
+        listening |= {"factory": True, "workers": workers, "timeout_worker_healthcheck": PATIENCE_S}
+        uvicorn.run("router.__main__:worker", **listening)
     return 0
 
 

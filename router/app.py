@@ -33,7 +33,6 @@ from router.upstream import Endpoint
 
 DRAIN_S = 10.0
 LEDGER_PAUSE_S = 1.0
-LONGEST_LINE = 1 << 21  # bytes of one chunk (aiohttp: twice its buffer): it may be all of a long answer
 EXAM_TIMEOUT_S = 120.0  # nobody waits for these drafts, and one that is lost counts against the student
 log = logging.getLogger(__name__)
 
@@ -99,8 +98,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     stack.callback(engine.dispose)
     bindings = {name: settings.binding(name) for name in settings.tasks}
     watch = await _watch(LedgerWatch(engine, bindings=bindings), stack)
-    upstreams = ClientSession(connector=TCPConnector(limit=0), read_bufsize=LONGEST_LINE // 2)
-    session = await stack.enter_async_context(upstreams)
+    session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
     spool = SpoolWriter(settings.ledger.spool_dir)
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}

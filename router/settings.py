@@ -97,9 +97,9 @@ class TeacherSettings(Section):
     `capacity_rpm` and `capacity_tpm` are the requests and tokens that its provider allows a minute (None: not limited
     here). What is beyond them is refused by priority before the teacher is asked. Tokens are an estimate then: a
     quarter of the messages' characters, at least 1, and the request's max_tokens, or the task's, or 256.
-    A try that fails before its first byte is made again up to `retries` times. Of each try `timeout_s` bounds the whole,
-    `connect_timeout_s` the connection, `first_token_timeout_s` a stream's first bytes, and every pause after them (None:
-    timeout_s alone).
+    A try that fails before its first byte is made again up to `retries` times. Of each, `timeout_s` bounds the whole,
+    `connect_timeout_s` the connection, and `first_token_timeout_s` the wait for a stream's first bytes, and for any
+    further ones (None: timeout_s alone).
     """
 
     model: str
@@ -119,10 +119,9 @@ class TeacherSettings(Section):
     @model_validator(mode="after")
     def _timeouts_are_parts(self) -> Self:
         for name in ("connect_timeout_s", "first_token_timeout_s"):
-            if (part := getattr(self, name)) is not None and name in self.model_fields_set and part > self.timeout_s:
-                raise ValueError(
-                    f"{name} {part:g} is longer than timeout_s {self.timeout_s:g}, which ends all: lower it"
-                )
+            part = getattr(self, name)
+            if name in self.model_fields_set and part is not None and part > self.timeout_s:
+                raise ValueError(f"{name} {part:g} is longer than timeout_s {self.timeout_s:g}, which ends it all")
         return self
 
     @model_validator(mode="after")

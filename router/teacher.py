@@ -15,7 +15,7 @@ from ledger.records import TeacherReply, Usage
 from router.breaker import Breaker
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.ports import TeacherCompletion
-from router.upstream import Endpoint, ask, failure, refusal, words
+from router.upstream import Endpoint, ask, failure, lines, refusal, words
 from router.wire import ChatRequest
 
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
@@ -102,7 +102,7 @@ class HttpTeacher:
         """Ask with streaming; usage is always asked for, since cost is counted from it."""
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
-            async for line in response.content:
+            async for line in lines(response.content):
                 if not line.startswith(b"data:"):
                     continue
                 data = line[5:].strip()

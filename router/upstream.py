@@ -7,17 +7,20 @@ ours, without them: they may hold a key or a URL.
 import asyncio
 import itertools
 import random
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.http_exceptions import LineTooLong
 
 from router.errors import GatewayError, TeacherUnavailable, UpstreamRefused
 
 THE_CLIENTS_TO_MEND = frozenset({400, 413, 422, 429})  # of other refusals our key, our URL or our bill is the cause
 WORTH_ANOTHER_TRY = frozenset({408, 429, 500, 502, 503, 504})
 BACKOFF_S, LONGEST_WAIT_S = 0.5, 8.0
+LONGEST_LINE = 1 << 22  # bytes of one chunk, which may hold all of a long answer
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,15 @@ async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[s
 
 def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """A stream's lines as they come. Raises ValueError at one that does not end, and what aiohttp raises."""
+    try:
+        while line := await content.readline(max_line_length=LONGEST_LINE):
+            yield line
+    except LineTooLong as error:
+        raise ValueError("a line without an end") from error
 
 
 async def refusal(response: aiohttp.ClientResponse, teacher: str) -> GatewayError:

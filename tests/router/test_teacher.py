@@ -155,11 +155,15 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
     [
         (events({"n": 1}, done=False), "broke off its stream"),
         (events({"n": 1}, b"{"), "not JSON"),
-        (events({"n": 1}, b"3"), "no object"),
+        (events({"n": 1}, b"3"), "a chunk that is none"),
+        (events({"n": 1}, {"choices": 3}), "a chunk that is none"),
+        (events({"n": 1}, {"choices": [{"delta": "x"}]}), "a chunk that is none"),
+        (events({"n": 1}, b'"' + b"x" * 300_000), "broke off its answer"),  # a line without an end
         (events({"n": 1}, {"error": {"message": "overloaded"}}), "broke off: overloaded"),
     ],
 )
-async def test_a_stream_never_ends_in_silence(body, words):
+async def test_a_stream_never_ends_in_silence(body, words, monkeypatch):
+    monkeypatch.setattr("router.upstream.LONGEST_LINE", 100_000)
     async with teacher(saying(body)) as asked:
         chunks = asked.stream(STREAMED, teacher="big")
         assert await anext(chunks) == {"n": 1}
