@@ -155,7 +155,7 @@ async def _relay(
         reply = gateway.teacher.reply(ticket.teacher, tally.body(), latency_s=ticket.elapsed_s)
         recorded = True
         gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s))
-        yield wire.DONE
+        yield tally.end()
     except GatewayError as error:
         if not recorded:
             recorded = True

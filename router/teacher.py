@@ -102,13 +102,16 @@ class HttpTeacher:
         """Ask with streaming; usage is always asked for, since cost is counted from it."""
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
+            finished = False
             async for line in lines(response.content):
                 if not line.startswith(b"data:"):
                     continue
                 data = line[5:].strip()
-                if data == b"[DONE]":
+                if data == b"[DONE]" and finished:
                     return
-                yield _decode_chunk(data, teacher)
+                chunk = _decode_chunk(data, teacher)
+                finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                yield chunk
             raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:

@@ -69,7 +69,7 @@ def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
         body = await http.json()
         upstream = upstreams.get(body.pop("model", ""))
         if upstream is None:
-            return _error(404, "no such teacher", code="model_not_found")
+            return _error(404, {"message": "no such teacher", "code": "model_not_found"})
         try:
             answer = await litellm.acompletion(**body, **upstream.arguments(stream=bool(body.get("stream"))))
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
@@ -106,15 +106,20 @@ def _provider_error(error: Exception) -> Response:
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) and 400 <= status < 600 else 502
     log.warning("teacher failed: %s (HTTP %d)", type(error).__name__, status)
+    body = getattr(error, "body", None)
+    said = body if isinstance(body, dict) and body.get("message") else vars(error)  # LiteLLM's own words are longer
     response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or {}
+    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
     kept = {"retry-after": headers["retry-after"]} if "retry-after" in headers else None
-    return _error(status, str(getattr(error, "message", error)), code=getattr(error, "code", None), headers=kept)
+    return _error(status, said, headers=kept)
 
 
-def _error(status: int, message: str, *, code: Any = None, headers: dict[str, str] | None = None) -> Response:
+def _error(status: int, said: Mapping[str, Any], *, headers: dict[str, str] | None = None) -> Response:
+    """`said`: message, code and param, as far as there are any."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    body = {"error": {"message": message, "type": kind, "param": None, "code": str(code) if code else None}}
+    code, param = (str(said[name]) if said.get(name) else None for name in ("code", "param"))
+    message = str(said.get("message") or "the teacher refused the request")
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 

@@ -105,9 +105,8 @@ async def refusal(response: aiohttp.ClientResponse, teacher: str) -> GatewayErro
         headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
         code, param = _said(body, "code"), _said(body, "param")
         return UpstreamRefused(words(body), status=status, code=code, param=param, headers=headers)
-    return TeacherUnavailable(
-        f"The teacher {teacher!r} failed with HTTP {status}", status=status if status in (503, 504) else 502
-    )
+    told = {408: 504, 503: 503, 504: 504}.get(status, 502)  # LiteLLM says 408 where a provider was too slow
+    return TeacherUnavailable(f"The teacher {teacher!r} failed with HTTP {status}", status=told)
 
 
 def failure(error: Exception, teacher: str) -> TeacherUnavailable:

@@ -91,7 +91,8 @@ def check_sum(usage: dict[str, Any]) -> None:
 def check_error(reply: Reply, *, status: int, code: str | None, param: str | None = None, kind: str = "any") -> None:
     """OpenAI's error body."""
     check_head(reply, status=status, kind="application/json")
-    (error,) = reply.json.values()
+    assert set(reply.json) == {"error"}
+    error = reply.json["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"] and error["type"] in (
         "invalid_request_error",
@@ -107,7 +108,8 @@ def check_broken(reply: Reply, *, route: str) -> None:
     check_head(reply, status=200, kind="text/event-stream")
     assert reply.headers["x-tutelage-route"] == route
     assert DONE not in reply.events
-    (error,) = reply.chunks[-1].values()
+    assert set(reply.chunks[-1]) == {"error"}
+    error = reply.chunks[-1]["error"]
     assert set(error) == {"message", "type", "param", "code"} and error["type"] == "server_error"
     assert not any("error" in chunk for chunk in reply.chunks[:-1])
 

@@ -81,14 +81,15 @@ class Rig:
         """The gateway's."""
         return psutil.Process(self.parts["gateway"].process.pid)
 
-    def recover(self) -> None:
+    def recover(self, *teachers: str) -> None:
         """Until both routes answer again: their breakers may be open."""
         wait_for(lambda: self.ask("desk").headers.get("x-tutelage-route") == "student")
-        wait_for(lambda: self.ask("big").status == 200)
+        for model in teachers or ("big",):
+            wait_for(lambda model=model: self.ask(model).status == 200)
         wait_for(lambda: self.student.active == self.teacher.active == 0)
 
 
-def wait_for(condition: Callable[[], bool], *, limit_s: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], *, limit_s: float = 30.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -108,7 +109,7 @@ def running(work: Path) -> Iterator[Rig]:
         with started(programs, work) as parts:
             rig = Rig(settings, config, student, teaching, parts)
             wait_for(lambda: httpx.get(f"{rig.url}/ready").status_code == 200)
-            rig.recover()  # both routes have answered once: their first requests are slower
+            rig.recover("big", "lite")  # first requests are slower, LiteLLM's by seconds
             yield rig
     finally:
         student.close()

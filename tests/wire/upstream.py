@@ -121,6 +121,7 @@ def breaking(*last: bytes | dict[str, Any], after: int = 3, cut: bool = False) -
             await response.prepare(request)
             await response.write(_raw(last[0]) if last else raw[: len(raw) // 2])
         if (cut or not body.get("stream")) and request.transport:
+            await asyncio.sleep(0.2)  # what was sent is read by then: an abort takes back what was not
             request.transport.abort()
         return response
 
@@ -161,6 +162,13 @@ async def hanging(*_: Any) -> web.StreamResponse:
     """Never answers."""
     await asyncio.Event().wait()
     raise AssertionError("unreachable")
+
+
+async def stalling(_: Upstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begins, and never goes on."""
+    chunks = [*answers.to(body).chunks()][:7] if body.get("stream") else [b"{"]
+    await _stream(request, chunks, ended=False)
+    return await hanging()
 
 
 async def resetting(_: Upstream, request: web.Request, __: dict[str, Any]) -> web.StreamResponse:
