@@ -46,8 +46,9 @@ class StreamTally:
 
     def end(self) -> bytes:
         """What comes last: usage where it was asked for, and that all is done."""
-        told = self._include_usage and self._usage is not None
-        return (wire.event(wire.usage_chunk(self._head, self._usage)) if told else b"") + wire.DONE
+        if not self._include_usage or self._usage is None:
+            return wire.DONE
+        return wire.event(wire.usage_chunk(self._head, self._usage)) + wire.DONE
 
     def body(self) -> dict[str, Any]:
         """The answer as an unstreamed body would hold it."""

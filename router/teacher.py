@@ -99,7 +99,10 @@ class HttpTeacher:
             return TeacherCompletion(answer, self.reply(teacher, answer, latency_s=time.perf_counter() - started))
 
     async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
-        """Ask with streaming; usage is always asked for, since cost is counted from it."""
+        """Ask with streaming; usage is always asked for, since cost is counted from it.
+
+        It is whole where it has said why it ends and that all is done: some servers say one without the other.
+        """
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
             finished = False
@@ -109,6 +112,8 @@ class HttpTeacher:
                 data = line[5:].strip()
                 if data == b"[DONE]" and finished:
                     return
+                if data == b"[DONE]":
+                    break
                 chunk = _decode_chunk(data, teacher)
                 finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
                 yield chunk

@@ -93,12 +93,20 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
     """Server-sent events; a stream that breaks ends in an error event, never in silence."""
     try:
         async for chunk in chunks:
+            if _invented(chunk, chunks):
+                raise EOFError("the provider's stream ended before its answer did")
             yield f"data: {json.dumps(chunk.model_dump(exclude_none=True))}\n\n"
     except Exception as error:  # noqa: BLE001  a process boundary, as above
         log.warning("stream broke off: %s", type(error).__name__)
         yield f"data: {json.dumps({'error': {'message': type(error).__name__, 'type': 'server_error'}})}\n\n"
         return
     yield "data: [DONE]\n\n"
+
+
+def _invented(chunk: Any, chunks: Any) -> bool:
+    """Whether a finish reason is LiteLLM's own: it says "stop" also of a stream that its provider broke off."""
+    finished = any(choice.finish_reason for choice in chunk.choices)
+    return finished and getattr(chunks, "received_finish_reason", "unknown") is None
 
 
 def _provider_error(error: Exception) -> Response:

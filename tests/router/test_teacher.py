@@ -133,6 +133,9 @@ async def test_without_a_price_nothing_is_asked():
             await asked.complete(REQUEST, teacher="big")
 
 
+END = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+
+
 def events(*chunks, done=True):
     lines = [b"data: " + (chunk if isinstance(chunk, bytes) else orjson.dumps(chunk)) + b"\n\n" for chunk in chunks]
     return b": a comment\n\n" + b"".join(lines) + (b"data: [DONE]\n\n" if done else b"")
@@ -143,10 +146,10 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
 
     async def answer(request):
         seen.append(await request.json())
-        return web.Response(body=events({"n": 1}, {"n": 2}), content_type="text/event-stream")
+        return web.Response(body=events({"n": 1}, END), content_type="text/event-stream")
 
     async with teacher(answer) as asked:
-        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, {"n": 2}]
+        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, END]
     assert seen[0]["stream"] and seen[0]["stream_options"] == {"include_usage": True}
 
 
@@ -154,6 +157,7 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
     ("body", "words"),
     [
         (events({"n": 1}, done=False), "broke off its stream"),
+        (events({"n": 1}), "broke off its stream"),  # "done" with half an answer
         (events({"n": 1}, b"{"), "not JSON"),
         (events({"n": 1}, b"3"), "a chunk that is none"),
         (events({"n": 1}, {"choices": 3}), "a chunk that is none"),
