@@ -72,6 +72,8 @@ class Upstream:
         except (asyncio.CancelledError, ConnectionError):
             self.cut_off += 1
             raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # a request that makes no sense
+            return await status(400, words=type(error).__name__)()
         finally:
             self.active -= 1
 
