@@ -72,11 +72,6 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._awaited is None:
             self._await_head()
 
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        self._in_head = True
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         """A head is whole; its size counts also where it came at once."""
         self._in_head, self._head_bytes = False, 0
@@ -85,6 +80,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._too_large = True
             raise ValueError("the head of the request is too large")  # what the parser makes of it is answered below
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is whole: what comes next is the head of another."""
+        self._in_head = True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read, in OpenAI's shape."""

@@ -50,7 +50,8 @@ class Answer:
         return {"prompt_tokens": COUNTED, "completion_tokens": said, "total_tokens": COUNTED + said}
 
     def body(self) -> dict[str, Any]:
-        message = {"role": "assistant", "content": None if self.tool_calls else "".join(self.pieces)}
+        content = None if self.tool_calls else "".join(self.pieces)
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
         if self.tool_calls:
             message["tool_calls"] = self.tool_calls
         choices = [

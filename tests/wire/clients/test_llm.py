@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize(("model", "route"), ROUTES)
 def test_it_prints_the_answer_streamed_and_not(rig, tmp_path, *, model, route):
-    entry = {"model_id": model, "model_name": model, "api_base": f"{rig.url}/v1"}
+    entry = {"model_id": model, "model_name": model, "api_base": f"{rig.url}/v1", "api_key_name": "tutelage"}
     (tmp_path / "extra-openai-models.yaml").write_text(yaml.safe_dump([entry]))
     before = answered(rig, route)
     for options in ([], ["--no-stream"]):
