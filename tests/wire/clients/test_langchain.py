@@ -1,6 +1,7 @@
 """langchain-tests' standard suite of chat models, with langchain-openai, on both routes."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -14,5 +15,5 @@ def test_the_standard_suite_passes(rig, tmp_path, *, model, route):
     shutil.copy(HERE / "langchain_suite.py", tmp_path)  # away from our own conftest
     before = answered(rig, route)
     pytest_there = [python("langchain"), "-m", "pytest", "-q", "-rsxX", "langchain_suite.py"]
-    print(run(rig, *pytest_there, cwd=tmp_path, MODEL=model))  # what was skipped, and why, with `pytest -s`
+    sys.stdout.write(run(rig, *pytest_there, cwd=tmp_path, MODEL=model))  # what was skipped and why: `pytest -s`
     assert answered(rig, route) > before + 5
