@@ -1,5 +1,6 @@
 """What a scripted upstream answers: text, log-probabilities, tool calls or JSON, as the request asks for it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,7 +105,8 @@ def to(asked: dict[str, Any]) -> Answer:
     if tools and choice != "none" and asked["messages"][-1]["role"] != "tool":
         named = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["function"]["name"]
         function = next(tool["function"] for tool in tools if tool["function"]["name"] == named)
-        arguments = orjson.dumps(example(function.get("parameters") or {})).decode()
+        spoken = re.findall(r"[^\x00-\x7f]+", str(asked["messages"][-1].get("content")))
+        arguments = orjson.dumps(example(function.get("parameters") or {}, text="".join(spoken) or "three")).decode()
         call = {"id": "call_1", "type": "function", "function": {"name": named, "arguments": arguments}}
         return Answer(asked, tool_calls=[call])
     form = asked.get("response_format") or {}
@@ -115,18 +117,18 @@ def to(asked: dict[str, Any]) -> Answer:
     return Answer(asked)
 
 
-def example(schema: dict[str, Any], root: dict[str, Any] | None = None) -> Any:
-    """A value of a JSON schema."""
+def example(schema: dict[str, Any], root: dict[str, Any] | None = None, *, text: str = "three") -> Any:
+    """A value of a JSON schema; every string in it is `text`."""
     root = root or schema
     if "$ref" in schema:
-        return example(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root)
+        return example(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, text=text)
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return example(schema["anyOf"][0], root)
+        return example(schema["anyOf"][0], root, text=text)
     kind = schema.get("type")
     if kind == "object" or "properties" in schema:
-        return {name: example(part, root) for name, part in (schema.get("properties") or {}).items()}
+        return {name: example(part, root, text=text) for name, part in (schema.get("properties") or {}).items()}
     if kind == "array":
-        return [example(schema.get("items") or {}, root)]
-    return {"integer": 3, "number": 3.0, "boolean": True, "null": None}.get(kind, "three")
+        return [example(schema.get("items") or {}, root, text=text)]
+    return {"integer": 3, "number": 3.0, "boolean": True, "null": None}.get(kind, text)
