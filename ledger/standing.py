@@ -181,8 +181,9 @@ def _references(connection: sa.Connection, mine: sa.ColumnElement[bool], *, sinc
 
 
 def _escalation_rate(connection: sa.Connection, task: str, champion: str) -> float | None:
-    """Of the requests that the champion was asked: while the engine is away nothing is learned about it."""
-    asked = exchanges.c.reason.not_in(("student_unavailable", "certificate_expired"))
+    """Of the requests that the champion was asked: while the engine is away nothing is learned about it, nor from
+    clients that did not wait."""
+    asked = exchanges.c.reason.not_in(("student_unavailable", "certificate_expired", "client_left"))
     of_champion = sa.and_(_eligible(task), exchanges.c.release == champion, asked)
     query = sa.select(exchanges.c.reason).where(of_champion).order_by(exchanges.c.seq.desc()).limit(RECENT)
     reasons = connection.execute(query).scalars().all()

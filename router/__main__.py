@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +17,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import write_price
 from router.app import create_app, token_price
 from router.metrics import SHARED_DIR
+from router.serving import options
 from router.settings import ConfigError, Settings, load
 from router.tied import tie_to_parent
 
@@ -37,17 +37,15 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
-    # The access log would repeat what the ledger knows, at a cost per request.
-    serve = partial(
-        uvicorn.run, host=settings.server.host, port=settings.server.port, access_log=False, log_level="warning"
-    )
+    listening = options(settings.server)
     if settings.server.workers == 1:
-        serve(create_app(settings=settings))
+        uvicorn.run(create_app(settings=settings), **listening)
         return 0
     os.environ |= {CONFIG: str(Path(arguments[0]).resolve()), PARENT: str(os.getpid())}
     with _shared_metrics():
         workers = settings.server.workers
-        serve("router.__main__:worker", factory=True, workers=workers, timeout_worker_healthcheck=PATIENCE_S)
+        listening |= {"factory": True, "workers": workers, "timeout_worker_healthcheck": PATIENCE_S}
+        uvicorn.run("router.__main__:worker", **listening)
     return 0
 
 

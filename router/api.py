@@ -19,41 +19,57 @@ from router.drafts import draft_many, parse_drafts
 from router.errors import (
     AnswerBrokeOff,
     BadRequest,
-    BodyTooLarge,
+    ClientLeft,
     GatewayError,
     NotAuthenticated,
     SpoolFull,
     StudentUnavailable,
     TeacherUnavailable,
 )
-from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
+from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed, new_exchange_id
+from router.intake import attended, read_body, refuse_deep
 from router.ports import PRIORITIES, Ongoing, Priority
 from router.relay import EventStream, StreamTally
+
+ORDERED = 64  # an order of ours holds many requests
 
 
 async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
     gateway = _gateway(http)
-    request = wire.parse_chat(await _body(http, gateway.max_body_bytes))
+    request = wire.parse_chat(await _body(http, gateway))
     ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"), priority=_priority(http))
-    release = gateway.releases.champion(ticket.task.name) if ticket.task else None
-    verdict = await decide(request, ticket.task, release=release, student=gateway.student, now=time.time())
+    verdict = await _weigh(http, gateway, ticket)
     if verdict.ongoing is not None:
         return EventStream(
             _student_stream(gateway, ticket, verdict, ongoing=verdict.ongoing), _headers(ticket, verdict)
         )
     if verdict.accepted:
         return _student_reply(gateway, ticket, verdict)
+    wanted_anyway = ticket.is_reference(verdict) and not request.stream
     try:
-        await gateway.reserve(ticket)
-        if request.stream:
-            return await _teacher_stream(gateway, ticket, verdict)
-        return await _teacher_reply(gateway, ticket, verdict)
+        async with attended(http.receive, anyway=wanted_anyway):
+            await gateway.reserve(ticket)
+            if request.stream:
+                return await _teacher_stream(gateway, ticket, verdict)
+            return await _teacher_reply(gateway, ticket, verdict)
     except SpoolFull:
         raise
     except GatewayError as error:
         gateway.record_error(ticket, verdict, error)
         error.headers |= _headers(ticket, verdict)
+        raise
+
+
+async def _weigh(http: Request, gateway: Gateway, ticket: Ticket) -> Verdict:
+    """What the cascade says. Raises ClientLeft; but a reference is weighed to its end, since whether somebody waits for
+    it may depend on how hard it is."""
+    release = gateway.releases.champion(ticket.task.name) if ticket.task else None
+    try:
+        async with attended(http.receive, anyway=ticket.may_be_reference):
+            return await decide(ticket.request, ticket.task, release=release, student=gateway.student, now=time.time())
+    except ClientLeft:
+        gateway.record_failure(ticket, Verdict("client_left", release), Outcome(CLIENT_LEFT))
         raise
 
 
@@ -139,7 +155,7 @@ async def _relay(
         reply = gateway.teacher.reply(ticket.teacher, tally.body(), latency_s=ticket.elapsed_s)
         recorded = True
         gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s))
-        yield wire.DONE
+        yield tally.end()
     except GatewayError as error:
         if not recorded:
             recorded = True
@@ -153,14 +169,14 @@ async def _relay(
 async def internal_drafts(http: Request) -> Response:
     """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
     gateway = _gateway(http)
-    order = parse_drafts(await _body(http, 64 * gateway.max_body_bytes), gateway.tasks)
+    order = parse_drafts(await _body(http, gateway, many=ORDERED), gateway.tasks)
     return _json({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
 
 
 async def internal_answers(http: Request) -> Response:
     """POST /internal/answers: what a task's teacher, or another one, says, asked on our own account."""
     gateway = _gateway(http)
-    body = await _body(http, 64 * gateway.max_body_bytes)
+    body = await _body(http, gateway, many=ORDERED)
     order = parse_answers(body, gateway.tasks, teachers=gateway.teachers)
     return _json({"answers": await answer_many(order, gateway)})
 
@@ -191,7 +207,7 @@ async def metrics(http: Request) -> Response:
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
     text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen())
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+    return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)
 
 
 def _gateway(http: Request) -> Gateway:
@@ -213,19 +229,12 @@ def _priority(http: Request) -> Priority:
     raise BadRequest(f"Unknown priority {sent[:32]!r}: {', '.join(PRIORITIES)}", param="x-tutelage-priority")
 
 
-async def _body(http: Request, limit: int) -> bytes:
-    """The whole body, refused as soon as it is known to be too large."""
-    too_large = BodyTooLarge(f"The request body is larger than {limit} bytes")
-    declared = http.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large
-    parts, size = [], 0
-    async for part in http.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large
-        parts.append(part)
-    return b"".join(parts)
+async def _body(http: Request, gateway: Gateway, *, many: int = 1) -> bytes:
+    """A request's body, or that of an order of so many requests."""
+    body = await read_body(http, limit=many * gateway.max_body_bytes, timeout_s=gateway.request_timeout_s)
+    if many == 1:
+        refuse_deep(body)
+    return body
 
 
 def _headers(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
@@ -243,4 +252,5 @@ def _headers(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
 
 
 def _json(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    headers = headers or {"x-request-id": new_exchange_id()}
     return Response(orjson.dumps(body), status_code=status, headers=headers, media_type="application/json")

@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 import anyio.to_thread
 import orjson
@@ -20,15 +19,17 @@ from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
 from router import api
+from router.breaker import Breaker
 from router.capacity import Allowance, SlidingCapacity
 from router.errors import GatewayError, InternalError, NotFound
-from router.gateway import Gateway
+from router.gateway import Gateway, new_exchange_id
 from router.metrics import Metrics
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
 from router.settings import Settings, TokenPrice
-from router.student import Breaker, VllmStudent
-from router.teacher import Endpoint, HttpTeacher
+from router.student import VllmStudent
+from router.teacher import HttpTeacher
+from router.upstream import Endpoint
 
 DRAIN_S = 10.0
 LEDGER_PAUSE_S = 1.0
@@ -73,9 +74,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     async def routing(http: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _error_response(
-            NotFound(f"Invalid URL ({http.method} {http.url.path}): {error.detail}", status=error.status_code)
-        )
+        words = f"Invalid URL ({http.method} {http.url.path}): {error.detail}"
+        return _error_response(NotFound(words, status=error.status_code, headers=dict(error.headers or {})))
 
     async def unknown(_: Request, __: Exception) -> Response:
         return _error_response(InternalError("The gateway failed on this request. It has been logged."))
@@ -86,8 +86,9 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 def _error_response(error: GatewayError) -> Response:
+    headers = {"x-request-id": new_exchange_id(), **error.headers}  # an admitted request brings its own
     return Response(
-        orjson.dumps(error.body()), status_code=error.status, headers=error.headers, media_type="application/json"
+        orjson.dumps(error.body()), status_code=error.status, headers=headers, media_type="application/json"
     )
 
 
@@ -116,6 +117,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         reference_key=reference_key(engine),
         api_key=settings.server.api_key.get_secret_value() if settings.server.api_key else None,
         max_body_bytes=settings.server.max_body_bytes,
+        request_timeout_s=settings.server.request_timeout_s,
         metrics=metrics,
     )
 
@@ -163,12 +165,20 @@ def _plan(settings: Settings, name: str) -> TaskPlan:
 
 
 def _endpoint(settings: Settings, name: str) -> Endpoint:
-    """Direct teachers are asked by their own model name and key; others by their name at the teacher server."""
-    teacher = settings.teachers[name]
-    facts: dict[str, Any] = {"url": settings.teacher_url(name), "timeout_s": teacher.timeout_s * (1 + teacher.retries)}
+    """Direct teachers are asked by their own model name and key, others by their name at the teacher server, which has
+    the time of all the tries that it makes."""
+    teacher, url = settings.teachers[name], settings.teacher_url(name)
     if teacher.direct:
-        return Endpoint(upstream_model=teacher.model, api_key=teacher.api_key(), **facts)
-    return Endpoint(upstream_model=name, api_key=None, **facts)
+        return Endpoint(
+            url=url,
+            upstream_model=teacher.model,
+            api_key=teacher.api_key(),
+            timeout_s=teacher.timeout_s,
+            connect_s=teacher.connect_timeout_s,
+            first_token_s=teacher.first_token_timeout_s,
+            retries=teacher.retries,
+        )
+    return Endpoint(url=url, upstream_model=name, api_key=None, timeout_s=teacher.timeout_s * (1 + teacher.retries))
 
 
 def token_price(price: TokenPrice) -> Price:

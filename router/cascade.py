@@ -23,6 +23,7 @@ Reason = Literal[
     "truncated",  # what is judged of the draft did not end by itself
     "no_evidence",  # log-probabilities missing or degenerate
     "unsure",  # score below the certified threshold
+    "client_left",  # before it was decided
     "own",  # no client's: the teacher is asked on our own account
 ]
 

@@ -2,15 +2,20 @@
 
     GatewayError
     |-- BadRequest            400 invalid_request_error
+    |   |-- RequestTooSlow    408: a body that does not arrive
     |   |-- BodyTooLarge      413
+    |   |-- WrongContentType  415
+    |   |-- HeadTooLarge      431
     |   `-- OtherSettings     409: an order of ours that is meant for other settings
     |-- NotAuthenticated      401 invalid_api_key
     |-- UnknownModel          404 model_not_found
-    |-- NotFound              404
+    |-- NotFound              404 unknown_url, 405 method_not_allowed
     |-- CapacityExceeded      429 rate_limit_exceeded: by our settings the teacher has no room now
     |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
     |-- TeacherUnavailable    502 / 503 / 504
+    |   `-- TeacherResting    503 with retry-after: it has failed again and again, and was not asked
     |-- AnswerBrokeOff        502, in a stream: the student's answer ended half-way
+    |-- ClientLeft            499: recorded, told to nobody
     |-- SpoolFull             503: an answer that cannot be recorded is not given
     `-- InternalError         500
 
@@ -52,6 +57,27 @@ class BodyTooLarge(BadRequest):
     code = "request_too_large"
 
 
+class WrongContentType(BadRequest):
+    """The body says that it is something else than JSON."""
+
+    status = 415
+    code = "unsupported_content_type"
+
+
+class HeadTooLarge(BadRequest):
+    """More headers, or a longer URL, than any client sends."""
+
+    status = 431
+    code = "request_header_fields_too_large"
+
+
+class RequestTooSlow(BadRequest):
+    """The request did not arrive within `server.request_timeout_s`."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class OtherSettings(BadRequest):
     """Another part of the product has read other settings than this gateway."""
 
@@ -81,9 +107,10 @@ class NotFound(GatewayError):
     status = 404
     type = "invalid_request_error"
 
-    def __init__(self, message: str, *, status: int = 404) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int = 404, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
         self.status = status
+        self.code = {404: "unknown_url", 405: "method_not_allowed"}.get(status)
 
 
 class CapacityExceeded(GatewayError):
@@ -95,12 +122,20 @@ class CapacityExceeded(GatewayError):
 
 
 class UpstreamRefused(GatewayError):
-    """The teacher refused the request itself (4xx): its status and words are passed on."""
+    """The teacher refused the request itself (4xx): its status, words, code and parameter are passed on."""
 
     type = "invalid_request_error"
 
-    def __init__(self, message: str, *, status: int, code: str | None, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message, headers=headers)
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, param=param, headers=headers)
         self.status = status
         self.code = code
         if status == 429:
@@ -113,9 +148,18 @@ class TeacherUnavailable(GatewayError):
     status = 502
     code = "teacher_unavailable"
 
-    def __init__(self, message: str, *, status: int = 502) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int = 502, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
         self.status = status
+
+
+class TeacherResting(TeacherUnavailable):
+    """The teacher's last calls failed, so it is not asked for a moment."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, status=self.status, headers={"retry-after": str(retry_after_s)})
 
 
 class AnswerBrokeOff(GatewayError):
@@ -123,6 +167,13 @@ class AnswerBrokeOff(GatewayError):
 
     status = 502
     code = "answer_broke_off"
+
+
+class ClientLeft(GatewayError):
+    """Nobody waits for the answer any more; what was under way for it is cancelled."""
+
+    status = 499
+    code = "client_left"
 
 
 class SpoolFull(GatewayError):

@@ -21,6 +21,7 @@ from router.errors import (
     GatewayError,
     SpoolFull,
     StudentUnavailable,
+    TeacherResting,
     UnknownModel,
     UpstreamRefused,
 )
@@ -62,6 +63,11 @@ class Ticket:
         """Whether the teacher answers this request whatever its route."""
         rate = self.reference_rate(verdict, status=status)
         return rate is not None and self.reference_draw < rate
+
+    @property
+    def may_be_reference(self) -> bool:
+        """Whether the draw leaves it open, before a verdict says whether it could be one."""
+        return self.task is not None and self.reference_draw < self.task.rho
 
     @property
     def elapsed_s(self) -> float:
@@ -108,6 +114,7 @@ class Gateway:
     reference_key: bytes
     api_key: str | None
     max_body_bytes: int
+    request_timeout_s: float = 30.0
     metrics: Metrics = field(default_factory=Metrics)
     _labelling: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -233,15 +240,15 @@ class Gateway:
         return reply
 
     async def _ask_with_room(self, ticket: Ticket, *, priority: Priority) -> TeacherReply:
-        """Ask as soon as there is room, and again where the provider says that there was none."""
+        """Ask as soon as there is room, and again where the provider says that there was none, or it is left alone."""
         last = time.monotonic() + LABEL_WAIT_S
         while True:
             await self._await_room(ticket, seconds=last - time.monotonic(), priority=priority)
             try:
                 return (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
-            except UpstreamRefused as error:
+            except (UpstreamRefused, TeacherResting) as error:
                 wait_s = _seconds(error.headers.get("retry-after"))
-                if error.status != NO_ROOM or time.monotonic() + wait_s > last:
+                if error.status not in (NO_ROOM, TeacherResting.status) or time.monotonic() + wait_s > last:
                     raise
                 await asyncio.sleep(wait_s)
 

@@ -12,6 +12,7 @@ from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
 from router.logprobs import Logprobs, observed
+from router.upstream import lines
 
 
 class _Delta(msgspec.Struct):
@@ -108,11 +109,11 @@ async def _one(chunks: AsyncGenerator[_Chunk]) -> _Chunk | None:
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[_Chunk]:
     try:
-        async for data in _events(response.content):
+        async for data in _events(lines(response.content)):
             yield msgspec.json.decode(data, type=_Chunk)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise StudentUnavailable(type(error).__name__) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise StudentUnavailable("a chunk that is none") from error
 
 

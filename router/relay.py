@@ -10,27 +10,45 @@ from router import wire
 
 
 class StreamTally:
-    """Takes the upstream's chunks, gives the client's, and knows afterwards what the whole answer was."""
+    """Takes the upstream's chunks, gives the client's, and knows afterwards what the whole answer was.
+
+    Providers differ in where they say who speaks and what it cost: a client gets the role once, and usage once, last.
+    """
 
     def __init__(self, head: wire.Head, *, include_usage: bool) -> None:
         self._head = head
         self._include_usage = include_usage
+        self._begun: set[int] = set()
         self._text: list[str] = []
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
 
     def take(self, chunk: dict[str, Any]) -> Iterator[bytes]:
-        """The events for one chunk; none for a usage record the client did not ask for."""
-        for choice in chunk.get("choices") or ():
-            self._text.append((choice.get("delta") or {}).get("content") or "")
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
-        if chunk.get("usage"):
-            self._usage = chunk["usage"]
-            if not self._include_usage and not chunk.get("choices"):
-                return
-        if not self._include_usage:
-            chunk.pop("usage", None)
-        yield wire.event({**chunk, "id": self._head.id, "model": self._head.model})
+        """The events for one chunk; none for one that only tells usage."""
+        told = chunk.pop("usage", None)
+        self._usage = told or self._usage
+        chunk["choices"] = [choice for choice in chunk.get("choices") or () if self._says(choice)]
+        if chunk["choices"] or not told:
+            yield wire.event({**chunk, "id": self._head.id, "model": self._head.model})
+
+    def _says(self, choice: dict[str, Any]) -> bool:
+        """Add a choice up and put it in order; False where nothing is left of it."""
+        index, delta = choice.setdefault("index", 0), choice.get("delta") or {}
+        if index in self._begun:
+            delta.pop("role", None)
+        finish_reason = choice.setdefault("finish_reason", None)
+        self._begun.add(index)
+        if index == 0:  # of several answers the first one is kept, as of an unstreamed body
+            self._text.append(delta.get("content") or "")
+            self._finish_reason = finish_reason or self._finish_reason
+        choice["delta"] = delta
+        return bool(delta or finish_reason)
+
+    def end(self) -> bytes:
+        """What comes last: usage where it was asked for, and that all is done."""
+        if not self._include_usage or self._usage is None:
+            return wire.DONE
+        return wire.event(wire.usage_chunk(self._head, self._usage)) + wire.DONE
 
     def body(self) -> dict[str, Any]:
         """The answer as an unstreamed body would hold it."""

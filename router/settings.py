@@ -43,7 +43,8 @@ class Server(Section):
     """Where the gateway listens. Any address but loopback needs an API key.
 
     `limits_url` is where the teachers' capacity is counted: in memory, of each gateway process by itself, or in a Redis
-    (`async+redis://HOST:PORT`) that they share. `workers`: gateway processes on the one port.
+    (`async+redis://HOST:PORT`) that they share. `workers`: gateway processes on the one port. `request_timeout_s`: how
+    long the head of a request may take to arrive, and its body.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +52,7 @@ class Server(Section):
     api_key: SecretStr | None = None
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    request_timeout_s: Seconds = 30.0
     limits_url: SecretStr = SecretStr("async+memory://")
 
     @field_validator("limits_url")
@@ -96,6 +98,9 @@ class TeacherSettings(Section):
     `capacity_rpm` and `capacity_tpm` are the requests and tokens that its provider allows a minute (None: not limited
     here). What is beyond them is refused by priority before the teacher is asked. Tokens are an estimate then: a
     quarter of the messages' characters, at least 1, and the request's max_tokens, or the task's, or 256.
+    A try that fails before its first byte is made again up to `retries` times. Of each, `timeout_s` bounds the whole,
+    `connect_timeout_s` the connection, and `first_token_timeout_s` the wait for a stream's first bytes, and for any
+    further ones (None: timeout_s alone).
     """
 
     model: str
@@ -103,12 +108,22 @@ class TeacherSettings(Section):
     base_url: str | None = None
     direct: bool = False
     timeout_s: Seconds = 60.0
+    connect_timeout_s: Seconds = 5.0
+    first_token_timeout_s: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     capacity_rpm: PerMinute | None = None
     capacity_tpm: PerMinute | None = None
     price: TokenPrice | None = None
     may_train: bool = False
     terms: str = ""
+
+    @model_validator(mode="after")
+    def _timeouts_are_parts(self) -> Self:
+        for name in ("connect_timeout_s", "first_token_timeout_s"):
+            part = getattr(self, name)
+            if name in self.model_fields_set and part is not None and part > self.timeout_s:
+                raise ValueError(f"{name} {part:g} is longer than timeout_s {self.timeout_s:g}, which ends it all")
+        return self
 
     @model_validator(mode="after")
     def _direct_is_complete(self) -> Self:

@@ -1,8 +1,7 @@
 """The student on vLLM: greedy drafts with log-probabilities, and a breaker so that a dead one costs no waiting."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,6 +12,7 @@ import orjson
 from calibration.evidence import evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
+from router.breaker import Breaker
 from router.errors import StudentUnavailable
 from router.logprobs import Logprobs, observed
 from router.ongoing import OngoingDraft
@@ -38,34 +38,6 @@ class _Completion(msgspec.Struct):
 
     choices: list[_Choice]
     usage: Usage
-
-
-class Breaker:
-    """Opens after consecutive failures, lets one request try again after a pause."""
-
-    def __init__(self, *, failures: int = 3, pause_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = failures
-        self._pause_s = pause_s
-        self._clock = clock
-        self._failures = 0
-        self._retry_at = 0.0
-
-    @property
-    def open(self) -> bool:
-        """True: do not ask. Asking while half open moves the next try on, so that one request probes at a time."""
-        if self._failures < self._limit:
-            return False
-        now = self._clock()
-        if now < self._retry_at:
-            return True
-        self._retry_at = now + self._pause_s
-        return False
-
-    def note(self, *, ok: bool) -> None:
-        """Record how a call went."""
-        self._failures = 0 if ok else self._failures + 1
-        if self._failures == self._limit:
-            self._retry_at = self._clock() + self._pause_s
 
 
 class VllmStudent:

@@ -1,21 +1,24 @@
 """A teacher at any OpenAI-compatible URL: the teacher server beside the gateway, or a provider that speaks OpenAI."""
 
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiohttp
+import msgspec
 import orjson
 
 from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
-from router.errors import GatewayError, TeacherUnavailable, UpstreamRefused
+from router.breaker import Breaker
+from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.ports import TeacherCompletion
+from router.upstream import Endpoint, ask, failure, lines, refusal, words
 from router.wire import ChatRequest
 
-NOT_THE_CLIENTS_FAULT = frozenset({401, 403, 404, 408})  # our key, our URL: a client can do nothing about them
+OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
 
 
 class Prices(Protocol):
@@ -30,23 +33,54 @@ class Prices(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """How to reach one teacher: `url` ends in /v1; `upstream_model` is what it calls the model."""
+class _Delta(msgspec.Struct):
+    content: str | None = None
 
-    url: str
-    upstream_model: str
-    api_key: str | None
-    timeout_s: float
+
+class _StreamedChoice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    """What every chunk must be like for us to pass it on and add it up."""
+
+    choices: list[_StreamedChoice] = []
+    usage: dict[str, Any] | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Counted(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(msgspec.Struct):
+    """The part of a completion that is read."""
+
+    choices: list[_Choice]
+    usage: _Counted | None = None
 
 
 class HttpTeacher:
-    """`router.ports.Teacher` over HTTP. Retries are the teacher server's: two layers of them multiply a storm."""
+    """`router.ports.Teacher` over HTTP, with a breaker for each teacher.
+
+    What is behind the teacher server is tried again there: two layers of retries multiply a storm.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, *, endpoints: Mapping[str, Endpoint], prices: Prices) -> None:
         self._session = session
         self._endpoints = dict(endpoints)
         self._prices = prices
+        self._breakers = {name: Breaker(failures=OPENS_AFTER) for name in endpoints}
 
     def priced(self, teacher: str) -> bool:
         """Whether the teacher's price is known."""
@@ -58,39 +92,49 @@ class HttpTeacher:
         body = {key: value for key, value in request.raw.items() if key not in ("stream", "stream_options")}
         async with self._post(teacher, body) as response:
             raw = await response.read()
-        try:
-            answer = orjson.loads(raw)
+            try:
+                answer = orjson.loads(raw)
+            except orjson.JSONDecodeError as error:
+                raise _nonsense(teacher) from error
             return TeacherCompletion(answer, self.reply(teacher, answer, latency_s=time.perf_counter() - started))
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise TeacherUnavailable(
-                f"The teacher {teacher!r} answered with something that is no completion"
-            ) from error
 
     async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
-        """Ask with streaming; usage is always asked for, since cost is counted from it."""
+        """Ask with streaming; usage is always asked for, since cost is counted from it.
+
+        It is whole where it has said why it ends and that all is done: some servers say one without the other.
+        """
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
-            async for line in response.content:
+            finished = False
+            async for line in lines(response.content):
                 if not line.startswith(b"data:"):
                     continue
                 data = line[5:].strip()
-                if data == b"[DONE]":
+                if data == b"[DONE]" and finished:
                     return
-                yield _decode_chunk(data, teacher)
-        raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
+                if data == b"[DONE]":
+                    break
+                chunk = _decode_chunk(data, teacher)
+                finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                yield chunk
+            raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
         price = self._prices.price(teacher)
         if price is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
-        choice = body["choices"][0]
-        counted = body.get("usage") or {}
-        usage = Usage(int(counted.get("prompt_tokens") or 0), int(counted.get("completion_tokens") or 0))
+        try:
+            read = msgspec.convert(body, _Completion)
+            choice = read.choices[0]
+        except (msgspec.ValidationError, IndexError) as error:
+            raise _nonsense(teacher) from error
+        counted = read.usage or _Counted()
+        usage = Usage(counted.prompt_tokens or 0, counted.completion_tokens or 0)
         return TeacherReply(
             teacher=teacher,
-            text=choice["message"].get("content"),
-            finish_reason=choice.get("finish_reason"),
+            text=choice.message.content,
+            finish_reason=choice.finish_reason,
             usage=usage,
             cost_usd=price.cost(usage),
             latency_s=latency_s,
@@ -99,60 +143,48 @@ class HttpTeacher:
     @asynccontextmanager
     async def _post(self, teacher: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """An open response with status 200, or the error that the client is told."""
-        endpoint = self._endpoints[teacher]
         if await self._prices.price_soon(teacher) is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
-        headers = {"content-type": "application/json"}
-        if endpoint.api_key:
-            headers["authorization"] = f"Bearer {endpoint.api_key}"
-        data = orjson.dumps({**body, "model": endpoint.upstream_model})
-        timeout = aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=5.0)
-        url = f"{endpoint.url}/chat/completions"
+        async with self._told(teacher), await ask(self._session, self._endpoints[teacher], body) as response:
+            if response.status != 200:
+                raise await refusal(response, teacher)
+            yield response
+
+    @asynccontextmanager
+    async def _told(self, teacher: str) -> AsyncIterator[None]:
+        """The breaker is asked first and told how it went; a client that leaves tells it nothing."""
+        breaker = self._breakers[teacher]
+        if breaker.open:
+            why = f"The teacher {teacher!r} has failed {OPENS_AFTER} times in a row and is left alone for a moment"
+            raise TeacherResting(why, retry_after_s=max(1, math.ceil(breaker.retry_after_s)))
         try:
-            async with self._session.post(url, data=data, headers=headers, timeout=timeout) as response:
-                if response.status != 200:
-                    raise await _refusal(response, teacher)
-                yield response
-        except TimeoutError as error:
-            raise TeacherUnavailable(f"The teacher {teacher!r} did not answer in time", status=504) from error
-        except aiohttp.ClientError as error:
-            raise TeacherUnavailable(f"The teacher {teacher!r} cannot be reached: {type(error).__name__}") from error
+            yield
+        except UpstreamRefused:
+            breaker.note(ok=True)
+            raise
+        except TeacherUnavailable:
+            breaker.note(ok=False)
+            raise
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            breaker.note(ok=False)
+            raise failure(error, teacher) from error
+        breaker.note(ok=True)
 
 
 def _decode_chunk(data: bytes, teacher: str) -> dict[str, Any]:
+    """A chunk that can be passed on and added up, as it came."""
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise TeacherUnavailable(f"The teacher {teacher!r} sent a chunk that is not JSON") from error
-    if not isinstance(chunk, dict):
-        raise TeacherUnavailable(f"The teacher {teacher!r} sent a chunk that is no object")
-    if "error" in chunk:
-        raise TeacherUnavailable(f"The teacher {teacher!r} broke off: {_words(chunk)}")
-    return chunk
-
-
-async def _refusal(response: aiohttp.ClientResponse, teacher: str) -> GatewayError:
-    """A request the teacher refused is the client's to mend; everything else is ours or the teacher's."""
+    if isinstance(chunk, dict) and "error" in chunk:
+        raise TeacherUnavailable(f"The teacher {teacher!r} broke off: {words(chunk)}")
     try:
-        body = orjson.loads(await response.read())
-    except orjson.JSONDecodeError:
-        body = {}
-    status = response.status
-    if 400 <= status < 500 and status not in NOT_THE_CLIENTS_FAULT:
-        headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
-        return UpstreamRefused(_words(body), status=status, code=_code(body), headers=headers)
-    return TeacherUnavailable(
-        f"The teacher {teacher!r} failed with HTTP {status}", status=status if status in (503, 504) else 502
-    )
+        msgspec.convert(chunk, _Chunk)
+    except msgspec.ValidationError as error:
+        raise TeacherUnavailable(f"The teacher {teacher!r} sent a chunk that is none") from error
+    return chunk  # type: ignore[no-any-return]
 
 
-def _words(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message or "the teacher refused the request")
-
-
-def _code(body: Any) -> str | None:
-    error = body.get("error") if isinstance(body, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return str(code) if code is not None else None
+def _nonsense(teacher: str) -> TeacherUnavailable:
+    return TeacherUnavailable(f"The teacher {teacher!r} answered with something that is no completion")

@@ -17,6 +17,7 @@ from typing import Any
 # Before litellm is imported: otherwise its import asks the network for prices.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+import httpx
 import litellm
 import uvicorn
 from starlette.applications import Starlette
@@ -44,15 +45,18 @@ class Upstream:
     base_url: str | None
     timeout_s: float
     retries: int
+    connect_s: float = 5.0
+    first_token_s: float | None = None
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, *, stream: bool = False) -> dict[str, Any]:
         """Keyword arguments of `litellm.acompletion`; retries back off exponentially."""
+        pause_s = self.first_token_s if stream and self.first_token_s else self.timeout_s
         return {
             "model": self.model,
             # Local servers need no key, but LiteLLM's OpenAI client refuses to start without one.
             "api_key": self.api_key or "none",
             "base_url": self.base_url,
-            "timeout": self.timeout_s,
+            "timeout": httpx.Timeout(self.timeout_s, connect=self.connect_s, read=pause_s),
             "num_retries": self.retries,
             "retry_strategy": "exponential_backoff_retry",
         }
@@ -65,9 +69,9 @@ def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
         body = await http.json()
         upstream = upstreams.get(body.pop("model", ""))
         if upstream is None:
-            return _error(404, "no such teacher", code="model_not_found")
+            return _error(404, {"message": "no such teacher", "code": "model_not_found"})
         try:
-            answer = await litellm.acompletion(**body, **upstream.arguments())
+            answer = await litellm.acompletion(**body, **upstream.arguments(stream=bool(body.get("stream"))))
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
             return _provider_error(error)
         if body.get("stream"):
@@ -89,6 +93,8 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
     """Server-sent events; a stream that breaks ends in an error event, never in silence."""
     try:
         async for chunk in chunks:
+            if _invented(chunk, chunks):
+                raise EOFError("the provider's stream ended before its answer did")
             yield f"data: {json.dumps(chunk.model_dump(exclude_none=True))}\n\n"
     except Exception as error:  # noqa: BLE001  a process boundary, as above
         log.warning("stream broke off: %s", type(error).__name__)
@@ -97,20 +103,31 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
     yield "data: [DONE]\n\n"
 
 
+def _invented(chunk: Any, chunks: Any) -> bool:
+    """Whether a finish reason is LiteLLM's own: it says "stop" also of a stream that its provider broke off."""
+    finished = any(choice.finish_reason for choice in chunk.choices)
+    return finished and getattr(chunks, "received_finish_reason", "unknown") is None
+
+
 def _provider_error(error: Exception) -> Response:
     """The provider's status and words; the log gets the kind alone, since messages may quote prompts."""
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) and 400 <= status < 600 else 502
     log.warning("teacher failed: %s (HTTP %d)", type(error).__name__, status)
+    body = getattr(error, "body", None)
+    said = body if isinstance(body, dict) and body.get("message") else vars(error)  # LiteLLM's own words are longer
     response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or {}
+    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
     kept = {"retry-after": headers["retry-after"]} if "retry-after" in headers else None
-    return _error(status, str(getattr(error, "message", error)), code=getattr(error, "code", None), headers=kept)
+    return _error(status, said, headers=kept)
 
 
-def _error(status: int, message: str, *, code: Any = None, headers: dict[str, str] | None = None) -> Response:
+def _error(status: int, said: Mapping[str, Any], *, headers: dict[str, str] | None = None) -> Response:
+    """`said`: message, code and param, as far as there are any."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    body = {"error": {"message": message, "type": kind, "param": None, "code": str(code) if code else None}}
+    code, param = (str(said[name]) if said.get(name) else None for name in ("code", "param"))
+    message = str(said.get("message") or "the teacher refused the request")
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
@@ -174,7 +191,15 @@ def _prepare(settings: Settings) -> dict[str, Upstream]:
     """Upstreams with their keys, after every price is in the ledger."""
     ours = {name: teacher for name, teacher in settings.teachers.items() if not teacher.direct}
     upstreams = {
-        name: Upstream(teacher.model, teacher.api_key(), teacher.base_url, teacher.timeout_s, teacher.retries)
+        name: Upstream(
+            model=teacher.model,
+            api_key=teacher.api_key(),
+            base_url=teacher.base_url,
+            timeout_s=teacher.timeout_s,
+            retries=teacher.retries,
+            connect_s=teacher.connect_timeout_s,
+            first_token_s=teacher.first_token_timeout_s,
+        )
         for name, teacher in ours.items()
     }
     priced = {name: price_of(name, teacher) for name, teacher in ours.items()}

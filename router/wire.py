@@ -193,7 +193,12 @@ def closing_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, A
     """Why it ends, then usage where it was asked for."""
     yield _chunk(reply.head, {}, reply.finish_reason)
     if include_usage:
-        yield {**_chunk(reply.head, {}, None), "choices": [], "usage": usage_body(reply.usage)}
+        yield usage_chunk(reply.head, usage_body(reply.usage))
+
+
+def usage_chunk(head: Head, usage: dict[str, Any]) -> dict[str, Any]:
+    """What the answer took, by itself."""
+    return {**_chunk(head, {}, None), "choices": [], "usage": usage}
 
 
 def _chunk(head: Head, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:

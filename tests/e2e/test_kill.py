@@ -140,7 +140,7 @@ def test_killed_under_load_nothing_answered_is_missing_or_doubled(product, victi
     assert set(load.answered) <= answered
     # What was recorded and not received: the requests under way in the moment of the kill, one a client at most.
     assert len(answered - set(load.answered)) <= (CLIENTS if victim == "gateway" else 0)
-    assert set(load.statuses) <= ({200, 502} if victim == "teacher" else {200})
+    assert set(load.statuses) <= ({200, 502, 503} if victim == "teacher" else {200})  # 503: it is left alone
 
 
 def test_a_client_that_leaves_mid_stream_cancels_the_teachers_and_is_recorded(product, slow_teacher):

@@ -1,5 +1,6 @@
 """The HTTP side through the official client and raw: both routes, streamed and not, and everything that goes wrong."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from ledger.records import Exchange, Label
 from router.api import _student_stream
 from router.app import create_app
 from router.cascade import Verdict
-from router.errors import TeacherUnavailable, UpstreamRefused
+from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.ports import Shortage
 from router.relay import EventStream
 from router.wire import parse_chat
@@ -29,6 +30,7 @@ from tests.fakes import (
     draft,
     gateway,
 )
+from tests.wire.reading import Reply, check_error
 
 MESSAGES = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "my money back, please"}]
 BODY = {"model": "desk", "messages": MESSAGES}
@@ -365,6 +367,63 @@ async def test_a_label_that_the_provider_has_no_room_for_is_asked_for_again(monk
     await parts.drain(timeout_s=5)
     exchange, label = parts.spool.records
     assert (response.status_code, exchange.teacher_reply, label.reply.text) == (429, None, "delivery")
+
+
+class RestingTeacher(FakeTeacher):
+    """Its last calls have failed; a moment later it is well."""
+
+    async def complete(self, request, *, teacher):
+        if not self.asked:
+            self.asked.append(request)
+            raise TeacherResting("left alone for a moment", retry_after_s=0)
+        return await super().complete(request, teacher=teacher)
+
+
+async def test_a_label_waits_for_a_teacher_that_is_left_alone(monkeypatch):
+    monkeypatch.setattr("router.gateway.SHORTEST_WAIT_S", 0.01)
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, teacher=RestingTeacher())
+    await client(parts).chat.completions.create(**BODY)
+    await parts.drain(timeout_s=5)
+    assert parts.spool.records[1].reply.text == "delivery"
+
+
+class SlowStudent(FakeStudent):
+    """Takes its time."""
+
+    async def draft(self, request, *, model, max_tokens, prefix=None):
+        await asyncio.sleep(0.05)
+        return await super().draft(request, model=model, max_tokens=max_tokens, prefix=prefix)
+
+
+@pytest.mark.parametrize(("rho", "status", "reason"), [(0.0, 499, "client_left"), (1.0, 200, "accepted")])
+async def test_a_client_that_leaves_cancels_its_draft_unless_it_is_a_reference(rho, status, *, reason):
+    parts = gateway(student=SlowStudent(), tasks={"desk": replace(TASK, rho=rho)})
+    said = [{"type": "http.request", "body": httpx.Request("POST", "http://g", json=BODY).content}]
+
+    async def receive():
+        return said.pop() if said else {"type": "http.disconnect"}
+
+    async def send(_):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+    await create_app(parts)({**scope, "http_version": "1.1", "scheme": "http", "server": ("g", 80)}, receive, send)
+    await parts.drain(timeout_s=5)
+    exchange = parts.spool.records[0]
+    assert (exchange.status, exchange.reason, exchange.reference) == (status, reason, rho == 1.0)
+
+
+async def test_a_defect_of_ours_is_a_500_without_detail():
+    class Broken(FakeStudent):
+        async def draft(self, *_, **__):
+            raise RuntimeError("my money back")
+
+    async with http(gateway(student=Broken())) as session:
+        response = await session.post("/v1/chat/completions", json=BODY)
+    check_error(
+        Reply(response.status_code, dict(response.headers), response.content), status=500, code="internal_error"
+    )
+    assert "money" not in response.text
 
 
 async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():

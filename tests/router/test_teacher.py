@@ -11,7 +11,8 @@ from aiohttp import web
 
 from ledger.prices import Price
 from router.errors import TeacherUnavailable, UpstreamRefused
-from router.teacher import Endpoint, HttpTeacher
+from router.teacher import HttpTeacher
+from router.upstream import Endpoint
 from router.wire import parse_chat
 
 BODY = {"model": "big", "messages": [{"role": "user", "content": "hi"}], "tools": [], "custom": 1}
@@ -132,6 +133,9 @@ async def test_without_a_price_nothing_is_asked():
             await asked.complete(REQUEST, teacher="big")
 
 
+END = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+
+
 def events(*chunks, done=True):
     lines = [b"data: " + (chunk if isinstance(chunk, bytes) else orjson.dumps(chunk)) + b"\n\n" for chunk in chunks]
     return b": a comment\n\n" + b"".join(lines) + (b"data: [DONE]\n\n" if done else b"")
@@ -142,10 +146,10 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
 
     async def answer(request):
         seen.append(await request.json())
-        return web.Response(body=events({"n": 1}, {"n": 2}), content_type="text/event-stream")
+        return web.Response(body=events({"n": 1}, END), content_type="text/event-stream")
 
     async with teacher(answer) as asked:
-        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, {"n": 2}]
+        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, END]
     assert seen[0]["stream"] and seen[0]["stream_options"] == {"include_usage": True}
 
 
@@ -153,12 +157,17 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
     ("body", "words"),
     [
         (events({"n": 1}, done=False), "broke off its stream"),
+        (events({"n": 1}), "broke off its stream"),  # "done" with half an answer
         (events({"n": 1}, b"{"), "not JSON"),
-        (events({"n": 1}, b"3"), "no object"),
+        (events({"n": 1}, b"3"), "a chunk that is none"),
+        (events({"n": 1}, {"choices": 3}), "a chunk that is none"),
+        (events({"n": 1}, {"choices": [{"delta": "x"}]}), "a chunk that is none"),
+        (events({"n": 1}, b'"' + b"x" * 300_000), "broke off its answer"),  # a line without an end
         (events({"n": 1}, {"error": {"message": "overloaded"}}), "broke off: overloaded"),
     ],
 )
-async def test_a_stream_never_ends_in_silence(body, words):
+async def test_a_stream_never_ends_in_silence(body, words, monkeypatch):
+    monkeypatch.setattr("router.upstream.LONGEST_LINE", 100_000)
     async with teacher(saying(body)) as asked:
         chunks = asked.stream(STREAMED, teacher="big")
         assert await anext(chunks) == {"n": 1}

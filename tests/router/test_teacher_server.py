@@ -1,15 +1,17 @@
 """LiteLLM's own mock answers stand in for a provider: the library is real, the network is not asked."""
 
 import json
+from dataclasses import dataclass
 
 import httpx
+import litellm
 import pytest
 import yaml
 
 from ledger.database import connect
 from ledger.prices import Price, current_prices
 from router.settings import ConfigError, load
-from router.teacher_server import Upstream, _prepare, create_app, listed_price, main, price_of
+from router.teacher_server import Upstream, _prepare, _provider_error, create_app, listed_price, main, price_of
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -27,12 +29,71 @@ async def test_an_answer_is_a_completion_with_usage():
     assert body["choices"][0]["message"]["content"] == "refund" and body["usage"]["completion_tokens"] > 0
 
 
-async def test_a_stream_ends_with_done():
-    body = {"model": "big", "messages": HI, "stream": True, "mock_response": "a refund, please"}
-    events = (await post(body)).text.strip().split("\n\n")
-    chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
+@dataclass
+class Streamed:
+    """As LiteLLM's wrapper: it ends every stream with a finish reason, and knows whether the provider sent one."""
+
+    received_finish_reason: str | None
+
+    async def __aiter__(self):
+        for text in ("a refund,", " please"):
+            yield streamed(delta={"content": text})
+        yield streamed(delta={}, finish_reason="stop")
+
+
+def streamed(**choice):
+    return litellm.ModelResponseStream(choices=[{"index": 0, **choice}])
+
+
+@pytest.fixture
+def streaming(monkeypatch):
+    """The events of a stream whose provider gave this finish reason."""
+
+    async def events(finish_reason):
+        async def answer(**_):
+            return Streamed(finish_reason)
+
+        monkeypatch.setattr(litellm, "acompletion", answer)
+        return (await post({"model": "big", "messages": HI, "stream": True})).text.strip().split("\n\n")
+
+    return events
+
+
+async def test_a_stream_ends_with_done(streaming):
+    *events, last = await streaming("stop")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
     assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "a refund, please"
-    assert events[-1] == "data: [DONE]"
+    assert last == "data: [DONE]"
+
+
+async def test_a_stream_that_the_provider_broke_off_is_not_said_to_be_whole(streaming):
+    *_, last = await streaming(None)
+    assert "error" in json.loads(last.removeprefix("data: "))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {
+                "body": {"message": "too long", "code": "context_length_exceeded", "param": "messages"},
+                "litellm_response_headers": {"retry-after": "7"},
+            },
+            {"message": "too long", "code": "context_length_exceeded", "param": "messages"},
+        ),
+        (
+            {"message": "litellm: slow down", "code": 429},
+            {"message": "litellm: slow down", "code": "429", "param": None},
+        ),
+    ],
+)
+def test_a_refusal_comes_in_the_providers_words_and_with_its_pause(fields, told):
+    error = Exception()
+    vars(error).update(fields, status_code=429)
+    response = _provider_error(error)
+    assert response.status_code == 429
+    assert json.loads(response.body)["error"] == {"type": "invalid_request_error", **told}
+    assert response.headers.get("retry-after") == fields.get("litellm_response_headers", {}).get("retry-after")
 
 
 async def test_an_unknown_teacher_is_a_404():

@@ -1,0 +1,121 @@
+"""How the gateway listens: uvicorn's options, and the bounds that it does not have of itself.
+
+A request whose head is too large, or does not arrive, is refused in OpenAI's shape; a connection over which nothing is
+asked is closed. So what strangers can make us hold is bounded before any of it is understood.
+"""
+
+import asyncio
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from router.errors import BadRequest, GatewayError, HeadTooLarge, RequestTooSlow
+from router.gateway import new_exchange_id
+from router.settings import Server
+
+LARGEST_HEAD = 64 << 10  # bytes of the request line and all headers
+KEEP_ALIVE_S = 75  # longer than clients keep idle connections (httpx: 5 s, aiohttp: 15 s): none asks on a closed one
+
+
+def options(server: Server) -> dict[str, Any]:
+    """Keyword arguments of `uvicorn.run` and `uvicorn.Config`. The access log would repeat what the ledger knows, at a
+    cost per request."""
+    return {
+        "host": server.host,
+        "port": server.port,
+        "http": partial(BoundedHttp, arrival_s=server.request_timeout_s),
+        "ws": "none",
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "server_header": False,
+        "access_log": False,
+        "log_level": "warning",
+    }
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol with an end to a request's head: so many bytes, so many seconds."""
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, arrival_s: float, **more: Any
+    ) -> None:
+        super().__init__(config, server_state, app_state, **more)
+        self._arrival_s = arrival_s
+        self._in_head = True  # between two requests too
+        self._head_bytes = 0
+        self._too_large = False
+        self._awaited: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A new connection has so long for its first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._head_is_here()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, while the head is within its bounds."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or not self._in_head or not self._head_bytes:
+            return
+        if self._head_bytes > LARGEST_HEAD:
+            self._refuse(_too_large())
+        elif self._awaited is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """A head is whole; its size counts also where it came at once."""
+        self._in_head, self._head_bytes = False, 0
+        self._head_is_here()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
+            self._too_large = True
+            raise ValueError("the head of the request is too large")  # what the parser makes of it is answered below
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is whole: what comes next is the head of another."""
+        self._in_head = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read, in OpenAI's shape."""
+        self._refuse(_too_large() if self._too_large else BadRequest(msg))
+
+    def _await_head(self) -> None:
+        self._awaited = self.loop.call_later(self._arrival_s, self._head_is_late)
+
+    def _head_is_here(self) -> None:
+        if self._awaited is not None:
+            self._awaited.cancel()
+            self._awaited = None
+
+    def _head_is_late(self) -> None:
+        if self._head_bytes:
+            self._refuse(RequestTooSlow(f"The head of the request did not arrive within {self._arrival_s:g} seconds"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: GatewayError) -> None:
+        body = orjson.dumps(error.body())
+        lines = (
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            f"x-request-id: {new_exchange_id()}",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"The head of the request is larger than {LARGEST_HEAD} bytes")

@@ -1,0 +1,63 @@
+"""A teacher's chunks as clients get them, however its provider orders them."""
+
+import orjson
+import pytest
+
+from router.relay import StreamTally
+from router.wire import DONE, Head
+
+HEAD = Head("chatcmpl-1", 1, "desk")
+USAGE = {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3}
+
+
+def chunk(delta, **fields):
+    return {
+        "id": "theirs",
+        "model": "theirs",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": None, **fields}],
+    }
+
+
+def relayed(*chunks, include_usage=True):
+    tally = StreamTally(HEAD, include_usage=include_usage)
+    raw = b"".join([*(event for each in chunks for event in tally.take(each)), tally.end()])
+    assert raw.endswith(DONE)
+    return tally, [orjson.loads(event.removeprefix(b"data: ")) for event in raw.split(b"\n\n")[:-2]]
+
+
+ROLE, WORD, END = {"role": "assistant", "content": ""}, {"content": "yes"}, {"finish_reason": "stop"}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk(ROLE), chunk(WORD), chunk({}, **END), {"choices": [], "usage": USAGE}],
+        [chunk(ROLE), chunk(WORD), chunk({}, **END) | {"usage": USAGE}],
+        [chunk(ROLE), chunk(WORD) | {"usage": USAGE}, chunk({}, **END) | {"usage": USAGE}],
+        [chunk(ROLE), chunk(WORD), chunk({}, **END), chunk({}) | {"usage": USAGE}],
+        [chunk(ROLE), chunk(ROLE | WORD), chunk(ROLE, **END), {"choices": [], "usage": USAGE}],
+        [{"choices": [{"delta": ROLE}]}, {"choices": [{"delta": WORD}]}, chunk({}, **END) | {"usage": USAGE}],
+    ],
+)
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_one_id_one_role_one_end_and_usage_once_and_last(chunks, include_usage):
+    tally, told = relayed(*map(orjson.loads, map(orjson.dumps, chunks)), include_usage=include_usage)
+    assert {(each["id"], each["model"]) for each in told} == {("chatcmpl-1", "desk")}
+    choices = [choice for each in told for choice in each["choices"]]
+    assert ["role" in choice["delta"] for choice in choices] == [True, False, False]
+    assert [choice["finish_reason"] for choice in choices] == [None, None, "stop"]
+    assert [each["usage"] for each in told if "usage" in each] == [USAGE] * include_usage
+    assert not include_usage or told[-1]["choices"] == []
+    body = tally.body()
+    assert (body["choices"][0]["message"]["content"], body["usage"]) == ("yes", USAGE)
+
+
+def test_of_several_answers_the_first_is_kept_and_all_are_passed_on():
+    tally, told = relayed(chunk(ROLE), chunk(ROLE, index=1), chunk(WORD), chunk({"content": "no"}, index=1))
+    assert tally.body()["choices"][0]["message"]["content"] == "yes"
+    assert [choice["index"] for each in told for choice in each["choices"]] == [0, 1, 0, 1]
+
+
+def test_a_chunk_without_choices_that_tells_something_else_goes_on():
+    _, told = relayed({"choices": [], "prompt_filter_results": [1]})
+    assert told[0]["prompt_filter_results"] == [1]
