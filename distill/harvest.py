@@ -70,7 +70,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     lessons = [_lesson(row) for row in rows if row.at < cut_at and row.teacher_text is not None]
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
     key = reference_key(engine)
-    references = _uniform([row for row in settled if row.at >= cut_at], key)
+    # What came while a budget left no room for references was part of no draw, whatever it was.
+    references = _uniform([row for row in settled if row.at >= cut_at and row.rho is not None], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
         cut_at=cut_at,

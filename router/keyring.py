@@ -1,0 +1,74 @@
+"""Who asks: the keys of the ledger, as last read, and `server.api_key` beside them.
+
+A key is looked up by the digest of what was sent. How long a lookup takes may say something of digests, and whoever
+sends a key knows its digest already: to come nearer to a stored one he would have to invert SHA-256. The comparison that
+decides takes the same time wherever two digests differ.
+
+Keys that were read stay in force while the ledger cannot be read; they expire by themselves.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger.keys import Grant, Key, all_keys, digest
+from router.errors import NotAuthenticated
+from router.ports import Caller
+
+OWN = "server.api_key"  # how it is recorded who asked with it
+ANYBODY = Caller(None, None, Grant("anybody", "admin"))  # on loopback, before there are keys
+NOBODY = digest("")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    digest: str
+    caller: Caller
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """One reading, exchanged as one."""
+
+    by_digest: Mapping[str, _Entry]
+    open: bool
+
+
+class Keyring:
+    """Nobody needs a key until there is one: `api_key`, or any in the ledger, also one that is not valid any more."""
+
+    def __init__(self, api_key: str | None) -> None:
+        own = _Entry(digest(api_key), Caller(OWN, None, Grant(OWN, "admin"))) if api_key else None
+        self._own = {own.digest: own} if own else {}
+        self._held = _Held(self._own, open=not self._own)
+
+    def read(self, engine: sa.Engine) -> None:
+        """Take over the ledger's keys (blocking)."""
+        found = all_keys(engine)
+        entries = {key.digest: _entry(key) for key in found if key.revoked_at is None}
+        self._held = _Held({**entries, **self._own}, open=not found and not self._own)
+
+    def caller(self, secret: str, *, now: float) -> Caller:
+        """Who has this key. Raises NotAuthenticated."""
+        held = self._held
+        if held.open:
+            return ANYBODY
+        sent = digest(secret)
+        entry = held.by_digest.get(sent)
+        if not hmac.compare_digest(sent, entry.digest if entry else NOBODY) or entry is None:
+            raise NotAuthenticated("Incorrect API key provided.")
+        if entry.expires_at is not None and now >= entry.expires_at:
+            raise NotAuthenticated("The API key provided has expired.")
+        return entry.caller
+
+    def accounts(self) -> dict[str, Grant]:
+        """Account -> what its newest key allows; several valid keys of an account allow the same."""
+        callers = (entry.caller for entry in self._held.by_digest.values())
+        return {caller.account: caller.grant for caller in callers if caller.account is not None}
+
+
+def _entry(key: Key) -> _Entry:
+    return _Entry(key.digest, Caller(key.id, key.account, key.grant), key.expires_at)
