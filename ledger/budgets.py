@@ -1,9 +1,9 @@
 """What may be spent at teachers, what is, and what is promised: one row a scope and period, for all gateways together.
 
-The price of a request at most is reserved before its teacher is asked, in all scopes or in none, and settled at its real
-cost afterwards. So what is spent never passes a budget by more than one request can cost beyond its reservation. A
-reservation that nobody settles (its process was killed) ends with its lease, as spent: its teacher was most likely
-asked, and whoever counts that as nothing can be made to overspend by kills.
+What a request may cost at most is reserved before its teacher is asked, in all scopes or in none, and settled at its
+real cost afterwards. So a budget is passed only where a request costs more than was reserved for it. A reservation that
+nobody settles (its process was killed) ends with its lease, as spent: its teacher was most likely asked, and kills must
+not make a gateway overspend.
 """
 
 import math
@@ -81,15 +81,13 @@ class NoRoom(Exception):
         self.balance = balance
 
 
-def reserve(  # noqa: PLR0913  what is promised to whom, at which time and for how long
-    engine: sa.Engine, reservation: str, scopes: Scopes, *, usd: float, now: float, lease_s: float
-) -> None:
+def reserve(engine: sa.Engine, reservation: str, scopes: Scopes, *, usd: float, now: float, lease_s: float) -> None:
     """Promise `usd` in all scopes or, raising NoRoom, in none. `reservation`: an id of its own."""
     with writing(engine) as connection:
         _end_leases(connection, now)
         for scope, budget in scopes:
             entry = {"scope": scope, "period": budget.period(now)}
-            _promise(connection, entry, budget, usd)
+            _promise(connection, entry, budget=budget, usd=usd)
             row = {**entry, "id": reservation, "usd": usd, "until": now + lease_s, "ended": False}
             connection.execute(reservations.insert().values(row))
 
@@ -130,7 +128,7 @@ def of_key(account: str) -> str:
     return f"key:{account}"
 
 
-def _promise(connection: sa.Connection, entry: dict[str, str], budget: Budget, usd: float) -> None:
+def _promise(connection: sa.Connection, entry: dict[str, str], *, budget: Budget, usd: float) -> None:
     """The row is compared and changed in one statement. Raises NoRoom."""
     row = sa.and_(budgets.c.scope == entry["scope"], budgets.c.period == entry["period"])
     fits = budgets.c.spent_usd + budgets.c.reserved_usd + usd <= budget.usd + ROUNDING_USD

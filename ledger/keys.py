@@ -28,7 +28,8 @@ class KeyRefused(LedgerError):
 @dataclass(frozen=True)
 class Grant:
     """What a key allows. `tasks` None: all, and teachers without a task; `rpm` and `tpm`: requests and tokens a minute;
-    `streams`: at once; `budget`: of what its requests cost at teachers. None: not limited."""
+    `streams`: at once; `budget`: of what its requests cost at teachers. None: not limited. A worker and an admin ask on
+    our account, and are not."""
 
     name: str
     role: Role = "client"
@@ -37,6 +38,11 @@ class Grant:
     tpm: int | None = None
     streams: int | None = None
     budget: Budget | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether its requests are counted."""
+        return (self.rpm, self.tpm, self.streams) != (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def rotate(
 
 
 def revoke(engine: sa.Engine, key_id: str, *, now: float) -> Key:
-    """End a key at once, and not its successors. Raises KeyRefused where it is unknown; one that is revoked stays so."""
+    """End a key at once, but not its successors; what is revoked stays so. Raises KeyRefused where it is unknown."""
     with writing(engine) as connection:
         found = _get(connection, key_id)
         if found.revoked_at is not None:
@@ -121,6 +127,8 @@ def state(key: Key, now: float) -> str:
 def _add(
     connection: sa.Connection, grant: Grant, *, now: float, expires_at: float | None, after: Key | None = None
 ) -> tuple[Key, str]:
+    if grant.role != "client" and (grant.limited or grant.budget):
+        raise KeyRefused(f"limits and budgets are for keys of the role client, not {grant.role}")
     if expires_at is not None and expires_at <= now:
         raise KeyRefused("the key would have expired already: name a time in the future, or none")
     secret, key_id = PREFIX + secrets.token_urlsafe(32), f"key-{secrets.token_hex(6)}"

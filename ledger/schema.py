@@ -234,7 +234,7 @@ judge_labels = sa.Table(
 )
 
 keys = sa.Table(
-    # Who may ask a gateway: the digest of a secret, and what it allows. `account` is the first key of a line of rotations.
+    # Who may ask a gateway: the digest of a secret, what it allows. `account`: the first key of a line of rotations.
     "keys",
     metadata,
     sa.Column("id", sa.String(24), primary_key=True),

@@ -1,7 +1,7 @@
-"""A teacher's capacity, kept to before it is asked: requests and tokens a minute, those of least priority refused first.
+"""A teacher's capacity, kept to before it is asked: requests and tokens a minute, the least priority refused first.
 
-Where more comes across two minutes than a window shows, the provider's own 429 holds. Knows nothing of HTTP, nor of what
-becomes of a request without room.
+Where more comes across two minutes than a window shows, the provider's own 429 holds. Knows nothing of HTTP, nor of
+what becomes of a request without room.
 """
 
 import math

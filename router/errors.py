@@ -72,7 +72,7 @@ class NotAuthenticated(GatewayError):
 
 
 class NotAllowed(GatewayError):
-    """A key that is none of this task, or whose role may not do this. OpenAI's codes: model_not_found, missing_scope."""
+    """A key of other tasks (model_not_found, as OpenAI calls it) or of a role that may not do this (missing_scope)."""
 
     status = 403
     type = "invalid_request_error"

@@ -1,8 +1,8 @@
 """Who asks: the keys of the ledger, as last read, and `server.api_key` beside them.
 
-A key is looked up by the digest of what was sent. How long a lookup takes may say something of digests, and whoever
-sends a key knows its digest already: to come nearer to a stored one he would have to invert SHA-256. The comparison that
-decides takes the same time wherever two digests differ.
+A key is looked up by the digest of what was sent. The time a lookup takes may tell something of stored digests; to use
+that, one would have to choose keys by their digests' first bytes, and would learn a digest, which opens nothing. The
+comparison that decides takes the same time wherever two digests differ.
 
 Keys that were read stay in force while the ledger cannot be read; they expire by themselves.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ledger.budgets import Budget
 from ledger.keys import Grant, Key, all_keys, digest
 from router.errors import NotAuthenticated
 from router.ports import Caller
@@ -64,10 +65,12 @@ class Keyring:
             raise NotAuthenticated("The API key provided has expired.")
         return entry.caller
 
-    def accounts(self) -> dict[str, Grant]:
-        """Account -> what its newest key allows; several valid keys of an account allow the same."""
-        callers = (entry.caller for entry in self._held.by_digest.values())
-        return {caller.account: caller.grant for caller in callers if caller.account is not None}
+    def budgets(self, *, now: float) -> dict[str, Budget]:
+        """Account -> its budget, where a key of it is valid and has one."""
+        valid = [
+            each.caller for each in self._held.by_digest.values() if each.expires_at is None or now < each.expires_at
+        ]
+        return {each.account: each.grant.budget for each in valid if each.account and each.grant.budget}
 
 
 def _entry(key: Key) -> _Entry:

@@ -20,13 +20,10 @@ class KeyLimits:
         self._windows = windows
         self._metrics = metrics
 
-    async def admit(self, caller: Caller, *, tokens: int, stream: bool) -> Free | None:
-        """Raises RateLimited. What is returned is called at the end of a stream that was counted."""
-        grant = caller.grant
-        if grant.rpm is None and grant.tpm is None and (grant.streams is None or not stream):
-            return None
-        free = await self._begin(caller, most=grant.streams) if stream and grant.streams is not None else None
-        limits = (("rpm", grant.rpm, 1), ("tpm", grant.tpm, tokens))
+    async def admit(self, caller: Caller, *, tokens: int, stream: bool) -> Free:
+        """Raises RateLimited. What is returned is called at the end of the request, for its stream."""
+        free = await self._begin(caller) if stream else _nothing
+        limits = (("rpm", caller.grant.rpm, 1), ("tpm", caller.grant.tpm, tokens))
         demands = [
             Demand(f"keys.{caller.account}.{name}", limit, min(cost, limit))
             for name, limit, cost in limits
@@ -34,11 +31,13 @@ class KeyLimits:
         ]
         if (shortage := await self._windows.take(demands)) is None:
             return free
-        if free is not None:
-            await free()
+        await free()
         raise self._refusal(shortage.setting.rpartition(".")[2], shortage.retry_after_s)
 
-    async def _begin(self, caller: Caller, *, most: int) -> Free:
+    async def _begin(self, caller: Caller) -> Free:
+        most = caller.grant.streams
+        if most is None:
+            return _nothing
         slot = await self._windows.hold(f"keys.{caller.account}.streams", most=most, lease_s=STREAM_S)
         if slot is None:
             raise self._refusal("streams", RETRY_STREAM_S)
@@ -50,3 +49,7 @@ class KeyLimits:
             f"Rate limit reached for this API key: {limit}. Please try again in {retry_after_s} s.",
             headers={"retry-after": str(retry_after_s)},
         )
+
+
+async def _nothing() -> None:
+    """Of a request that is no stream."""

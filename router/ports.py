@@ -62,7 +62,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Bill:
-    """What a question to a teacher may cost at most, and who pays: its task, and the caller's key where there is one."""
+    """What a question to a teacher may cost at most, and who pays: the task it is asked for, and a caller's key."""
 
     teacher: str
     task: str | None
@@ -146,8 +146,8 @@ class Capacity(Protocol):
 class Limits(Protocol):
     """What one caller may ask."""
 
-    async def admit(self, caller: Caller, *, tokens: int, stream: bool) -> Callable[[], Awaitable[None]] | None:
-        """Count a request in; what is returned is called at the end of its stream. Raises RateLimited."""
+    async def admit(self, caller: Caller, *, tokens: int, stream: bool) -> Callable[[], Awaitable[None]]:
+        """Count a request in; what is returned is called at its end. Raises RateLimited."""
         ...
 
 

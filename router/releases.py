@@ -34,9 +34,7 @@ class InForce:
 class LedgerWatch:
     """`router.ports.Releases` and `router.teacher.Prices`, refreshed by `run`."""
 
-    def __init__(
-        self, engine: sa.Engine, *, bindings: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def __init__(self, engine: sa.Engine, *, bindings: Mapping[str, Mapping[str, str]]) -> None:
         """`bindings`: by task, what its release must have been certified with; one that was not is not in force."""
         self._engine = engine
         self._bindings = bindings

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from limits.aio.storage import SlidingWindowCounterSupport
+from limits.aio.storage import SlidingWindowCounterSupport, Storage
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
@@ -73,8 +73,8 @@ class Windows:
     """A store that does not answer admits everything, is warned about, and left alone for some seconds."""
 
     def __init__(self, limits_url: str, *, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = storage_from_string(limits_url, wrap_exceptions=True, implementation="redispy")
-        self._windows = cast(SlidingWindowCounterSupport, self._store)
+        storage = storage_from_string(limits_url, wrap_exceptions=True, implementation="redispy")
+        self._windows, self._slots = cast(SlidingWindowCounterSupport, storage), cast(Storage, storage)
         self._metrics = metrics
         self._clock = clock
         self._rests_until = self._silent_until = -math.inf
@@ -98,7 +98,7 @@ class Windows:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 for slot in slots:
-                    if await self._store.incr(slot, lease_s) == 1:
+                    if await self._slots.incr(slot, lease_s) == 1:
                         return slot
         except (StorageError, TimeoutError) as error:
             self._note_failure(getattr(error, "storage_error", error))
@@ -109,7 +109,7 @@ class Windows:
         """Give a slot back; one that a store does not take back ends with its lease."""
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.clear(slot)
+                await self._slots.clear(slot)
         except (StorageError, TimeoutError) as error:
             self._note_failure(getattr(error, "storage_error", error))
 

@@ -8,7 +8,7 @@ from ledger.database import connect
 from ledger.keys import Grant, KeyRefused, all_keys, create, digest, revoke, rotate, state
 from ledger.schema import keys
 
-GRANT = Grant("shop", "worker", tasks=("desk",), rpm=60, tpm=9000, streams=4, budget=Budget(5.0, "month"))
+GRANT = Grant("shop", tasks=("desk",), rpm=60, tpm=9000, streams=4, budget=Budget(5.0, "month"))
 DAY = 86_400.0
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.capacity import STORE_REST_S, WARN_EVERY_S, WINDOW_S, Allowance, SlidingCapacity, Window
+from router.capacity import Allowance, SlidingCapacity
 from router.metrics import Metrics
+from router.windows import STORE_REST_S, WARN_EVERY_S, WINDOW_S, Window, Windows
 
 NOWHERE = "async+redis://127.0.0.1:1"  # nothing listens there
 
@@ -34,7 +35,7 @@ def clock(monkeypatch):
 def capacity(url="async+memory://", *, clock=None, metrics=None, **allowance) -> SlidingCapacity:
     chosen = {"clock": clock.time} if clock else {}
     allowances = {"big": Allowance(**allowance), "free": Allowance()}
-    return SlidingCapacity(url, allowances=allowances, metrics=metrics or Metrics(), **chosen)
+    return SlidingCapacity(Windows(url, metrics=metrics or Metrics(), **chosen), allowances=allowances)
 
 
 async def admitted(parts, number, *, tokens=1, priority="high") -> int:
@@ -139,5 +140,5 @@ async def test_a_store_that_does_not_answer_admits_all_warns_once_a_minute_and_i
             assert await admitted(parts, 3) == 3
         failures.append(metrics.registry.get_sample_value("tutelage_capacity_errors_total"))
     assert failures == [1, 1, 2, 3]  # once, then it rests
-    assert [record.message.startswith("teachers are asked without a limit") for record in caplog.records] == [True] * 2
+    assert [record.message.startswith("teachers and keys are not limited") for record in caplog.records] == [True] * 2
     assert "server.limits_url" in caplog.text

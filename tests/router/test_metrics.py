@@ -1,3 +1,4 @@
+from ledger.budgets import Balance, Budget
 from ledger.live import Live
 from ledger.progress import Progress
 from ledger.seen import Seen
@@ -55,3 +56,9 @@ def test_capacity_and_refusals_are_counted():
     text = expose(metrics)
     assert 'tutelage_teacher_capacity_rpm{teacher="big"} 60.0' in text
     assert 'tutelage_refused_total{priority="low",teacher="big"} 1.0' in text
+
+
+def test_budgets_are_shown_with_what_is_spent_promised_and_left():
+    text = Metrics().exposition(releases={}, seen=Seen(), balances=[Balance("total", Budget(2.0, "month"), 0.5, 0.25)])
+    for name, value in (("usd", 2.0), ("spent_usd", 0.5), ("reserved_usd", 0.25), ("left_usd", 1.25)):
+        assert f'tutelage_budget_{name}{{per="month",scope="total"}} {value}' in text.decode()
