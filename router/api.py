@@ -26,9 +26,11 @@ from router.errors import (
     StudentUnavailable,
     TeacherUnavailable,
 )
-from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, check_task, failed
+from router.gateway import Gateway
+from router.keyring import check_task
 from router.ports import PRIORITIES, Caller, Ongoing, Priority
 from router.relay import EventStream, StreamTally
+from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
 
 async def chat_completions(http: Request) -> Response:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from ledger.budgets import Budget
 from ledger.keys import Grant, Key, all_keys, digest
-from router.errors import NotAuthenticated
+from router.errors import NotAllowed, NotAuthenticated
 from router.ports import Caller
 
 OWN = "server.api_key"  # how it is recorded who asked with it
@@ -71,6 +71,14 @@ class Keyring:
             each.caller for each in self._held.by_digest.values() if each.expires_at is None or now < each.expires_at
         ]
         return {each.account: each.grant.budget for each in valid if each.account and each.grant.budget}
+
+
+def check_task(caller: Caller, task: str | None, *, model: str) -> None:
+    """Raises NotAllowed where a task is none of the caller's."""
+    if not caller.may_ask(task):
+        raise NotAllowed(
+            f"This API key does not have access to model `{model}`.", code="model_not_found", param="model"
+        )
 
 
 def _entry(key: Key) -> _Entry:

@@ -165,3 +165,11 @@ def test_what_another_teacher_answered_neither_teaches_nor_certifies(ledger):
     former = TeacherReply("former", "label", "stop")
     found = take(ledger(*(exchange(n, teacher_reply=former) for n in range(10)), *map(exchange, range(10, 20))))
     assert [row.exchange_id for row in found.older] == ids(range(10, 16))
+
+
+def test_what_came_while_no_reference_was_drawn_teaches_and_stands_for_no_traffic(ledger):
+    drawn = [exchange(n, rho=0.5) for n in range(100)]
+    not_drawn = [exchange(n, rho=None, reference=False) for n in range(100, 140)]
+    found = take(ledger(*drawn, *not_drawn), window_share=0.5)
+    assert [row.at for row in found.window] == [float(n) for n in range(70, 100, 2)]
+    assert len(take(ledger(), window_share=0.1).older) == 126

@@ -17,7 +17,7 @@ SLACK = 1e-6
 
 
 class Spending(RuleBasedStateMachine):
-    """Several gateways promise, pay, fail, are killed, pay late, and pay twice; no teacher counts more than promised."""
+    """Gateways promise, pay, fail, are killed, pay late and pay twice; no teacher counts more than was promised."""
 
     @initialize(dollars=st.floats(0.1, 3.0), of_a_key=st.floats(0.1, 3.0))
     def begin(self, dollars, of_a_key):

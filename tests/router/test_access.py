@@ -1,6 +1,8 @@
 """Keys, limits and budgets over HTTP: who is let in, what is refused in which words, and who pays for what."""
 
+import asyncio
 from dataclasses import replace
+from functools import partial
 
 import openai
 import pytest
@@ -110,14 +112,33 @@ async def test_a_limited_key_is_refused_on_either_route_before_anybody_is_asked(
 @pytest.mark.parametrize("student", [None, unsure()])
 async def test_a_stream_is_counted_until_it_ends_however_it_ends(ring, student):
     keyring, (key,) = ring(Grant("shop", streams=1))
-    parts, ongoing = writing(" is", breaks_off=student is None)
+    parts, _ = writing(" is", breaks_off=student is None)
     parts = replace(parts, keyring=keyring, **({} if student is None else {"student": student}))
     async with http(parts) as session:
         for _ in range(3):
             reply = await session.post("/v1/chat/completions", json={**BODY, "stream": True}, headers=key)
             assert reply.status_code == 200 and reply.text
-        bad = await session.post("/v1/chat/completions", json={**BODY, "model": "big", "n": 2}, headers=key)
-        assert bad.status_code == 200
+
+
+async def test_and_until_then(ring):
+    keyring, (key,) = ring(Grant("shop", streams=1))
+    goes_on = asyncio.Event()
+
+    class Slow(FakeTeacher):
+        async def stream(self, request, *, teacher):
+            async for chunk in super().stream(request, teacher=teacher):
+                yield chunk
+                await goes_on.wait()
+
+    async with http(gateway(keyring=keyring, student=unsure(), teacher=(teacher := Slow()))) as session:
+        ask = partial(session.post, "/v1/chat/completions", json={**BODY, "stream": True}, headers=key)
+        first = asyncio.create_task(ask())
+        while not teacher.asked:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.01)
+        second = await ask()
+        assert (second.status_code, second.headers["retry-after"]) == (429, "1")
+        goes_on.set()
+        assert (await first).status_code == (await ask()).status_code == 200
 
 
 async def test_the_students_answer_costs_no_budget():

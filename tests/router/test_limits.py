@@ -8,7 +8,7 @@ from router.limits import STREAM_S, KeyLimits
 from router.metrics import Metrics
 from router.ports import Caller
 from router.windows import Windows
-from tests.router.test_capacity import NOWHERE, Clock, clock
+from tests.router.test_windows import NOWHERE, Clock, clock
 
 __all__ = ["clock"]  # a fixture
 
