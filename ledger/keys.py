@@ -117,6 +117,13 @@ def all_keys(engine: sa.Engine) -> list[Key]:
         return [_key(row) for row in connection.execute(query)]
 
 
+def version(engine: sa.Engine) -> tuple[int, int]:
+    """Another one whenever a key was made, rotated or revoked: no key is ever deleted, and none comes back."""
+    with engine.connect() as connection:
+        made, revoked = connection.execute(sa.select(sa.func.count(), sa.func.count(table.c.revoked_at))).one()
+        return made, revoked
+
+
 def state(key: Key, now: float) -> str:
     """In a word."""
     if key.revoked_at is not None:

@@ -77,6 +77,9 @@ class LedgerBudgets:
         if not scopes:
             return None
         usd, now, reservation = await self._price(bill.teacher, bill.most), self._clock(), uuid.uuid4().hex
+        for each in balances(self._amounts, scopes, now=now):
+            if each.used_up(usd):  # clients that go on asking wait for no ledger, and keep nobody else waiting
+                raise _refusal(each, usd, now)
         ask = partial(budgets.reserve, self._engine, reservation, scopes, usd=usd, now=now, lease_s=self._lease_s)
         try:
             await self._blocking(ask)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ledger.budgets import Budget
-from ledger.keys import Grant, Key, all_keys, digest
+from ledger.keys import Grant, Key, all_keys, digest, version
 from router.errors import NotAllowed, NotAuthenticated
 from router.ports import Caller
 
@@ -45,10 +45,14 @@ class Keyring:
         own = _Entry(digest(api_key), Caller(OWN, None, Grant(OWN, "admin"))) if api_key else None
         self._own = {own.digest: own} if own else {}
         self._held = _Held(self._own, open=not self._own)
+        self._version = (0, 0)
 
     def read(self, engine: sa.Engine) -> None:
-        """Take over the ledger's keys (blocking)."""
-        found = all_keys(engine)
+        """Take over the ledger's keys, where they have changed (blocking)."""
+        # Asked first: what changes between the two questions is read again next time.
+        if (now := version(engine)) == self._version:
+            return
+        found, self._version = all_keys(engine), now
         entries = {key.digest: _entry(key) for key in found if key.revoked_at is None}
         self._held = _Held({**entries, **self._own}, open=not found and not self._own)
 

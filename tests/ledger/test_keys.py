@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from ledger.budgets import Budget
 from ledger.database import connect
-from ledger.keys import Grant, KeyRefused, all_keys, create, digest, revoke, rotate, state
+from ledger.keys import Grant, KeyRefused, all_keys, create, digest, revoke, rotate, state, version
 from ledger.schema import keys
 
 GRANT = Grant("shop", tasks=("desk",), rpm=60, tpm=9000, streams=4, budget=Budget(5.0, "month"))
@@ -35,6 +35,17 @@ def test_the_secret_is_long_its_own_and_nowhere_in_the_ledger(engine, tmp_path):
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert secret not in stored and secret.encode() not in files and digest(secret) in stored
     assert made.id not in secret
+
+
+def test_every_change_makes_another_version(engine):
+    seen = [version(engine)]
+    key, _ = create(engine, GRANT, now=100.0)
+    seen.append(version(engine))
+    rotate(engine, key.id, now=50.0, grace_s=1.0)  # by a clock that was set back
+    seen.append(version(engine))
+    revoke(engine, key.id, now=20.0)
+    seen.append(version(engine))
+    assert len(set(seen)) == 4 and version(engine) == seen[-1]
 
 
 @pytest.mark.parametrize("expires_at", [99.0, 100.0])

@@ -150,6 +150,19 @@ async def test_while_the_ledger_is_away_what_has_a_budget_is_refused_and_the_res
     assert await parts.reserve(bill(task="till")) is None
 
 
+async def test_one_that_is_known_to_be_used_up_refuses_without_asking_the_ledger(make, engine, *, clock, monkeypatch):
+    parts = make(tasks={"desk": Budget(0.3, "day")})
+    await parts.settle(await parts.reserve(bill()), usd=0.15)
+    parts.read(engine)
+    monkeypatch.setattr(ledger, "reserve", None)
+    with pytest.raises(InsufficientQuota, match="used up"):
+        await parts.reserve(bill())
+    monkeypatch.undo()
+    assert await parts.reserve(bill(answer=4)) is not None  # 0.14 dollars still fit
+    clock.now += 86_400
+    assert await parts.reserve(bill()) is not None
+
+
 async def test_a_settlement_outlives_a_ledger_that_is_away_for_a_moment(make, engine, monkeypatch):
     parts, tries, settle = make(total=DOLLAR), [], ledger.settle
 
