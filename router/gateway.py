@@ -132,8 +132,10 @@ class Gateway:
         self, ticket: Ticket, verdict: Verdict, error: GatewayError, *, first_byte_s: float | None = None
     ) -> None:
         """Record why the client is not answered. A reference for which there was only no room, here or at the teacher's
-        provider, keeps its label, later: one lost to load would count as a disagreement."""
-        label_later = error.status == NO_ROOM and ticket.is_reference(verdict, status=error.status)
+        provider, or no ledger to ask for money, keeps its label, later: one lost to load would count as a disagreement.
+        """
+        passes = error.status == NO_ROOM or isinstance(error, BudgetUnavailable)
+        label_later = passes and ticket.is_reference(verdict, status=error.status)
         outcome = failed(ticket, status=error.status, why=type(error).__name__, first_byte_s=first_byte_s)
         self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
         if label_later:

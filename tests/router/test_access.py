@@ -211,6 +211,17 @@ async def test_without_money_the_teacher_is_not_asked(refusal, status, code):
     assert parts.teacher.asked == [] and parts.capacity.asked == [] and parts.budgets.settled == {}
 
 
+@pytest.mark.parametrize("refusal", [USED_UP, BudgetUnavailable("away")])
+async def test_a_reference_that_could_not_be_paid_for_is_labelled_when_it_can(refusal):
+    budgets = FakeBudgets(limited=True, refusals=[refusal])
+    parts = gateway(student=unsure(), tasks={"desk": replace(TASK, rho=1.0)}, budgets=budgets)
+    async with http(parts) as session:
+        await session.post("/v1/chat/completions", json=BODY)
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert exchange.reference and exchange.teacher_reply is None and label.reply.text == "delivery"
+
+
 async def test_a_label_is_paid_by_the_task_and_never_by_the_clients_key(ring):
     keyring, (key,) = ring(Grant("shop", budget=Budget(5.0, "month")))
     tasks = {"desk": replace(TASK, rho=1.0)}
