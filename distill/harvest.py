@@ -82,10 +82,12 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
     key = reference_key(engine)
+    # What came while a budget left no room for references was part of no draw, whatever it was.
+    drawn = [row for row in settled if row.rho is not None]
     older = [row for row in rows if row.at < cut_at]
-    fair = {row.exchange_id for row in _uniform(older, key)}
+    fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     lessons = [_lesson(row, reference=row.exchange_id in fair) for row in older if row.teacher_text is not None]
-    references = _uniform([row for row in settled if row.at >= cut_at], key)
+    references = _uniform([row for row in drawn if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
         cut_at=cut_at,

@@ -302,7 +302,8 @@ def answers_since(
     engine: sa.Engine, release: str, *, after: int = 0, due: float = math.inf, limit: int | None = None
 ) -> list[Answer]:
     """The first `limit` answers of a release's student behind a number, in the order of their recording. What it has
-    begun to answer is among them: whether a client stays to the end is up to what it reads.
+    begun to answer is among them: whether a client stays to the end is up to what it reads. Not among them is what came
+    while a budget left no room for references: it has been part of no draw.
 
     A reference whose request came before `due` has lost its label if it has none. At the first one that may still get
     it the list ends: to take those behind it first would prefer what the teacher answers quickly.
@@ -315,6 +316,7 @@ def answers_since(
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(exchanges.c.release == release, exchanges.c.reason == "accepted", exchanges.c.seq > after)
+        .where(exchanges.c.rho.is_not(None))
         .order_by(exchanges.c.seq)
         .limit(limit)
     )

@@ -42,6 +42,7 @@ exchanges = sa.Table(
     sa.Column("stream", sa.Boolean, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("first_byte_s", sa.Float),
+    sa.Column("key", sa.String(24)),  # the public id of the key that asked
     sa.Index("exchanges_by_task", "task", "at"),
     sa.Index("exchanges_by_seq", "seq", unique=True),
     sa.Index("exchanges_by_release", "release", "seq"),
@@ -231,6 +232,50 @@ judge_labels = sa.Table(
     sa.Column("same", sa.Boolean, nullable=False),
     sa.Column("flagged", sa.Boolean, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
+)
+
+keys = sa.Table(
+    # Who may ask a gateway: the digest of a secret, what it allows. `account`: the first key of a line of rotations.
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("account", sa.String(24), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("role", sa.String(8), nullable=False),  # client | worker | admin
+    sa.Column("tasks", JSON),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("replaces", sa.String(24), unique=True),
+    sa.Column("rpm", sa.Integer),
+    sa.Column("tpm", sa.Integer),
+    sa.Column("streams", sa.Integer),
+    sa.Column("budget_usd", sa.Float),
+    sa.Column("budget_per", sa.String(8)),  # month | day | total
+)
+
+budgets = sa.Table(
+    # What was spent at teachers and what is promised to requests under way, by scope (total, task:NAME, key:ACCOUNT).
+    "budgets",
+    metadata,
+    sa.Column("period", sa.String(10), primary_key=True),  # a month, a day, or total
+    sa.Column("scope", sa.String(96), primary_key=True),
+    sa.Column("spent_usd", sa.Float, nullable=False),
+    sa.Column("reserved_usd", sa.Float, nullable=False),
+)
+
+reservations = sa.Table(
+    # Promises that are not settled yet, and until when somebody is expected to settle them.
+    "reservations",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("scope", sa.String(96), primary_key=True),
+    sa.Column("period", sa.String(10), nullable=False),
+    sa.Column("usd", sa.Float, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("ended", sa.Boolean, nullable=False),  # nobody has, and it counts as spent
+    sa.Index("reservations_by_end", "until"),
 )
 
 settings = sa.Table(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from router.errors import BadRequest
 from router.gateway import Gateway
 from router.orders import Order, parse_order
-from router.ports import TaskPlan
+from router.ports import Caller, TaskPlan
 from router.wire import ChatRequest
 
 CONCURRENCY = 4  # beside the clients' own requests
@@ -45,13 +45,13 @@ def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan], *, teachers: Colle
     return AnswerOrder(task, teacher, order.origin, requests)
 
 
-async def answer_many(order: AnswerOrder, gateway: Gateway) -> list[dict[str, Any]]:
+async def answer_many(order: AnswerOrder, gateway: Gateway, *, caller: Caller) -> list[dict[str, Any]]:
     """One entry a request, in order: {"text": answer}, or {"error": why} where the teacher gave none."""
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def one(request: ChatRequest) -> dict[str, Any]:
         async with gate:
-            ticket = gateway.admit(request, task_header=order.task.name, priority="low")
+            ticket = gateway.admit(request, task_header=order.task.name, priority="low", caller=caller)
             reply = await gateway.ask(replace(ticket, teacher=order.teacher), origin=order.origin)
             return {"text": reply.text} if reply.text is not None else {"error": reply.error or "no text"}
 

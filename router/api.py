@@ -1,9 +1,8 @@
 """The HTTP side: authenticate, parse, decide, reply. One request flows through one page, downwards."""
 
-import hmac
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ledger.keys import Role
 from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
@@ -21,24 +21,41 @@ from router.errors import (
     BadRequest,
     ClientLeft,
     GatewayError,
-    NotAuthenticated,
+    NotAllowed,
     SpoolFull,
     StudentUnavailable,
     TeacherUnavailable,
 )
-from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed, new_exchange_id
+from router.gateway import Gateway, new_exchange_id
 from router.intake import attended, read_body, refuse_deep
-from router.ports import PRIORITIES, Ongoing, Priority
+from router.keyring import check_task
+from router.ports import PRIORITIES, Caller, Ongoing, Priority
 from router.relay import EventStream, StreamTally
+from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
 ORDERED = 64  # an order of ours holds many requests
 
 
 async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
-    gateway = _gateway(http)
+    gateway, caller = _gateway(http)
     request = wire.parse_chat(await _body(http, gateway))
-    ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"), priority=_priority(http))
+    task_header = http.headers.get("x-tutelage-task")
+    ticket = gateway.admit(request, task_header=task_header, priority=_priority(http), caller=caller)
+    if not caller.grant.limited:
+        return await _answer(http, gateway, ticket)
+    async with AsyncExitStack() as stack:
+        free = await gateway.limits.admit(caller, tokens=ticket.tokens, stream=request.stream)
+        stack.push_async_callback(free)
+        response = await _answer(http, gateway, ticket)
+        if isinstance(response, EventStream):
+            response.at_end(stack.pop_all().aclose)
+        return response
+
+
+async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
+    """Who answers is decided here."""
+    request = ticket.request
     verdict = await _weigh(http, gateway, ticket)
     if verdict.ongoing is not None:
         return EventStream(
@@ -48,8 +65,8 @@ async def chat_completions(http: Request) -> Response:
         return _student_reply(gateway, ticket, verdict)
     wanted_anyway = ticket.is_reference(verdict) and not request.stream
     try:
+        await gateway.reserve(ticket)  # not cancelled half-way: what was promised is settled
         async with attended(http.receive, anyway=wanted_anyway):
-            await gateway.reserve(ticket)
             if request.stream:
                 return await _teacher_stream(gateway, ticket, verdict)
             return await _teacher_reply(gateway, ticket, verdict)
@@ -159,32 +176,35 @@ async def _relay(
     except GatewayError as error:
         if not recorded:
             recorded = True
-            gateway.record_error(ticket, verdict, error)
+            gateway.record_error(ticket, verdict, error, first_byte_s=first_byte_s)
         yield wire.event(error.body())
     finally:
         if not recorded:
-            gateway.record_failure(ticket, verdict, failed(ticket, status=CLIENT_LEFT, why="client left"))
+            left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s)
+            gateway.record_failure(ticket, verdict, left)
 
 
 async def internal_drafts(http: Request) -> Response:
     """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
-    gateway = _gateway(http)
+    gateway, caller = _gateway(http)
     order = parse_drafts(await _body(http, gateway, many=ORDERED), gateway.tasks)
+    check_task(caller, order.task.name, model=order.task.name)
     return _json({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
 
 
 async def internal_answers(http: Request) -> Response:
     """POST /internal/answers: what a task's teacher, or another one, says, asked on our own account."""
-    gateway = _gateway(http)
+    gateway, caller = _gateway(http)
     body = await _body(http, gateway, many=ORDERED)
     order = parse_answers(body, gateway.tasks, teachers=gateway.teachers)
-    return _json({"answers": await answer_many(order, gateway)})
+    return _json({"answers": await answer_many(order, gateway, caller=caller)})
 
 
 async def models(http: Request) -> Response:
-    """GET /v1/models: tasks, then teachers."""
-    gateway = _gateway(http)
-    return _json(wire.models([*sorted(gateway.tasks), *sorted(gateway.teachers)]))
+    """GET /v1/models: tasks, then teachers; of a key of some tasks, these."""
+    gateway, caller = _gateway(http)
+    teachers = gateway.teachers if caller.may_ask(None) else ()
+    return _json(wire.models([*sorted(filter(caller.may_ask, gateway.tasks)), *sorted(teachers)]))
 
 
 async def health(_: Request) -> Response:
@@ -203,21 +223,26 @@ async def ready(http: Request) -> Response:
 
 async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
-    gateway: Gateway = http.app.state.gateway
+    gateway, _ = _gateway(http)
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
-    text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen())
+    balances = gateway.budgets.balances(gateway.keyring.budgets(now=time.time()))
+    text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen(), balances=balances)
     return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)
 
 
-def _gateway(http: Request) -> Gateway:
-    """The gateway, if the request carries its key. Raises NotAuthenticated."""
+def _gateway(http: Request) -> tuple[Gateway, Caller]:
+    """The gateway, and who asks it, by the key in the request. What is not named here is for admins
+    (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
     gateway: Gateway = http.app.state.gateway
-    if gateway.api_key is not None:
-        sent = http.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(sent.encode(), gateway.api_key.encode()):
-            raise NotAuthenticated("Incorrect API key provided.")
-    return gateway
+    secret = http.headers.get("authorization", "").removeprefix("Bearer ")
+    caller = gateway.keyring.caller(secret, now=time.time())
+    path = http.scope["path"]
+    role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
+    if not caller.may(role):
+        message = f"You have insufficient permissions for this operation: it takes a key of the role {role}."
+        raise NotAllowed(message, code="missing_scope")
+    return gateway, caller
 
 
 def _priority(http: Request) -> Priority:

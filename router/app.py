@@ -20,19 +20,24 @@ from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
 from router import api
 from router.breaker import Breaker
+from router.budgets import LedgerBudgets
 from router.capacity import Allowance, SlidingCapacity
 from router.errors import GatewayError, InternalError, NotFound
-from router.gateway import Gateway, new_exchange_id
+from router.gateway import LABEL_WAIT_S, Gateway, new_exchange_id
+from router.keyring import Keyring
+from router.limits import KeyLimits
 from router.metrics import Metrics
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
 from router.settings import Settings, TokenPrice
 from router.student import VllmStudent
-from router.teacher import HttpTeacher
+from router.teacher import HttpTeacher, Prices
 from router.upstream import Endpoint
+from router.windows import Windows
 
 DRAIN_S = 10.0
 LEDGER_PAUSE_S = 1.0
+SLACK_S = 30.0  # of a reservation's lease, behind the longest that its teacher may take
 EXAM_TIMEOUT_S = 120.0  # nobody waits for these drafts, and one that is lost counts against the student
 log = logging.getLogger(__name__)
 
@@ -96,14 +101,19 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """Real adapters for every port; all of them are closed with the stack."""
     engine = await _open(settings.ledger.url)
     stack.callback(engine.dispose)
-    bindings = {name: settings.binding(name) for name in settings.tasks}
-    watch = await _watch(LedgerWatch(engine, bindings=bindings), stack)
+    watch = LedgerWatch(engine, bindings={name: settings.binding(name) for name in settings.tasks})
+    keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
+    budgets = _budgets(settings, engine, prices=watch)
+    stack.callback(budgets.close)
+    watch.tell(keyring.read, budgets.read)
+    await _follow(watch, stack)
     session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
     spool = SpoolWriter(settings.ledger.spool_dir)
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
     student = settings.student
     metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
+    windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
     served = partial(VllmStudent, session, url=student.url, price=token_price(student.price))
     return Gateway(
         tasks={name: _plan(settings, name) for name in settings.tasks},
@@ -111,11 +121,13 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         student=served(timeout_s=student.timeout_s, breaker=Breaker()),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
         teacher=HttpTeacher(session, endpoints=endpoints, prices=watch),
-        capacity=_capacity(settings, metrics),
+        capacity=_capacity(settings, windows, metrics=metrics),
         spool=spool,
         releases=watch,
         reference_key=reference_key(engine),
-        api_key=settings.server.api_key.get_secret_value() if settings.server.api_key else None,
+        keyring=keyring,
+        limits=KeyLimits(windows, metrics=metrics),
+        budgets=budgets,
         max_body_bytes=settings.server.max_body_bytes,
         request_timeout_s=settings.server.request_timeout_s,
         metrics=metrics,
@@ -133,22 +145,29 @@ async def _open(url: str) -> sa.Engine:
             await anyio.sleep(LEDGER_PAUSE_S)
 
 
-async def _watch(watch: LedgerWatch, stack: AsyncExitStack) -> LedgerWatch:
+async def _follow(watch: LedgerWatch, stack: AsyncExitStack) -> None:
     """The ledger read once before the first request, then for ever in the background."""
     await anyio.to_thread.run_sync(watch.refresh)
     group = await stack.enter_async_context(anyio.create_task_group())
     group.start_soon(watch.run)
     stack.callback(group.cancel_scope.cancel)
-    return watch
 
 
-def _capacity(settings: Settings, metrics: Metrics) -> SlidingCapacity:
+def _budgets(settings: Settings, engine: sa.Engine, *, prices: Prices) -> LedgerBudgets:
+    slowest_s = max(teacher.timeout_s * (1 + teacher.retries) for teacher in settings.teachers.values())
+    tasks = {name: budget for name, task in settings.tasks.items() if (budget := task.budget)}
+    return LedgerBudgets(
+        engine, total=settings.server.budget, tasks=tasks, prices=prices, lease_s=LABEL_WAIT_S + slowest_s + SLACK_S
+    )
+
+
+def _capacity(settings: Settings, windows: Windows, *, metrics: Metrics) -> SlidingCapacity:
     teachers = settings.teachers
     for name, teacher in teachers.items():
         if teacher.capacity_rpm is not None:
             metrics.show_capacity(name, teacher.capacity_rpm)
     allowances = {name: Allowance(teacher.capacity_rpm, teacher.capacity_tpm) for name, teacher in teachers.items()}
-    return SlidingCapacity(settings.server.limits_url.get_secret_value(), allowances=allowances, metrics=metrics)
+    return SlidingCapacity(windows, allowances=allowances)
 
 
 def _plan(settings: Settings, name: str) -> TaskPlan:

@@ -8,9 +8,13 @@
     |   |-- HeadTooLarge      431
     |   `-- OtherSettings     409: an order of ours that is meant for other settings
     |-- NotAuthenticated      401 invalid_api_key
+    |-- NotAllowed            403: not with this key
     |-- UnknownModel          404 model_not_found
     |-- NotFound              404 unknown_url, 405 method_not_allowed
     |-- CapacityExceeded      429 rate_limit_exceeded: by our settings the teacher has no room now
+    |   `-- RateLimited       the key has asked for what it may
+    |-- InsufficientQuota     429 insufficient_quota: a budget has no room
+    |-- BudgetUnavailable     503: what may be spent is not known
     |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
     |-- TeacherUnavailable    502 / 503 / 504
     |   `-- TeacherResting    503 with retry-after: it has failed again and again, and was not asked
@@ -93,6 +97,17 @@ class NotAuthenticated(GatewayError):
     code = "invalid_api_key"
 
 
+class NotAllowed(GatewayError):
+    """A key of other tasks (model_not_found, as OpenAI calls it) or of a role that may not do this (missing_scope)."""
+
+    status = 403
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.code = code
+
+
 class UnknownModel(GatewayError):
     """Neither a task nor a teacher."""
 
@@ -119,6 +134,25 @@ class CapacityExceeded(GatewayError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+
+class RateLimited(CapacityExceeded):
+    """A key has asked for as much as it may; nobody was asked."""
+
+
+class InsufficientQuota(GatewayError):
+    """A budget has no room for what the teacher may cost; it was not asked."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+
+class BudgetUnavailable(GatewayError):
+    """What is left of a budget cannot be found out; the teacher was not asked."""
+
+    status = 503
+    code = "budget_unavailable"
 
 
 class UpstreamRefused(GatewayError):

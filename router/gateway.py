@@ -17,86 +17,37 @@ from ledger.records import Exchange, Label, Origin, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
 from router.errors import (
+    BudgetUnavailable,
     CapacityExceeded,
     GatewayError,
+    InsufficientQuota,
     SpoolFull,
     StudentUnavailable,
     TeacherResting,
     UnknownModel,
     UpstreamRefused,
 )
+from router.keyring import Keyring, check_task
 from router.metrics import Metrics
-from router.ports import Capacity, Ongoing, Priority, Releases, Spool, Student, TaskPlan, Teacher
-from router.wire import ChatRequest, Head
+from router.ports import (
+    Budgets,
+    Caller,
+    Capacity,
+    Limits,
+    Ongoing,
+    Priority,
+    Releases,
+    Spool,
+    Student,
+    TaskPlan,
+    Teacher,
+)
+from router.ticket import CLIENT_LEFT, NO_ROOM, Outcome, Ticket, failed
+from router.wire import ChatRequest
 
-CLIENT_LEFT, NO_ROOM = 499, 429
 RETRY_AFTER_S, SHORTEST_WAIT_S = 5.0, 1.0
-ANSWER_TOKENS = 256  # expected of a teacher where neither client nor task says how long an answer may be
 LABEL_WAIT_S = 150.0  # for room at the teacher: a window that is all used up is empty after 120 s
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """An admitted request. `reference_draw` in [0, 1) is fixed before anything that depends on difficulty."""
-
-    id: str
-    at: float
-    started: float
-    request: ChatRequest
-    task: TaskPlan | None
-    teacher: str
-    reference_draw: float
-    priority: Priority
-
-    def reference_rate(self, verdict: Verdict, *, status: int) -> float | None:
-        """The share of requests such as this one that are references, whatever their difficulty; None: it can be none.
-
-        Where no student is asked all are, since the teacher answers them anyway (docs/decisions/0009); but to label
-        later all for which it had no room would take the room of others.
-        """
-        if self.task is None or not verdict.eligible:
-            return None
-        return 1.0 if verdict.unasked and status != NO_ROOM else self.task.rho
-
-    def is_reference(self, verdict: Verdict, *, status: int = 200) -> bool:
-        """Whether the teacher answers this request whatever its route."""
-        rate = self.reference_rate(verdict, status=status)
-        return rate is not None and self.reference_draw < rate
-
-    @property
-    def may_be_reference(self) -> bool:
-        """Whether the draw leaves it open, before a verdict says whether it could be one."""
-        return self.task is not None and self.reference_draw < self.task.rho
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since arrival."""
-        return time.perf_counter() - self.started
-
-    @property
-    def tokens(self) -> int:
-        """What the teacher is expected to count for this request."""
-        return self.request.estimate_tokens(answer=self.task.max_tokens if self.task else ANSWER_TOKENS)
-
-    def head(self) -> Head:
-        """What identifies the reply to the client."""
-        return Head(f"chatcmpl-{self.id}", int(self.at), self.request.model)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a reply ended: its status, what the client got, and the teacher's part in it."""
-
-    status: int
-    answer: str | None = None
-    teacher_reply: TeacherReply | None = None
-    first_byte_s: float | None = None
-
-
-def failed(ticket: Ticket, *, status: int, why: str) -> Outcome:
-    """The outcome of a request that the teacher did not answer to the end."""
-    return Outcome(status, teacher_reply=TeacherReply(teacher=ticket.teacher, text=None, error=why))
 
 
 @dataclass(frozen=True)
@@ -112,17 +63,22 @@ class Gateway:
     spool: Spool
     releases: Releases
     reference_key: bytes
-    api_key: str | None
+    keyring: Keyring
+    limits: Limits
+    budgets: Budgets
     max_body_bytes: int
     request_timeout_s: float = 30.0
     metrics: Metrics = field(default_factory=Metrics)
-    _labelling: set[asyncio.Task[None]] = field(default_factory=set)
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
+    _reserved: dict[str, str] = field(default_factory=dict)  # exchange id -> what was promised to it
 
-    def admit(self, request: ChatRequest, *, task_header: str | None, priority: Priority) -> Ticket:
-        """Resolve task and teacher and draw the reference. Raises UnknownModel, or SpoolFull before money is spent."""
+    def admit(self, request: ChatRequest, *, task_header: str | None, priority: Priority, caller: Caller) -> Ticket:
+        """Resolve task and teacher, and draw the reference. Raises UnknownModel, NotAllowed, or SpoolFull before money
+        is spent."""
         if not self.spool.available:
             raise SpoolFull("Exchanges cannot be recorded at the moment, so none is answered. Try again later.")
         task = self._resolve(request, task_header)
+        check_task(caller, task.name if task else None, model=task_header or request.model)
         exchange_id = new_exchange_id()
         return Ticket(
             id=exchange_id,
@@ -132,7 +88,9 @@ class Gateway:
             task=task,
             teacher=task.teacher if task else request.model,
             reference_draw=draw(self.reference_key, exchange_id, domain=REFERENCE_DOMAIN),
+            draws=task is None or self.budgets.leaves_references(task.name),
             priority=priority,
+            caller=caller,
         )
 
     def _resolve(self, request: ChatRequest, task_header: str | None) -> TaskPlan | None:
@@ -144,7 +102,11 @@ class Gateway:
         return next((task for task in self.tasks.values() if _adopts(task, request)), None)
 
     async def reserve(self, ticket: Ticket) -> None:
-        """Count the request in at its teacher before it is asked. Raises CapacityExceeded."""
+        """Promise what the teacher may cost and count the request in there, before it is asked; the record of how it
+        ends settles the promise. Raises CapacityExceeded, and as `Budgets.reserve`."""
+        reservation = await self.budgets.reserve(ticket.bill(payer=ticket.caller))
+        if reservation is not None:
+            self._reserved[ticket.id] = reservation
         shortage = await self.capacity.take(ticket.teacher, tokens=ticket.tokens, priority=ticket.priority)
         if shortage is not None:
             self.metrics.count_refused(ticket.teacher, priority=ticket.priority)
@@ -156,6 +118,7 @@ class Gateway:
 
     def record(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:
         """Append the exchange to the spool, then count it. Raises SpoolFull."""
+        self._settle(self._reserved.pop(ticket.id, None), outcome)
         exchange = _exchange(ticket, verdict, outcome)
         self._append(exchange)
         self.metrics.count(exchange)
@@ -167,11 +130,15 @@ class Gateway:
         except SpoolFull:
             log.error("exchange %s failed and could not be recorded", ticket.id)
 
-    def record_error(self, ticket: Ticket, verdict: Verdict, error: GatewayError) -> None:
+    def record_error(
+        self, ticket: Ticket, verdict: Verdict, error: GatewayError, *, first_byte_s: float | None = None
+    ) -> None:
         """Record why the client is not answered. A reference for which there was only no room, here or at the teacher's
-        provider, keeps its label, later: one lost to load would count as a disagreement."""
-        label_later = error.status == NO_ROOM and ticket.is_reference(verdict, status=error.status)
-        outcome = failed(ticket, status=error.status, why=type(error).__name__)
+        provider, or no ledger to ask for money, keeps its label, later: one lost to load would count as a disagreement.
+        """
+        passes = error.status == NO_ROOM or isinstance(error, BudgetUnavailable)
+        label_later = passes and ticket.is_reference(verdict, status=error.status)
+        outcome = failed(ticket, status=error.status, why=type(error).__name__, first_byte_s=first_byte_s)
         self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
         if label_later:
             self.label_in_background(ticket)
@@ -192,8 +159,8 @@ class Gateway:
 
     def _keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        self._labelling.add(task)
-        task.add_done_callback(self._labelling.discard)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def finish_in_background(self, ticket: Ticket, verdict: Verdict, ongoing: Ongoing, *, status: int) -> None:
         """Read an accepted reference to its end although its client has left, record it and ask the teacher about it:
@@ -214,7 +181,7 @@ class Gateway:
     async def _label(self, ticket: Ticket) -> None:
         """A label that cannot be had is recorded as lost: it counts as a disagreement."""
         try:
-            reply = await self._ask_with_room(ticket, priority="high")
+            reply = await self._ask_for_label(ticket)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         try:
@@ -230,7 +197,8 @@ class Gateway:
         A reply without text says in `error` why.
         """
         try:
-            reply = await self._ask_with_room(ticket, priority=ticket.priority)
+            reservation = await self.budgets.reserve(ticket.bill(payer=None))
+            reply = await self._ask_and_pay(ticket, reservation, priority=ticket.priority)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
@@ -238,6 +206,41 @@ class Gateway:
         if ticket.task:
             self.metrics.count_own(ticket.task.name, component=origin, cost_usd=reply.cost_usd)
         return reply
+
+    async def _ask_for_label(self, ticket: Ticket) -> TeacherReply:
+        """It waits for money as for room: promises to requests under way end in less than they were made for."""
+        last = time.monotonic() + LABEL_WAIT_S
+        while True:
+            try:
+                reservation = await self.budgets.reserve(ticket.bill(payer=None))
+            except (InsufficientQuota, BudgetUnavailable):
+                if time.monotonic() + RETRY_AFTER_S > last:
+                    raise
+                await asyncio.sleep(RETRY_AFTER_S)
+            else:
+                return await self._ask_and_pay(ticket, reservation, priority="high")
+
+    async def _ask_and_pay(self, ticket: Ticket, reservation: str | None, *, priority: Priority) -> TeacherReply:
+        cost_usd: float | None = 0.0
+        try:
+            reply = await self._ask_with_room(ticket, priority=priority)
+            cost_usd = _cost(reply)
+            return reply
+        finally:
+            self._pay(reservation, usd=cost_usd)
+
+    def _settle(self, reservation: str | None, outcome: Outcome) -> None:
+        """What has begun and broke off, or was left by its client, is paid in full: or leaving early would be free."""
+        reply, begun = outcome.teacher_reply, outcome.first_byte_s is not None or outcome.status == CLIENT_LEFT
+        if reply is None or reply.error is not None:
+            self._pay(reservation, usd=None if begun else 0.0)
+        else:
+            self._pay(reservation, usd=_cost(reply))
+
+    def _pay(self, reservation: str | None, *, usd: float | None) -> None:
+        """`usd` None: all that was promised."""
+        if reservation is not None:
+            self._keep(self.budgets.settle(reservation, usd=usd), name=f"settle {reservation}")
 
     async def _ask_with_room(self, ticket: Ticket, *, priority: Priority) -> TeacherReply:
         """Ask as soon as there is room, and again where the provider says that there was none, or it is left alone."""
@@ -263,9 +266,16 @@ class Gateway:
             raise CapacityExceeded(f"No room at the teacher {ticket.teacher!r} in time") from error
 
     async def drain(self, *, timeout_s: float) -> None:
-        """Let the labels under way finish; what remains after the time-out counts as lost."""
-        if self._labelling:
-            await asyncio.wait(self._labelling, timeout=timeout_s)
+        """Let the labels under way finish, and pay them; what remains after the time-out counts as lost, and as paid in
+        full."""
+        last = time.monotonic() + timeout_s
+        while self._background and (left_s := last - time.monotonic()) > 0:
+            await asyncio.wait(set(self._background), timeout=left_s)
+
+
+def _cost(reply: TeacherReply) -> float | None:
+    """None: the teacher did not say how many tokens it counts."""
+    return reply.cost_usd if reply.usage.prompt_tokens else None
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -312,4 +322,5 @@ def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Ori
         stream=request.stream,
         latency_s=ticket.elapsed_s,
         first_byte_s=outcome.first_byte_s,
+        key=ticket.caller.key,
     )

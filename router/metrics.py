@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ledger.budgets import Balance
 from ledger.live import alarm_days
 from ledger.records import Exchange
 from ledger.seen import Seen
@@ -79,7 +80,13 @@ class Metrics:
         )
         self.capacity_errors = Counter(
             "tutelage_capacity_errors",
-            "Failures of the store that counts capacity; for a few seconds after one the teachers are not limited.",
+            "Failures of the store that counts minutes; for a few seconds after one teachers and keys are not limited.",
+            registry=self.registry,
+        )
+        self._limited = Counter(
+            "tutelage_key_refused",
+            "Requests that a limit of their key has refused: rpm, tpm or streams.",
+            ["limit"],
             registry=self.registry,
         )
 
@@ -108,18 +115,22 @@ class Metrics:
         """Count a request that was refused for the teacher's capacity."""
         self._refused.labels(teacher, priority).inc()
 
+    def count_limited(self, limit: str) -> None:
+        """Count a request that was refused for a limit of its key."""
+        self._limited.labels(limit).inc()
+
     def show_capacity(self, teacher: str, rpm: int) -> None:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
 
-    def exposition(self, *, releases: Mapping[str, str], seen: Seen) -> bytes:
-        """Everything in Prometheus' text format. `releases`: {task: release in force}.
+    def exposition(self, *, releases: Mapping[str, str], seen: Seen, balances: Sequence[Balance] = ()) -> bytes:
+        """Everything in Prometheus' text format. `releases`: {task: release in force}; `balances`: of all budgets.
 
         What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, seen, self._alarm_bounds))
+        state.register(_State(releases, seen, self._alarm_bounds, balances))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -137,6 +148,7 @@ class _State(Collector):
     releases: Mapping[str, str]
     seen: Seen
     alarm_bounds: Mapping[str, float]
+    balances: Sequence[Balance]
 
     def collect(self) -> Iterator[Metric]:
         in_force = GaugeMetricFamily(
@@ -157,6 +169,7 @@ class _State(Collector):
         yield from self._rows()
         yield from self._references()
         yield from self._false_alarms()
+        yield from self._budgets()
 
     def _rows(self) -> Iterator[Metric]:
         kinds = "For the next release: rows that may teach, or unused references"
@@ -222,3 +235,15 @@ class _State(Collector):
         if (days := alarm_days(paces, self.alarm_bounds)) is not None:
             together.add_metric([], days)
         yield from (each, together)
+
+    def _budgets(self) -> Iterator[Metric]:
+        labels = ["scope", "per"]
+        limit = GaugeMetricFamily("tutelage_budget_usd", "US dollars that may be spent at teachers.", labels=labels)
+        spent = GaugeMetricFamily("tutelage_budget_spent_usd", "Spent in this period.", labels=labels)
+        reserved = GaugeMetricFamily("tutelage_budget_reserved_usd", "Promised to requests under way.", labels=labels)
+        left = GaugeMetricFamily("tutelage_budget_left_usd", "What may still be promised.", labels=labels)
+        for each in self.balances:
+            values = (each.budget.usd, each.spent_usd, each.reserved_usd, each.left_usd)
+            for family, value in zip((limit, spent, reserved, left), values, strict=True):
+                family.add_metric([each.scope, each.budget.per], value)
+        yield from (limit, spent, reserved, left)

@@ -1,11 +1,13 @@
 """What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
-from ledger.records import Draft, Record, TeacherReply
+from ledger.budgets import Balance, Budget
+from ledger.keys import ROLES, Grant, Role
+from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
 from router.wire import ChatRequest
 
@@ -47,6 +49,34 @@ class TaskPlan:
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Whoever asks: the public id of its key, and the account that its limits and budget are counted for; None where no
+    keys are asked for. `grant`: what it may do."""
+
+    key: str | None
+    account: str | None
+    grant: Grant
+
+    def may(self, role: Role) -> bool:
+        """Whether it may do what is for this role."""
+        return ROLES.index(self.grant.role) >= ROLES.index(role)
+
+    def may_ask(self, task: str | None) -> bool:
+        """Whether a task is its own; None: a teacher without a task."""
+        return self.grant.tasks is None or task in self.grant.tasks
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a question to a teacher may cost at most, and who pays: the task it is asked for, and a caller's key."""
+
+    teacher: str
+    task: str | None
+    payer: Caller | None
+    most: Usage
+
+
+@dataclass(frozen=True)
 class TeacherCompletion:
     """A teacher's whole answer: OpenAI's body, passed on as it came, and the facts we keep of it."""
 
@@ -56,7 +86,7 @@ class TeacherCompletion:
 
 @dataclass(frozen=True)
 class Shortage:
-    """A teacher has no room: by which setting, and the whole seconds, at least 1, after which to try again."""
+    """There is no room: by which limit, and the whole seconds, at least 1, after which to try again."""
 
     setting: str
     retry_after_s: int
@@ -116,6 +146,34 @@ class Capacity(Protocol):
 
     async def take(self, teacher: str, *, tokens: int, priority: Priority) -> Shortage | None:
         """Count a request of an estimated number of tokens in; where there is no room, nothing may be asked."""
+        ...
+
+
+class Limits(Protocol):
+    """What one caller may ask."""
+
+    async def admit(self, caller: Caller, *, tokens: int, stream: bool) -> Callable[[], Awaitable[None]]:
+        """Count a request in; what is returned is called at its end. Raises RateLimited."""
+        ...
+
+
+class Budgets(Protocol):
+    """What may be spent at teachers, by all gateways together."""
+
+    def leaves_references(self, task: str) -> bool:
+        """Whether the labels of references of a task can be paid for."""
+        ...
+
+    async def reserve(self, bill: Bill) -> str | None:
+        """Promise it; None where nothing limits it. Raises InsufficientQuota, BudgetUnavailable, TeacherUnavailable."""
+        ...
+
+    async def settle(self, reservation: str, *, usd: float | None) -> None:
+        """Pay what it has cost; None: not known, all that was promised."""
+        ...
+
+    def balances(self, accounts: Mapping[str, Budget]) -> list[Balance]:
+        """Of everything that has a budget, these accounts' among it."""
         ...
 
 

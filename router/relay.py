@@ -1,6 +1,6 @@
 """A teacher's stream on its way to the client: rewritten to one id and one model, and added up for the record."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -62,6 +62,11 @@ class EventStream(StreamingResponse):
     def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
         super().__init__(self._begin(), headers=headers, media_type="text/event-stream")
         self._events, self._begun = events, False
+        self._at_end: Callable[[], Awaitable[None]] | None = None
+
+    def at_end(self, then: Callable[[], Awaitable[None]]) -> None:
+        """Have this called once the stream has ended, however it ended."""
+        self._at_end = then
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reply, then close the generator, however the reply ended."""
@@ -70,7 +75,11 @@ class EventStream(StreamingResponse):
         finally:
             if not self._begun:  # one that has not begun would be closed without recording that its client left
                 await anext(self._events, None)
-            await self._events.aclose()
+            try:
+                await self._events.aclose()
+            finally:
+                if self._at_end is not None:
+                    await self._at_end()
 
     async def _begin(self) -> AsyncGenerator[bytes, None]:
         self._begun = True

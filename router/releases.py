@@ -1,4 +1,5 @@
-"""What is in force, read from the ledger four times a second: the champion of each task, the price of each teacher.
+"""What is in force, read from the ledger four times a second: the champion of each task, the price of each teacher, and
+what others read with it (keys, what is left of budgets).
 
 A reader gets whole, frozen objects: a switch is one assignment, so no request sees adapter and threshold of two
 releases. A ledger that does not answer leaves the last known state in force; certificates expire by themselves.
@@ -6,7 +7,7 @@ releases. A ledger that does not answer leaves the last known state in force; ce
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from ledger.seen import Seen, read
 from router.ports import ServedRelease
 
 POLL_S = 0.25
+Reader = Callable[[sa.Engine], None]
 log = logging.getLogger(__name__)
 
 
@@ -36,9 +38,14 @@ class LedgerWatch:
         """`bindings`: by task, what its release must have been certified with; one that was not is not in force."""
         self._engine = engine
         self._bindings = bindings
+        self._readers: list[Reader] = []
         self._unusable: dict[str, str] = {}
         self._state, self._seen = InForce(), Seen()
         self._next_reading = asyncio.Event()
+
+    def tell(self, *readers: Reader) -> None:
+        """Have others read the ledger at the same times."""
+        self._readers += readers
 
     def champion(self, task: str) -> ServedRelease | None:
         """The release that serves a task now."""
@@ -71,6 +78,8 @@ class LedgerWatch:
         champions = self._champions()
         before = {task: release.name for task, release in self._state.champions.items()}
         self._state = InForce(champions, current_prices(self._engine))
+        for read_too in self._readers:
+            read_too(self._engine)
         after = {task: release.name for task, release in champions.items()}
         if after != before:
             log.info("releases in force: %s", after or "none")

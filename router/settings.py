@@ -16,6 +16,7 @@ from calibration.agreement import Measure
 from calibration.certificate import fingerprint
 from calibration.code import CODE
 from calibration.question import By, Judge
+from ledger.budgets import Budget, Per
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -39,12 +40,31 @@ PerMinute = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
-class Server(Section):
-    """Where the gateway listens. Any address but loopback needs an API key.
+class Budgeted(Section):
+    """What may be spent at teachers, in US dollars, in a month (where `budget_per` is not set) or a day of the calendar
+    in UTC, or altogether. None: it is not limited, and not counted."""
 
-    `limits_url` is where the teachers' capacity is counted: in memory, of each gateway process by itself, or in a Redis
-    (`async+redis://HOST:PORT`) that they share. `workers`: gateway processes on the one port. `request_timeout_s`: how
-    long the head of a request may take to arrive, and its body.
+    budget_usd: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    budget_per: Per | None = None
+
+    @model_validator(mode="after")
+    def _period_is_of_a_budget(self) -> Self:
+        if self.budget_usd is None and self.budget_per is not None:
+            raise ValueError("budget_per says nothing without budget_usd: set that, or leave it out")
+        return self
+
+    @property
+    def budget(self) -> Budget | None:
+        """As the ledger counts it."""
+        return None if self.budget_usd is None else Budget(self.budget_usd, self.budget_per or "month")
+
+
+class Server(Budgeted):
+    """Where the gateway listens. Any address but loopback needs an API key: `api_key`, that of an admin and of our own
+    worker, beside the keys that `tutelage keys` makes. `budget_usd`: of all tasks, and of requests without one.
+
+    `limits_url` is where capacity is counted: in memory, of each gateway process by itself, or in a shared Redis
+    (`async+redis://HOST:PORT`). `workers`: processes on the port. `request_timeout_s`: of a head, or a body, to arrive.
     """
 
     host: str = "127.0.0.1"
@@ -165,7 +185,7 @@ class StudentSettings(Section):
         return f"http://127.0.0.1:{self.port}"
 
 
-class Task(Section):
+class Task(Budgeted):
     """One narrow job: its teacher, its contract, and when two answers agree.
 
     measure: exact (after normalisation: case, white space, quotes around it), number (the last number in each), json

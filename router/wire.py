@@ -90,6 +90,11 @@ class ChatRequest:
         """A quarter of the characters of the messages' text, at least 1."""
         return max(1, sum(len(text) for message in self.messages for text in _texts(message)) // 4)
 
+    def most_usage(self, *, answer: int) -> Usage:
+        """What a teacher may count at most: a token is at least one byte of the request, and every answer takes
+        max_tokens, or `answer` where the client sets none. Images behind a URL are not counted."""
+        return Usage(len(orjson.dumps(self.raw)), (self.max_tokens or answer) * (self.raw.get("n") or 1))
+
     def beyond_student(self) -> str | None:
         """Why the student may not be asked at all ('sampling' or 'unsupported'), or None. Never by difficulty."""
         if self.raw.get("temperature") or self.raw.get("top_p") not in (None, 1) or any(map(self.raw.get, SAMPLING)):

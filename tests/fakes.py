@@ -1,19 +1,24 @@
 """Doubles for the gateway's ports: scripted, in memory, no network."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from calibration.calibrator import Calibrator
+from ledger.budgets import Balance, Budget, of_key
 from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
 from ledger.spool import SpoolUnavailable
 from router.errors import GatewayError, StudentUnavailable
 from router.gateway import Gateway
-from router.ports import Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
+from router.keyring import Keyring
+from router.limits import KeyLimits
+from router.metrics import Metrics
+from router.ports import Bill, Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
+from router.windows import Windows
 from router.wire import ChatRequest, Head, Reply, completion, completion_chunks
 
 TASK = TaskPlan(name="desk", teacher="big", rho=0.0, max_tokens=16, system_prompt="Name the topic.")
@@ -127,6 +132,35 @@ class FakeCapacity:
 
 
 @dataclass
+class FakeBudgets:
+    """Short of money as scripted, one entry a request; then there is enough for all. `limited`: whether it counts."""
+
+    limited: bool = False
+    refusals: list[GatewayError | None] = field(default_factory=list)
+    draws: bool = True
+    bills: list[Bill] = field(default_factory=list)
+    settled: dict[str, float | None] = field(default_factory=dict)
+
+    def leaves_references(self, task: str) -> bool:
+        return self.draws
+
+    async def reserve(self, bill: Bill) -> str | None:
+        if not self.limited:
+            return None
+        self.bills.append(bill)
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            raise refusal
+        return f"r{len(self.bills)}"
+
+    async def settle(self, reservation: str, *, usd: float | None) -> None:
+        assert reservation not in self.settled
+        self.settled[reservation] = usd
+
+    def balances(self, accounts: Mapping[str, Budget]) -> list[Balance]:
+        return [Balance(of_key(account), budget) for account, budget in accounts.items()]
+
+
+@dataclass
 class MemorySpool:
     """Keeps records in a list; `full` makes it refuse."""
 
@@ -156,6 +190,7 @@ class FakeReleases:
 
 def gateway(**parts: Any) -> Gateway:
     """A gateway over fakes; any part can be replaced."""
+    metrics = Metrics()
     defaults: dict[str, Any] = {
         "tasks": {"desk": TASK},
         "teachers": frozenset({"big"}),
@@ -166,7 +201,10 @@ def gateway(**parts: Any) -> Gateway:
         "spool": MemorySpool(),
         "releases": FakeReleases(),
         "reference_key": b"k" * 32,
-        "api_key": None,
+        "keyring": Keyring(None),
+        "limits": KeyLimits(Windows("async+memory://", metrics=metrics), metrics=metrics),
+        "budgets": FakeBudgets(),
+        "metrics": metrics,
         "max_body_bytes": 4096,
     }
     return Gateway(**{**defaults, **parts})

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from router.settings import load
-from tutelage import cli_judge, cli_releases, cli_replay, cli_serve
+from tutelage import cli_judge, cli_keys, cli_releases, cli_replay, cli_serve
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
@@ -18,6 +18,7 @@ app.add_typer(cli_serve.parts, name="serve")
 app.add_typer(cli_releases.distill, name="distill")
 app.add_typer(cli_releases.releases, name="releases")
 app.add_typer(cli_judge.judge, name="judge")
+app.add_typer(cli_keys.keys, name="keys")
 
 
 def main() -> None:
@@ -102,6 +103,7 @@ def up(
 def status(config: Config = CONFIG) -> None:
     """What runs, what is in force, and how far each task is from its next release. Status 1: nothing runs."""
     from ledger.database import connect
+    from tutelage.spending import spending
     from tutelage.standing import describe
 
     with known_errors():
@@ -113,7 +115,8 @@ def status(config: Config = CONFIG) -> None:
             say(str(error))
         for found in running:
             say(f"{found.name}: {found.words}")
-        for line in describe(settings, connect(settings.ledger.url), now=time.time()):
+        engine, now = connect(settings.ledger.url), time.time()
+        for line in (*describe(settings, engine, now=now), *spending(settings, engine, now=now)):
             say(line)
     raise typer.Exit(0 if running else 1)
 

@@ -13,6 +13,7 @@ from tutelage.processes import StackError
 from tutelage.provision import ProvisionError
 
 console = Console(highlight=False)
+aside = Console(stderr=True, highlight=False)  # what is no result, where a result may be piped
 Config = Annotated[Path, typer.Option("--config", "-c", help="The YAML configuration.")]
 CONFIG = Path("tutelage.yaml")
 
@@ -24,7 +25,7 @@ def say(words: str) -> None:
 
 def fail(words: str) -> NoReturn:
     """End with a message and status 2."""
-    console.print(f"tutelage: {words}", style="red", markup=False, soft_wrap=True)
+    aside.print(f"tutelage: {words}", style="red", markup=False, soft_wrap=True)
     raise typer.Exit(2)
 
 

@@ -183,3 +183,12 @@ def test_an_adapter_is_certified_on_nothing_that_it_was_studied_with(ledger):
     record_study(engine, release=release, rows=ids(range(30)))
     assert [row.at for row in take(engine, adapter_digest="abc").window] == [36.0, 38.0]  # of the ten that came after
     assert take(engine).window_span == (24.0, 39.0)  # another student has not been seen with them
+
+
+def test_what_came_while_no_reference_was_drawn_teaches_and_stands_for_no_traffic(ledger):
+    drawn = [exchange(n, rho=0.5) for n in range(100)]
+    not_drawn = [exchange(n, rho=None, reference=False) for n in range(100, 140)]
+    found = take(ledger(*drawn, *not_drawn), window_share=0.5)
+    assert [row.at for row in found.window] == [float(n) for n in range(70, 100, 2)]
+    older = take(ledger(), window_share=0.1).older
+    assert len(older) == 126 and [row.exchange_id for row in older if row.reference] == ids(range(0, 100, 2))

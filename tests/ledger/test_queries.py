@@ -182,3 +182,8 @@ def test_what_a_teachers_answer_costs_is_not_what_a_judge_costs(engine):
     assert teacher_usd == pytest.approx((0.01 * 3 + 0.02) / 4) and draft_usd == pytest.approx(0.001)
     assert [row.exchange_id for row in task_rows(engine, "desk")][-1] == "id-000005"
     assert spend(engine, "desk").teacher_usd == pytest.approx(0.02)
+
+
+def test_what_came_while_no_reference_was_drawn_is_no_answer_of_the_draw(engine):
+    store(engine, [student_exchange(n, rho=None if n % 2 else 0.5, reference=False) for n in range(90, 94)])
+    assert [one.at for one in answers_since(engine, "desk--v000001", after=7)] == [90.0, 92.0]

@@ -14,6 +14,7 @@ from router.api import _student_stream
 from router.app import create_app
 from router.cascade import Verdict
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
+from router.keyring import ANYBODY, Keyring
 from router.ports import Shortage
 from router.relay import EventStream
 from router.wire import parse_chat
@@ -483,7 +484,7 @@ async def test_while_the_spool_fails_nobody_is_asked():
 
 
 async def test_a_key_is_asked_for_where_one_is_set():
-    parts = gateway(api_key="secret")
+    parts = gateway(keyring=Keyring("secret"))
     async with http(parts) as session:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer s\xe9cret".encode("latin-1")}):
             for path in ("/v1/chat/completions", "/internal/drafts"):
@@ -640,7 +641,7 @@ async def test_a_long_answer_that_breaks_off_ends_in_an_error_and_its_reference_
 async def test_a_client_that_is_gone_before_the_first_byte_is_recorded_as_well():
     parts, ongoing = writing(" is")
     request = parse_chat(json.dumps({**BODY, "stream": True}).encode())
-    ticket = parts.admit(request, task_header=None, priority="normal")
+    ticket = parts.admit(request, task_header=None, priority="normal", caller=ANYBODY)
     verdict = Verdict("accepted", RELEASE, ongoing.draft, 0.9)
     reply = EventStream(_student_stream(parts, ticket, verdict, ongoing=ongoing), {})
 
@@ -658,7 +659,7 @@ async def test_a_reference_whose_client_leaves_is_read_to_its_end_and_labelled()
     parts, ongoing = writing(*[" and"] * 6)
     verdict = Verdict("accepted", RELEASE, ongoing.draft, 0.9)
     request = parse_chat(json.dumps({**BODY, "stream": True}).encode())
-    ticket = parts.admit(request, task_header=None, priority="normal")
+    ticket = parts.admit(request, task_header=None, priority="normal", caller=ANYBODY)
     events = _student_stream(parts, ticket, verdict, ongoing=ongoing)
     await anext(events)
     await anext(events)

@@ -5,6 +5,7 @@ import time
 import httpx
 
 from ledger.database import LedgerError, connect
+from ledger.keys import Grant, create
 from ledger.prices import Price, write_price
 from router import app as composition
 from router.app import create_app
@@ -57,3 +58,32 @@ async def test_a_gateway_that_starts_while_the_ledger_is_away_waits_for_it(tmp_p
     app = create_app(settings=settings)
     async with app.router.lifespan_context(app):
         assert len(asked) == 3
+
+
+async def test_keys_and_budgets_are_kept_to_and_shown(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    engine = connect(url)
+    write_price(engine, "big", Price(1e-6, 2e-6), source="test", at=time.time())
+    (_, shop), (_, admin) = (create(engine, grant, now=1.0) for grant in (Grant("shop"), Grant("ops", "admin")))
+    engine.dispose()
+    settings = Settings(
+        server={"budget_usd": 1e-6},
+        ledger={"url": url, "spool_dir": tmp_path / "spool"},
+        teachers={"big": {"model": "m", "direct": True, "base_url": NOWHERE, "price": PRICE}},
+        student={"base_model": "m", "price": PRICE},
+        tasks={"desk": {"teacher": "big", "budget_usd": 5.0, "budget_per": "day"}},
+    )
+    body = {"model": "desk", "messages": [{"role": "user", "content": "hello"}]}
+    app = create_app(settings=settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as session,
+    ):
+        keys = [{}, *({"authorization": f"Bearer {secret}"} for secret in (shop, admin))]
+        replies = [await session.post("/v1/chat/completions", json=body, headers=key) for key in keys]
+        shown = [await session.get("/metrics", headers=key) for key in keys]
+    assert [reply.status_code for reply in replies] == [401, 429, 429]
+    assert replies[1].json()["error"]["code"] == "insufficient_quota"
+    assert [reply.status_code for reply in shown] == [401, 403, 200]
+    assert 'tutelage_budget_left_usd{per="month",scope="total"} 1e-06' in shown[2].text
+    assert 'tutelage_budget_usd{per="day",scope="task:desk"} 5.0' in shown[2].text

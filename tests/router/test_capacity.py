@@ -1,40 +1,24 @@
 """Capacity with the library's own windows in memory, on a clock that the tests move."""
 
 import logging
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.capacity import STORE_REST_S, WARN_EVERY_S, WINDOW_S, Allowance, SlidingCapacity, Window
+from router.capacity import Allowance, SlidingCapacity
 from router.metrics import Metrics
+from router.windows import STORE_REST_S, WARN_EVERY_S, Windows
+from tests.router.test_windows import NOWHERE, Clock, clock
 
-NOWHERE = "async+redis://127.0.0.1:1"  # nothing listens there
-
-
-class Clock:
-    """Seconds since the epoch, at the beginning of a minute."""
-
-    def __init__(self) -> None:
-        self.now = 60.0 * 30_000_000
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr("limits.aio.storage.memory.time", SimpleNamespace(time=clock.time))
-    return clock
+__all__ = ["clock"]  # a fixture
 
 
 def capacity(url="async+memory://", *, clock=None, metrics=None, **allowance) -> SlidingCapacity:
     chosen = {"clock": clock.time} if clock else {}
     allowances = {"big": Allowance(**allowance), "free": Allowance()}
-    return SlidingCapacity(url, allowances=allowances, metrics=metrics or Metrics(), **chosen)
+    return SlidingCapacity(Windows(url, metrics=metrics or Metrics(), **chosen), allowances=allowances)
 
 
 async def admitted(parts, number, *, tokens=1, priority="high") -> int:
@@ -91,24 +75,6 @@ async def test_after_the_time_it_says_there_is_room_and_not_before(clock, rpm, e
     assert await admitted(parts, 1) == 1
 
 
-WINDOWS = st.builds(Window, st.integers(0, 1000), st.integers(0, 1000), st.floats(0.0, 60.0))
-
-
-@given(window=WINDOWS, allowed=st.integers(0, 999))
-def test_the_wait_ends_where_the_window_is_down(window, allowed):
-    wait_s = window.retry_after_s(allowed)
-
-    def used_after(seconds: float) -> int:
-        left_s = window.left_s - seconds
-        if left_s > 0:
-            return replace(window, left_s=left_s).used
-        return Window(window.current, 0, max(0.0, WINDOW_S + left_s)).used  # the next minute has begun
-
-    assert 0 <= wait_s <= 2 * WINDOW_S + 1
-    assert used_after(wait_s) <= allowed
-    assert wait_s == 0 or used_after(wait_s - 1.002) > allowed
-
-
 @given(
     rpm=st.integers(1, 30),
     tpm=st.integers(1, 500),
@@ -139,5 +105,5 @@ async def test_a_store_that_does_not_answer_admits_all_warns_once_a_minute_and_i
             assert await admitted(parts, 3) == 3
         failures.append(metrics.registry.get_sample_value("tutelage_capacity_errors_total"))
     assert failures == [1, 1, 2, 3]  # once, then it rests
-    assert [record.message.startswith("teachers are asked without a limit") for record in caplog.records] == [True] * 2
+    assert [record.message.startswith("teachers and keys are not limited") for record in caplog.records] == [True] * 2
     assert "server.limits_url" in caplog.text

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ledger.budgets import Balance, Budget
 from ledger.live import DAY_S, Live
 from ledger.progress import Progress
 from ledger.seen import Seen
@@ -77,3 +78,9 @@ def test_b_is_shown_in_days_of_each_task_and_of_all_where_the_pace_is_known():
     assert float(found['{release="mail--v000003",task="mail"}']) == pytest.approx(5000 / 300, rel=0.01)
     assert float(found["_of_all"]) == pytest.approx(5000 / 400, rel=0.01) and len(found) == 3
     assert "\ntutelage_alarm_bound_days_of_all " not in expose(metrics, live=seen)  # nothing is in force
+
+
+def test_budgets_are_shown_with_what_is_spent_promised_and_left():
+    text = Metrics().exposition(releases={}, seen=Seen(), balances=[Balance("total", Budget(2.0, "month"), 0.5, 0.25)])
+    for name, value in (("usd", 2.0), ("spent_usd", 0.5), ("reserved_usd", 0.25), ("left_usd", 1.25)):
+        assert f'tutelage_budget_{name}{{per="month",scope="total"}} {value}' in text.decode()

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from ledger.budgets import Budget
 from router.settings import ConfigError, load
 from tutelage.starter import starter
 
@@ -38,6 +39,9 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"tasks": {"desk": {"teacher": "nobody"}}}, "tasks.desk.teacher"),
         ({"tasks": {"desk": {"teacher": "big", "alpha": 1.5}}}, "tasks.desk.alpha"),
         ({"tasks": {"big": {"teacher": "big"}}}, "tasks.big"),
+        ({"server": {"budget_usd": 0}}, "server.budget_usd"),
+        ({"server": {"budget_per": "day"}}, "budget_per says nothing without budget_usd"),
+        ({"tasks": {"desk": {"teacher": "big", "budget_usd": 1, "budget_per": "week"}}}, "tasks.desk.budget_per"),
         ({"tasks": {"desk": {"teacher": "big", "measure": "vibes"}}}, "tasks.desk.measure"),
         ({"tasks": {"desk": {"teacher": "big", "measure": "judge"}}}, "tasks.desk: measure: judge needs judge:"),
         (
@@ -123,3 +127,11 @@ def test_a_release_is_bound_to_its_judge_and_to_what_it_was_told(tmp_path):
     assert all(other.binding("desk") != bound for other in others)
     assert "judge" not in others[-1].binding("desk") and others[-1].compares_by("desk") == "exact"
     assert settings(judge_rubric="amounts").compares_by("desk").rubric == "amounts"
+
+
+def test_a_budget_is_a_months_where_nothing_else_is_said(tmp_path):
+    values = {**VALID, "server": {"budget_usd": 50, "budget_per": "total"}}
+    values["tasks"] = {"desk": {"teacher": "big", "budget_usd": 2.5}, "till": {"teacher": "big"}}
+    settings = load(write(tmp_path, values))
+    assert settings.server.budget == Budget(50.0, "total")
+    assert settings.tasks["desk"].budget == Budget(2.5, "month") and settings.tasks["till"].budget is None

@@ -1,0 +1,45 @@
+"""What is spent at teachers and left of every budget, in words: for `tutelage status`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from ledger.budgets import TOTAL, Balance, Budget, amounts, balances, of_key, of_task
+from ledger.keys import Key, all_keys
+from router.budgets import LABEL_SHARE
+from router.settings import Settings
+
+PER = {"month": "this month", "day": "today", "total": "in all"}
+
+
+def spending(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:
+    """A line a budget: of everything, of each task, of each key that is valid."""
+    keys = {key.account: key for key in all_keys(engine) if key.grant.budget and key.valid(now)}
+    scopes = [*_settled(settings), *((of_key(account), key.grant.budget) for account, key in keys.items())]
+    found = amounts(engine, now=now)
+    for each in balances(found, [(scope, budget) for scope, budget in scopes if budget], now=now):
+        yield in_words(each, keys)
+
+
+def _settled(settings: Settings) -> Sequence[tuple[str, Budget | None]]:
+    return [(TOTAL, settings.server.budget), *((of_task(name), task.budget) for name, task in settings.tasks.items())]
+
+
+def in_words(found: Balance, keys: Mapping[str, Key]) -> str:
+    """What is spent, reserved and left, and what follows where that is little."""
+    kind, _, name = found.scope.partition(":")
+    whose = {TOTAL: "everything", "task": f"task {name}", "key": name}[kind]
+    if name in keys:
+        whose = f"{keys[name].id} ({keys[name].grant.name})"
+    held = f" and {_usd(found.reserved_usd)} reserved" if found.reserved_usd else ""
+    words = (
+        f"budget of {whose}: {_usd(found.spent_usd)} spent{held} of {_usd(found.budget.usd)} {PER[found.budget.per]}, "
+        f"{_usd(found.left_usd)} left"
+    )
+    if kind == "key" or found.left_usd >= LABEL_SHARE * found.budget.usd:
+        return words
+    return f"WARNING: {words}: no references are drawn, so that the alarm hears nothing of what students answer"
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:.2f}" if amount >= 1.0 or amount == 0.0 else f"${amount:.4f}"
