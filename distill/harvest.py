@@ -21,9 +21,9 @@ from ledger.queries import (
     last_cut,
     reference_key,
     rows_used,
-    studied_until,
     task_rows,
 )
+from ledger.studies import studied_until
 
 
 class HarvestError(DistillError):

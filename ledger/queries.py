@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ledger import teachers
 from ledger.database import writing
 from ledger.records import TRAFFIC, Draft, Origin, Usage
-from ledger.releases import last_voided
+from ledger.releases import last_voided, of_adapter
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study"]
@@ -206,36 +206,13 @@ def record_uses(engine: sa.Engine, *, release: str, uses: Sequence[Use]) -> None
 def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str], *, release: str) -> None:
     """None that trained certifies: the row must be unknown to every earlier release, but that another adapter's may
     have been studied with it."""
-    same = _of_adapter(sa.select(releases.c.adapter_digest).where(releases.c.name == release).scalar_subquery())
+    same = of_adapter(sa.select(releases.c.adapter_digest).where(releases.c.name == release).scalar_subquery())
     used = sa.or_(row_uses.c.use != "study", row_uses.c.release.in_(same))
     for start in range(0, len(certifying), 500):
         part = certifying[start : start + 500]
         query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.exchange_id.in_(part), used)
         if found := connection.execute(query.limit(1)).first():
             raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
-
-
-def _of_adapter(digest: Any) -> sa.Select[tuple[str]]:
-    return sa.select(releases.c.name).where(releases.c.adapter_digest == digest)
-
-
-def record_study(engine: sa.Engine, *, release: str, rows: Sequence[str]) -> None:
-    """Remember that somebody has seen how well a release did on these exchanges: its adapter is certified on none of
-    them. Whoever may choose when to certify by what they have seen would sooner or later see a worse one pass."""
-    known = sa.select(row_uses.c.exchange_id).where(row_uses.c.release == release)
-    with writing(engine) as connection:
-        new = sorted(set(rows) - set(connection.execute(known).scalars()))
-        if new:
-            values = [{"exchange_id": row, "release": release, "use": "study"} for row in new]
-            connection.execute(row_uses.insert(), values)
-
-
-def studied_until(connection: sa.Connection, adapter_digest: str) -> float:
-    """When the newest request arrived on which an adapter was studied, in seconds since the epoch; -inf for none."""
-    studied = sa.and_(row_uses.c.use == "study", row_uses.c.release.in_(_of_adapter(adapter_digest)))
-    query = sa.select(sa.func.max(exchanges.c.at)).join(row_uses, row_uses.c.exchange_id == exchanges.c.id)
-    found = connection.execute(query.where(studied)).scalar()
-    return -math.inf if found is None else float(found)
 
 
 def rows_that_taught(engine: sa.Engine, adapter_digest: str) -> set[str]:

@@ -243,6 +243,11 @@ def history(engine: sa.Engine, task: str) -> list[Release]:
         return _select(connection, releases.c.task == task)
 
 
+def of_adapter(digest: Any) -> sa.Select[tuple[str]]:
+    """The names under which an adapter is known: its digest, or an expression for one."""
+    return sa.select(releases.c.name).where(releases.c.adapter_digest == digest)
+
+
 def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
     """How often labels were looked at to certify this adapter with the same `question`, whatever came of it: a run that
     was killed at the last moment, without a report, has looked too."""

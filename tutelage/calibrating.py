@@ -16,9 +16,10 @@ from calibration.study import Drafted, Study, study
 from distill.clusters import cluster
 from distill.rows import variable_text
 from ledger.database import connect
-from ledger.queries import newest_at, record_study, references_of
+from ledger.queries import newest_at, references_of
 from ledger.records import Draft
 from ledger.releases import newest_certified
+from ledger.studies import record_study
 from router.settings import ConfigError, Settings, load
 from tutelage.distilling import label_due_s
 

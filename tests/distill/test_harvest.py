@@ -6,10 +6,11 @@ from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.queries import Use, record_study, record_uses, reference_key
+from ledger.queries import Use, record_uses, reference_key
 from ledger.records import TeacherReply
 from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
+from ledger.studies import record_study
 from tests.ledger.make import certified, exchange
 
 LOST = TeacherReply("big", None, error="TeacherUnavailable")

@@ -13,7 +13,6 @@ from ledger.queries import (
     answers_since,
     cost_timeline,
     mean_costs,
-    record_study,
     record_uses,
     reference_key,
     route_counts,
@@ -22,7 +21,6 @@ from ledger.queries import (
     task_rows,
 )
 from ledger.records import Label, TeacherReply, Usage
-from ledger.releases import add_candidate, set_adapter
 from ledger.spool import SpoolWriter
 from tests.ledger.make import exchange, student_exchange
 
@@ -137,18 +135,6 @@ def test_a_row_never_certifies_the_release_that_it_teaches_in_any_order(engine):
         with pytest.raises(RowReused):
             record_uses(engine, release=release, uses=[Use(row, use)])
     assert rows_used(engine, "desk") == {row: {"certify"}}
-
-
-def test_what_an_adapter_was_studied_with_certifies_another_one_only(engine):
-    names = [add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name for _ in range(3)]
-    for name, digest in zip(names, ("a", "a", "b"), strict=True):
-        set_adapter(engine, name, path="/a", digest=digest)
-    for _ in range(2):  # to look again uses nothing up
-        record_study(engine, release=names[0], rows=["id-000001", "id-000002"])
-    assert rows_used(engine, "desk") == {}
-    with pytest.raises(RowReused, match=r"id-000001 cannot certify: it was used before \(study\)"):
-        record_uses(engine, release=names[1], uses=[Use("id-000001", "certify")])
-    record_uses(engine, release=names[2], uses=[Use("id-000001", "certify")])
 
 
 def test_two_runs_at_once_do_not_both_get_a_row_to_certify(engine):

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.queries import studied_until
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import add_candidate, promote, set_adapter
 from ledger.spool import SpoolWriter
+from ledger.studies import studied_until
 from router.settings import load
 from tests.ledger.make import certified, student_exchange
 from tutelage.calibrating import BadDrafts, Rule, of_release, read
