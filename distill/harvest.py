@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
-from distill.rows import TrainingRow
+from distill.rows import TrainingRow, as_student_reads
 from ledger.queries import HARDLY_ANY, Row, fresh_since, last_cut, reference_key, rows_used, task_rows
 
 
@@ -113,7 +113,8 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
 def _lesson(row: Row) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
-        messages=tuple(row.messages),
+        messages=as_student_reads(row.messages),
         completion=row.teacher_text or "",
         finish_reason=row.teacher_finish_reason,
+        params=row.params,
     )

@@ -27,6 +27,7 @@ from router.errors import (
     TeacherUnavailable,
 )
 from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
+from router.logprobs import ShownDraft
 from router.ports import PRIORITIES, Ongoing, Priority
 from router.relay import EventStream, StreamTally
 
@@ -64,7 +65,8 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
     gateway.record(ticket, verdict, Outcome(200, answer=draft.text, first_byte_s=ticket.elapsed_s))
     if ticket.is_reference(verdict):
         gateway.label_in_background(ticket)
-    answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage)
+    logprobs = draft.logprobs if isinstance(draft, ShownDraft) else None
+    answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage, logprobs)
     if not request.stream:
         return _json(wire.completion(answer), headers=_headers(ticket, verdict))
     chunks = wire.completion_chunks(answer, include_usage=request.include_usage)

@@ -157,6 +157,7 @@ def _plan(settings: Settings, name: str) -> TaskPlan:
         max_tokens=task.max_tokens,
         system_prompt=task.system_prompt,
         prefix=task.prefix,
+        max_context_tokens=settings.student.max_context_tokens,
         binding=settings.binding(name),
     )
 

@@ -24,6 +24,7 @@ from router.errors import (
     UnknownModel,
     UpstreamRefused,
 )
+from router.logprobs import recorded
 from router.metrics import Metrics
 from router.ports import Capacity, Ongoing, Priority, Releases, Spool, Student, TaskPlan, Teacher
 from router.wire import ChatRequest, Head
@@ -297,7 +298,7 @@ def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Ori
         reference=ticket.is_reference(verdict, status=outcome.status),
         rho=ticket.reference_rate(verdict, status=outcome.status),
         release=release.name if release else None,
-        draft=verdict.draft,
+        draft=recorded(verdict.draft) if verdict.draft else None,
         score=verdict.score,
         threshold=release.threshold if release else None,
         teacher_reply=outcome.teacher_reply,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
+from ledger.modes import FREE
 from ledger.records import Draft, Record, TeacherReply
 from ledger.seen import Seen
 from router.wire import ChatRequest
@@ -17,19 +18,21 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 class ServedRelease:
     """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
 
-    `name` is the model name under which vLLM serves the adapter. `expires_at`: seconds since the epoch.
+    `name` is the model name under which vLLM serves the adapter. `expires_at`: seconds since the epoch. `modes`: how
+    requests were decoded that it was certified on (`ledger.modes`).
     """
 
     name: str
     calibrator: Calibrator
     threshold: float
     expires_at: float
+    modes: frozenset[str] = frozenset({FREE})
 
 
 @dataclass(frozen=True)
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
-    `binding`: what its releases must have been certified with."""
+    `binding`: what its releases must have been certified with; `max_context_tokens`: of its student, None: not known."""
 
     name: str
     teacher: str
@@ -37,6 +40,7 @@ class TaskPlan:
     max_tokens: int
     system_prompt: str | None = None
     prefix: int | None = None
+    max_context_tokens: int | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -109,4 +109,5 @@ def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
         calibrator=Calibrator.from_dict(row.calibrator or {}),
         threshold=certificate.threshold,
         expires_at=certificate.expires_at,
+        modes=row.modes,
     )

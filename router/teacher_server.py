@@ -18,6 +18,7 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
+import openai
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,6 +29,8 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
 from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
+from router.teacher_calls import arguments
+from router.teacher_responses import pass_on, speaks_responses
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -46,40 +49,69 @@ class Upstream:
     retries: int
 
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `litellm.acompletion`; retries back off exponentially."""
+        """Keyword arguments of LiteLLM's calls; retries back off exponentially."""
         return {
             "model": self.model,
             # Local servers need no key, but LiteLLM's OpenAI client refuses to start without one.
             "api_key": self.api_key or "none",
-            "base_url": self.base_url,
+            "api_base": self.base_url,
             "timeout": self.timeout_s,
             "num_retries": self.retries,
             "retry_strategy": "exponential_backoff_retry",
         }
 
+    async def respond(self, body: dict[str, Any]) -> Response:
+        """Pass a request on to OpenAI's Responses API. Raises openai.OpenAIError."""
+        return await pass_on(
+            body,
+            model=self.model,
+            api_key=self.api_key or "none",
+            base_url=self.base_url,
+            timeout_s=self.timeout_s,
+            retries=self.retries,
+        )
+
 
 def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
     """The ASGI app over named upstreams."""
+    calls = {
+        "chat/completions": litellm.acompletion,
+        "completions": litellm.atext_completion,
+        "embeddings": litellm.aembedding,
+    }
 
-    async def chat_completions(http: Request) -> Response:
-        body = await http.json()
+    async def answer(http: Request) -> Response:
+        path, body = http.url.path.removeprefix("/v1/"), await http.json()
         upstream = upstreams.get(body.pop("model", ""))
         if upstream is None:
             return _error(404, "no such teacher", code="model_not_found")
         try:
-            answer = await litellm.acompletion(**body, **upstream.arguments())
+            said = await calls[path](**arguments(path, body), **upstream.arguments())
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
             return _provider_error(error)
         if body.get("stream"):
-            return StreamingResponse(_events(answer), media_type="text/event-stream")
-        return JSONResponse(answer.model_dump())
+            return StreamingResponse(_events(said), media_type="text/event-stream")
+        return JSONResponse(said.model_dump(mode="json", warnings=False))  # LiteLLM types base64 as numbers
+
+    async def responses(http: Request) -> Response:
+        body = await http.json()
+        upstream = upstreams.get(body.pop("model", ""))
+        if upstream is None:
+            return _error(404, "no such teacher", code="model_not_found")
+        if not speaks_responses(upstream.model):
+            return _error(400, "This model's provider keeps no responses: leave store, conversation and the like out.")
+        try:
+            return await upstream.respond(body)
+        except openai.OpenAIError as error:
+            return _provider_error(error)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
 
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+            *(Route(f"/v1/{path}", answer, methods=["POST"]) for path in calls),
+            Route("/v1/responses", responses, methods=["POST"]),
             Route("/health", health),
         ]
     )
@@ -89,7 +121,7 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
     """Server-sent events; a stream that breaks ends in an error event, never in silence."""
     try:
         async for chunk in chunks:
-            yield f"data: {json.dumps(chunk.model_dump(exclude_none=True))}\n\n"
+            yield f"data: {json.dumps(chunk.model_dump(mode='json', exclude_none=True))}\n\n"
     except Exception as error:  # noqa: BLE001  a process boundary, as above
         log.warning("stream broke off: %s", type(error).__name__)
         yield f"data: {json.dumps({'error': {'message': type(error).__name__, 'type': 'server_error'}})}\n\n"
@@ -131,12 +163,14 @@ def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
 
 
 def listed_price(model: str) -> Price | None:
-    """What LiteLLM's table says that a token of this model costs; None where it does not know both prices."""
+    """What LiteLLM's table says that a token of this model costs; None where it does not know what has to be paid."""
     try:
         info = litellm.get_model_info(model)
     except Exception:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
         return None
     known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    if info.get("mode") == "embedding" and spoken is None:
+        spoken = 0.0  # an embedding has no tokens to pay for
     return None if known is None or spoken is None else Price(float(known), float(spoken))
 
 
