@@ -151,9 +151,7 @@ class Attempt:
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
         return Refusal(reason, n, rows_needed(fit, contract=contract), labels_seen=False)
 
-    def _judge_window(
-        self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]
-    ) -> list[ScoredRow]:
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         requests = self._requests(window)
         drafts = self._drafts(requests, modes)

@@ -78,8 +78,8 @@ def joined_text(content: Any) -> str | None:
     where it is no text, or not only."""
     if content is None or isinstance(content, str):
         return content
-    texts = [part.get("text") if part.get("type") == "text" else None for part in content]
-    return "\n".join(texts) if texts and all(isinstance(text, str) for text in texts) else None
+    texts = [part["text"] for part in content if part.get("type") == "text" and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if texts and len(texts) == len(content) else None
 
 
 def as_spoken(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from router.errors import (
     SpoolFull,
     StudentUnavailable,
     TeacherUnavailable,
+    UnknownModel,
 )
 from router.gateway import CLIENT_LEFT, Gateway, Outcome, Ticket, failed
 from router.logprobs import ShownDraft
@@ -35,7 +36,11 @@ from router.relay import EventStream, StreamTally
 async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
     gateway = _gateway(http)
-    request = wire.parse_chat(await _body(http, gateway.max_body_bytes))
+    return await answer(http, gateway, request=wire.parse_chat(await _body(http, gateway.max_body_bytes)))
+
+
+async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest) -> Response:
+    """From a request to its reply, in the shape of chat completions."""
     ticket = gateway.admit(request, task_header=http.headers.get("x-tutelage-task"), priority=_priority(http))
     release = gateway.releases.champion(ticket.task.name) if ticket.task else None
     verdict = await decide(request, ticket.task, release=release, student=gateway.student, now=time.time())
@@ -169,8 +174,21 @@ async def internal_answers(http: Request) -> Response:
 
 async def models(http: Request) -> Response:
     """GET /v1/models: tasks, then teachers."""
-    gateway = _gateway(http)
-    return _json(wire.models([*sorted(gateway.tasks), *sorted(gateway.teachers)]))
+    return _json(wire.models(_models(_gateway(http))))
+
+
+async def model(http: Request) -> Response:
+    """GET /v1/models/{id}: one of them. Raises UnknownModel."""
+    gateway, name = _gateway(http), http.path_params["name"]
+    found = [entry for entry in _models(gateway) if entry["id"] == name]
+    if not found:
+        raise UnknownModel(f"The model '{name[:256]}' does not exist or you do not have access to it.", param="model")
+    return _json(found[0])
+
+
+def _models(gateway: Gateway) -> list[dict[str, Any]]:
+    tasks = [wire.model(name, owner="tutelage") for name in sorted(gateway.tasks)]
+    return [*tasks, *(wire.model(name, owner="teacher") for name in sorted(gateway.teachers))]
 
 
 async def health(_: Request) -> Response:

@@ -19,7 +19,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
-from router import api
+from router import api, api_passed, api_responses
 from router.capacity import Allowance, SlidingCapacity
 from router.errors import GatewayError, InternalError, NotFound
 from router.gateway import Gateway
@@ -58,7 +58,11 @@ def create_app(gateway: Gateway | None = None, *, settings: Settings | None = No
 def _add_routes(app: FastAPI) -> None:
     """Plain Starlette routes: the hot path stays outside FastAPI's dependency machinery."""
     app.router.add_route("/v1/chat/completions", api.chat_completions, methods=["POST"])
+    app.router.add_route("/v1/responses", api_responses.responses, methods=["POST"])
+    app.router.add_route("/v1/completions", api_passed.completions, methods=["POST"])
+    app.router.add_route("/v1/embeddings", api_passed.embeddings, methods=["POST"])
     app.router.add_route("/v1/models", api.models, methods=["GET"])
+    app.router.add_route("/v1/models/{name:path}", api.model, methods=["GET"])
     app.router.add_route("/internal/drafts", api.internal_drafts, methods=["POST"])
     app.router.add_route("/internal/answers", api.internal_answers, methods=["POST"])
     app.router.add_route("/health", api.health, methods=["GET"])

@@ -46,7 +46,9 @@ def shown(draft: Draft, tokens: list[dict[str, Any]], *, top: int) -> ShownDraft
     """The draft with what the client asked to see of each token, `top` alternatives at most."""
     return ShownDraft(
         **msgspec.structs.asdict(draft),
-        logprobs=[{**_of(token), "top_logprobs": [_of(one) for one in token["top_logprobs"][:top]]} for token in tokens],
+        logprobs=[
+            {**_of(token), "top_logprobs": [_of(one) for one in token["top_logprobs"][:top]]} for token in tokens
+        ],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
 from ledger.modes import FREE
-from ledger.records import Draft, Record, TeacherReply
+from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
 from router.wire import ChatRequest
 
@@ -32,7 +32,7 @@ class ServedRelease:
 @dataclass(frozen=True)
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
-    `binding`: what its releases must have been certified with; `max_context_tokens`: of its student, None: not known."""
+    `max_context_tokens`: of its student, None: not known; `binding`: what its releases must have been certified with."""
 
     name: str
     teacher: str
@@ -102,6 +102,18 @@ class Teacher(Protocol):
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body: text, tokens, cost."""
+        ...
+
+    async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
+        """Ask another endpoint under /v1 without streaming: the body of its reply. Raises as `complete`."""
+        ...
+
+    def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+        """The same with streaming: decoded events, to the end of the stream. Raises as `stream`."""
+        ...
+
+    def paid(self, teacher: str, usage: Usage) -> float:
+        """US dollars that this usage costs. Raises TeacherUnavailable where the price is not known."""
         ...
 
     def priced(self, teacher: str) -> bool:

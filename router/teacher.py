@@ -81,9 +81,6 @@ class HttpTeacher:
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
-        price = self._prices.price(teacher)
-        if price is None:
-            raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
         choice = body["choices"][0]
         counted = body.get("usage") or {}
         usage = Usage(int(counted.get("prompt_tokens") or 0), int(counted.get("completion_tokens") or 0))
@@ -92,12 +89,43 @@ class HttpTeacher:
             text=choice["message"].get("content"),
             finish_reason=choice.get("finish_reason"),
             usage=usage,
-            cost_usd=price.cost(usage),
+            cost_usd=self.paid(teacher, usage),
             latency_s=latency_s,
         )
 
+    async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
+        """Ask another endpoint under /v1 without streaming."""
+        async with self._post(teacher, body, path=path) as response:
+            raw = await response.read()
+        try:
+            answer = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise TeacherUnavailable(f"The teacher {teacher!r} answered with something that is not JSON") from error
+        if not isinstance(answer, dict):
+            raise TeacherUnavailable(f"The teacher {teacher!r} answered with something that is no object")
+        return answer
+
+    async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+        """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
+        async with self._post(teacher, body, path=path) as response:
+            async for line in response.content:
+                data = line[5:].strip() if line.startswith(b"data:") else b""
+                if data == b"[DONE]":
+                    return
+                if data:
+                    yield _decode_chunk(data, teacher)
+
+    def paid(self, teacher: str, usage: Usage) -> float:
+        """US dollars by the price in force."""
+        price = self._prices.price(teacher)
+        if price is None:
+            raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
+        return price.cost(usage)
+
     @asynccontextmanager
-    async def _post(self, teacher: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(
+        self, teacher: str, body: dict[str, Any], *, path: str = "chat/completions"
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An open response with status 200, or the error that the client is told."""
         endpoint = self._endpoints[teacher]
         if await self._prices.price_soon(teacher) is None:
@@ -107,7 +135,7 @@ class HttpTeacher:
             headers["authorization"] = f"Bearer {endpoint.api_key}"
         data = orjson.dumps({**body, "model": endpoint.upstream_model})
         timeout = aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=5.0)
-        url = f"{endpoint.url}/chat/completions"
+        url = f"{endpoint.url}/{path}"
         try:
             async with self._session.post(url, data=data, headers=headers, timeout=timeout) as response:
                 if response.status != 200:

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
-import openai
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,7 +28,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
 from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
-from router.teacher_calls import arguments
+from router.teacher_calls import NAMED, arguments
 from router.teacher_responses import pass_on, speaks_responses
 
 litellm.suppress_debug_info = True
@@ -60,60 +59,59 @@ class Upstream:
             "retry_strategy": "exponential_backoff_retry",
         }
 
-    async def respond(self, body: dict[str, Any]) -> Response:
-        """Pass a request on to OpenAI's Responses API. Raises openai.OpenAIError."""
-        return await pass_on(
-            body,
-            model=self.model,
-            api_key=self.api_key or "none",
-            base_url=self.base_url,
-            timeout_s=self.timeout_s,
-            retries=self.retries,
-        )
-
 
 def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
     """The ASGI app over named upstreams."""
-    calls = {
-        "chat/completions": litellm.acompletion,
-        "completions": litellm.atext_completion,
-        "embeddings": litellm.aembedding,
-    }
 
-    async def answer(http: Request) -> Response:
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
+
+    paths = {"responses": _responses, **dict.fromkeys(NAMED, _answer)}
+    routes = [Route(f"/v1/{path}", _named(upstreams, ask), methods=["POST"]) for path, ask in paths.items()]
+    return Starlette(routes=[*routes, Route("/health", health)])
+
+
+Ask = Callable[[str, Upstream, dict[str, Any]], Awaitable[Response]]
+
+
+def _named(upstreams: Mapping[str, Upstream], ask: Ask) -> Callable[[Request], Awaitable[Response]]:
+    """The handler that asks the teacher which the body names, and tells what its provider says of an error."""
+
+    async def handle(http: Request) -> Response:
         path, body = http.url.path.removeprefix("/v1/"), await http.json()
         upstream = upstreams.get(body.pop("model", ""))
         if upstream is None:
             return _error(404, "no such teacher", code="model_not_found")
         try:
-            said = await calls[path](**arguments(path, body), **upstream.arguments())
+            return await ask(path, upstream, body)
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
             return _provider_error(error)
-        if body.get("stream"):
-            return StreamingResponse(_events(said), media_type="text/event-stream")
-        return JSONResponse(said.model_dump(mode="json", warnings=False))  # LiteLLM types base64 as numbers
 
-    async def responses(http: Request) -> Response:
-        body = await http.json()
-        upstream = upstreams.get(body.pop("model", ""))
-        if upstream is None:
-            return _error(404, "no such teacher", code="model_not_found")
-        if not speaks_responses(upstream.model):
-            return _error(400, "This model's provider keeps no responses: leave store, conversation and the like out.")
-        try:
-            return await upstream.respond(body)
-        except openai.OpenAIError as error:
-            return _provider_error(error)
+    return handle
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
 
-    return Starlette(
-        routes=[
-            *(Route(f"/v1/{path}", answer, methods=["POST"]) for path in calls),
-            Route("/v1/responses", responses, methods=["POST"]),
-            Route("/health", health),
-        ]
+async def _answer(path: str, upstream: Upstream, body: dict[str, Any]) -> Response:
+    calls = {
+        "chat/completions": litellm.acompletion,
+        "completions": litellm.atext_completion,
+        "embeddings": litellm.aembedding,
+    }
+    said = await calls[path](**arguments(path, body), **upstream.arguments())
+    if body.get("stream"):
+        return StreamingResponse(_events(said), media_type="text/event-stream")
+    return JSONResponse(said.model_dump(mode="json", warnings=False))  # LiteLLM types base64 as numbers
+
+
+async def _responses(_: str, upstream: Upstream, body: dict[str, Any]) -> Response:
+    if not speaks_responses(upstream.model):
+        return _error(400, "This model's provider keeps no responses: leave store, conversation and the like out.")
+    return await pass_on(
+        body,
+        model=upstream.model,
+        api_key=upstream.api_key or "none",
+        base_url=upstream.base_url,
+        timeout_s=upstream.timeout_s,
+        retries=upstream.retries,
     )
 
 

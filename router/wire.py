@@ -7,7 +7,7 @@ teacher gets what the client sent.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import orjson
@@ -112,20 +112,12 @@ def _texts(message: dict[str, Any]) -> Iterator[str]:
     return (part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
+FieldsT = TypeVar("FieldsT", bound=msgspec.Struct)
+
+
 def parse_chat(body: bytes) -> ChatRequest:
     """Decode and validate a chat completion request. Raises BadRequest in OpenAI's manner, naming the field."""
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"We could not parse the JSON body of your request: {error}") from error
-    if not isinstance(raw, dict):
-        raise BadRequest("The body must be a JSON object")
-    try:
-        fields = msgspec.convert(raw, _Body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        param = path.strip("`.").lstrip(".") or _missing_field(message)
-        raise BadRequest(f"Invalid value for '{param}': {message}" if param else message, param=param) from error
+    raw, fields = read_fields(body, _Body)
     if fields.top_logprobs is not None and not fields.logprobs:
         raise BadRequest("'top_logprobs' needs 'logprobs' to be true", param="top_logprobs")
     return ChatRequest(
@@ -136,6 +128,22 @@ def parse_chat(body: bytes) -> ChatRequest:
         max_tokens=fields.max_completion_tokens or fields.max_tokens,
         top_logprobs=(fields.top_logprobs or 0) if fields.logprobs else None,
     )
+
+
+def read_fields(body: bytes, kind: type[FieldsT]) -> tuple[dict[str, Any], FieldsT]:
+    """A JSON body as it came, and its fields of our concern. Raises BadRequest in OpenAI's manner, naming the field."""
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"We could not parse the JSON body of your request: {error}") from error
+    if not isinstance(raw, dict):
+        raise BadRequest("The body must be a JSON object")
+    try:
+        return raw, msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        param = path.strip("`.").lstrip(".") or _missing_field(message)
+        raise BadRequest(f"Invalid value for '{param}': {message}" if param else message, param=param) from error
 
 
 def _missing_field(message: str) -> str | None:

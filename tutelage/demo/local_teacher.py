@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ledger.records import Usage
-from router.errors import BadRequest, GatewayError
 from router import wire
+from router.errors import BadRequest, GatewayError
 from router.wire import DONE, ChatRequest, Head, Reply, completion, completion_chunks, event, parse_chat
 
 CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English
