@@ -50,12 +50,9 @@ class Passed:
     @property
     def kept(self) -> ChatRequest:
         """What is recorded: nothing learns from what was embedded, and it may be a whole library."""
-        return replace(self.counted, raw={**self.counted.raw, "messages": []}) if self.embeds else self.counted
-
-    @property
-    def embeds(self) -> bool:
-        """Whether there is no answer in words."""
-        return self.path == "embeddings"
+        if self.path != "embeddings":
+            return self.counted
+        return replace(self.counted, raw={**self.counted.raw, "messages": []})
 
 
 def parse_completion(body: bytes) -> Passed:

@@ -32,7 +32,7 @@ class ServedRelease:
 @dataclass(frozen=True)
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
-    `max_context_tokens`: of its student, None: not known; `binding`: what its releases must have been certified with."""
+    `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with."""
 
     name: str
     teacher: str

@@ -21,7 +21,7 @@ from router.wire import ChatRequest
 
 OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
 CONNECT_S = 5.0
-TOO_LONG = re.compile(rb"context length|model len(gth)?")  # in the words of vLLM's refusals
+TOO_LONG = re.compile(rb"context length|model length|max_model_len")  # in the words of vLLM's refusals
 
 
 class _Message(msgspec.Struct):

@@ -29,7 +29,7 @@ from ledger.prices import Price, write_price
 from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
 from router.teacher_calls import NAMED, arguments
-from router.teacher_responses import pass_on, speaks_responses
+from router.teacher_responses import PREFIX, pass_on, speaks_responses
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -57,6 +57,8 @@ class Upstream:
             "timeout": self.timeout_s,
             "num_retries": self.retries,
             "retry_strategy": "exponential_backoff_retry",
+            # LiteLLM drops `user` where it does not know the name of a model that is like OpenAI's.
+            **({"allowed_openai_params": ["user"]} if self.model.startswith(PREFIX) else {}),
         }
 
 

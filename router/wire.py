@@ -74,6 +74,8 @@ class ChatRequest:
     @property
     def system_prompt(self) -> str | None:
         """The text of the first message where it is a system or developer message."""
+        if not self.messages:  # of a request that is recorded without them
+            return None
         first = self.messages[0]
         return joined_text(first.get("content")) if first["role"] in ("system", "developer") else None
 

@@ -1,6 +1,7 @@
 """Doubles for the gateway's ports: scripted, in memory, no network."""
 
 from collections.abc import AsyncGenerator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +140,7 @@ class FakeTeacher:
         self.passed.append((path, body))
         try:
             for chunk in self.chunks or ():
-                yield chunk
+                yield deepcopy(chunk)
             if self.error:
                 raise self.error
         finally:
