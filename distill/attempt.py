@@ -26,6 +26,7 @@ from calibration.certify import (
     thin,
     weigh,
 )
+from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
 from distill.candidate import Candidate, Progress
@@ -63,6 +64,12 @@ class Attempt:
 
     def make(self, lessons: Lessons, harvested: Harvest) -> Released | Refusal:
         """Train, load, probe, calibrate, certify, put in force."""
+        modes = certifiable([row.params for row in harvested.window]) & certifiable([row.params for row in lessons.fit])
+        if (usable := sum(_in(modes, row) for row in lessons.fit)) < MIN_ROWS:
+            reason = (
+                f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
+            )
+            return Refusal(reason, len(harvested.window), None, labels_seen=False)
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
@@ -71,7 +78,6 @@ class Attempt:
         else:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
-        modes = certifiable([row.params for row in harvested.window])
         fit = self._judge_fit(lessons.fit, modes)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
         outcome = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)

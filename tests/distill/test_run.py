@@ -223,6 +223,17 @@ def test_a_release_answers_in_the_modes_that_its_window_has_enough_of(tmp_path, 
     assert champion.valid(config.binding) and not champion.mismatch(config.binding)
 
 
+def test_a_mode_that_is_new_in_the_window_is_refused_before_anything_is_trained(tmp_path, config, world):
+    engine = connect(f"sqlite:///{tmp_path / 'new.db'}")
+    wanted = {"response_format": {"type": "json_object"}}
+    old, new = traffic()[: ROWS // 2], traffic()[ROWS // 2 : ROWS]
+    store(engine, [*old, *(msgspec.structs.replace(row, params=wanted) for row in new)])
+    world.broken = AssertionError("nothing is trained")
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and not outcome.refusal.labels_seen
+    assert "a decoding mode of the window's" in outcome.refusal.reason
+
+
 def test_another_look_is_one_whatever_the_modes_of_its_window(engine, config, world):
     first = run(engine, config, progress=world)
     later = [
