@@ -529,6 +529,17 @@ async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
         assert (await session.post("/internal/drafts", json=order)).json()["drafts"] == [{"error": "scripted"}]
 
 
+async def test_what_does_not_fit_is_drafted_for_no_certificate_either():
+    parts = gateway(tasks={"desk": replace(TASK, max_context_tokens=24)})
+    long = [{"role": "user", "content": "a" * 800}]
+    order = {"release": "r", "task": "desk", "requests": [{"messages": long}, {"messages": MESSAGES}]}
+    async with http(parts) as session:
+        first, second = (await session.post("/internal/drafts", json=order)).json()["drafts"]
+        live = await session.post("/v1/chat/completions", json={**BODY, "messages": long})
+    assert "do not fit" in first["error"] and second["text"] == "refund"
+    assert live.headers["x-tutelage-reason"] == "too_long"
+
+
 async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
     parts = gateway()
     order = {"task": "desk", "origin": "probe", "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
