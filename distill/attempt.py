@@ -26,6 +26,7 @@ from calibration.certify import (
     thin,
     weigh,
 )
+from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
 from distill.candidate import Candidate, Progress
@@ -38,6 +39,7 @@ from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
 from ledger import releases
+from ledger.modes import certifiable, decoding_mode
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
 
@@ -63,6 +65,12 @@ class Attempt:
 
     def make(self, lessons: Lessons, harvested: Harvest) -> Released | Refusal:
         """Train, load, probe, calibrate, certify, put in force."""
+        modes = certifiable([row.params for row in harvested.window]) & certifiable([row.params for row in lessons.fit])
+        if (usable := sum(_in(modes, row) for row in lessons.fit)) < MIN_ROWS:
+            reason = (
+                f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
+            )
+            return Refusal(reason, len(harvested.window), None, labels_seen=False)
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
@@ -71,9 +79,9 @@ class Attempt:
         else:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
-        fit = self._judge_fit(lessons.fit)
-        calibrator = calibrate(fit)
-        outcome = self._certify(fit, calibrator, harvested, cap=lessons.cap)
+        fit = self._judge_fit(lessons.fit, modes)
+        calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
+        outcome = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
         if isinstance(outcome, Refusal):
             return outcome
         try:
@@ -101,10 +109,10 @@ class Attempt:
     def _set_adapter(self, adapter_digest: str) -> None:
         releases.set_adapter(self.engine, self.name, path=str(self.made.path), digest=adapter_digest)
 
-    def _judge_fit(self, rows: Sequence[TrainingRow]) -> list[Judged]:
+    def _judge_fit(self, rows: Sequence[TrainingRow], modes: frozenset[str]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
-        requests = [{"messages": self._messages(row.messages)} for row in rows]
-        drafts = self._drafts(requests)
+        requests = self._requests(rows)
+        drafts = self._drafts(requests, modes)
         answers = self._answers(requests, recorded=[row.completion for row in rows])
         judged = self._compare(rows, drafts, answers)
         self.report["fit_agreement"] = agreement(judged)
@@ -112,7 +120,7 @@ class Attempt:
         return judged
 
     def _certify(
-        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, cap: int
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, modes: frozenset[str], cap: int
     ) -> Certificate | Refusal:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
@@ -122,7 +130,7 @@ class Attempt:
                 f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before",
                 *(len(harvested.window), None, False),
             )
-        bound, digest = self._bound_to(calibrator), releases.get(self.engine, self.name).adapter_digest
+        bound, digest = self._bound_to(calibrator, modes), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         attempt = 1 + releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
@@ -137,7 +145,7 @@ class Attempt:
             issued_at=time.time(),
             attempt=attempt,
         )
-        rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator)
+        rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator, modes=modes)
         return certify(weigh(rows, kept), plan=plan)
 
     def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int) -> Refusal | None:
@@ -150,10 +158,10 @@ class Attempt:
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
         return Refusal(reason, n, rows_needed(fit, contract=contract, attempt=attempt), labels_seen=False)
 
-    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator) -> list[ScoredRow]:
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]) -> list[ScoredRow]:
         self.progress.step(f"drafting {len(window)} references of the certification window")
-        requests = [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in window]
-        drafts = self._drafts(requests)
+        requests = self._requests(window)
+        drafts = self._drafts(requests, modes)
         answers = self._answers(requests, recorded=[row.teacher_text for row in window])
         judged = self._compare(window, drafts, answers)
         rows = scored(judged, calibrator)
@@ -197,7 +205,7 @@ class Attempt:
         releases.promote(self.engine, self.name, values=values, now=time.time())
         return True
 
-    def _bound_to(self, calibrator: Calibrator) -> dict[str, str]:
+    def _bound_to(self, calibrator: Calibrator, modes: frozenset[str]) -> dict[str, str]:
         """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
         release, known = releases.get(self.engine, self.name), self.config.contract.judge
         return {
@@ -206,6 +214,7 @@ class Attempt:
             "adapter": release.adapter_digest,
             **serving(self.made.server, self.config.train.base_model),
             "decoding": "greedy",
+            "modes": " ".join(sorted(modes)),
             "features": " ".join(calibrator.features),
         }
 
@@ -220,13 +229,26 @@ class Attempt:
             self.config.task, requests, origin="recertify", progress=self.progress.advance
         )
 
-    def _drafts(self, requests: Sequence[dict[str, Any]]) -> list[Draft | None]:
-        return acceptable(self.made.drafts(requests), prefix=self.config.prefix)
+    def _requests(self, rows: Sequence[TrainingRow | Row]) -> list[dict[str, Any]]:
+        """As they were asked, whole: in the same mode, with the same limits."""
+        return [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in rows]
+
+    def _drafts(self, requests: Sequence[dict[str, Any]], modes: frozenset[str]) -> list[Draft | None]:
+        """None for those that the release will not be asked, in whose mode it is not certified."""
+        asked = [decoding_mode(request) in modes for request in requests]
+        given = self.made.drafts([request for request, is_asked in zip(requests, asked, strict=True) if is_asked])
+        drafts = iter(acceptable(given, prefix=self.config.prefix))
+        return [next(drafts) if is_asked else None for is_asked in asked]
 
 
 def _question(bound: Mapping[str, str]) -> dict[str, str]:
-    """What is asked of the labels: the same, however much is known of the judge."""
-    return {name: value for name, value in bound.items() if name not in ("judge_labels", "judge_rates")}
+    """What is asked of the labels: the same, however much is known of the judge, and in whatever modes they were asked
+    for."""
+    return {name: value for name, value in bound.items() if name not in ("judge_labels", "judge_rates", "modes")}
+
+
+def _in(modes: frozenset[str], row: TrainingRow) -> bool:
+    return decoding_mode(row.params) in modes
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

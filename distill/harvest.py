@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
-from distill.rows import TrainingRow
+from distill.rows import TrainingRow, as_student_reads
 from ledger.queries import (
     HARDLY_ANY,
     Row,
@@ -130,8 +130,9 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
 def _lesson(row: Row, *, reference: bool) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
-        messages=tuple(row.messages),
+        messages=as_student_reads(row.messages),
         completion=row.teacher_text or "",
         finish_reason=row.teacher_finish_reason,
         reference=reference,
+        params=row.params,
     )

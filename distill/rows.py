@@ -4,13 +4,14 @@ Facts only. It does not know where a row came from or whether it is any good; `h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended.
+    """An exchange that the teacher answered: OpenAI-shaped `messages`, the teacher's text, how it ended; `params`: what
+    else was asked.
 
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
     answers the others because they are difficult.
@@ -21,11 +22,17 @@ class TrainingRow:
     completion: str
     finish_reason: str | None
     reference: bool = True
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def variable_text(self) -> str:
         """The part of a task's prompt that changes."""
         return variable_text(self.messages)
+
+
+def as_student_reads(messages: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Messages under the one role that chat templates know for a developer's."""
+    return tuple({**said, "role": "system" if said["role"] == "developer" else said["role"]} for said in messages)
 
 
 def variable_text(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
+from ledger.modes import FREE
 from ledger.schema import releases, row_uses
 
 FORMER = ("champion", "retired", "rolled_back", "voided")
@@ -69,6 +70,11 @@ class Release:
         """The fingerprint that everything a release is served with must have. Raises ValueError for no JSON values."""
         bound = (self.report or {}).get("bound_to")
         return fingerprint([self.name, self.adapter_digest, self.calibrator, self.certificate, bound])
+
+    @property
+    def modes(self) -> frozenset[str]:
+        """How requests were decoded that it was certified on; those from before modes were kept are free ones."""
+        return frozenset(((self.report or {}).get("bound_to") or {}).get("modes", FREE).split())
 
     def mismatch(self, binding: Mapping[str, str]) -> str | None:
         """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""

@@ -1,9 +1,10 @@
 """The HTTP side: authenticate, parse, decide, reply. One request flows through one page, downwards."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -25,10 +26,12 @@ from router.errors import (
     SpoolFull,
     StudentUnavailable,
     TeacherUnavailable,
+    UnknownModel,
 )
 from router.gateway import Gateway, new_exchange_id
 from router.intake import attended, read_body, refuse_deep
 from router.keyring import check_task
+from router.logprobs import ShownDraft
 from router.ports import PRIORITIES, Caller, Ongoing, Priority
 from router.relay import EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
@@ -39,15 +42,25 @@ ORDERED = 64  # an order of ours holds many requests
 async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
     gateway, caller = _gateway(http)
-    request = wire.parse_chat(await _body(http, gateway))
+    return await answer(http, gateway, request=wire.parse_chat(await _body(http, gateway)), caller=caller)
+
+
+async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest, caller: Caller) -> Response:
+    """From a request to its reply, in the shape of chat completions."""
     task_header = http.headers.get("x-tutelage-task")
     ticket = gateway.admit(request, task_header=task_header, priority=_priority(http), caller=caller)
+    return await within_limits(gateway, ticket, partial(_answer, http, gateway, ticket))
+
+
+async def within_limits(gateway: Gateway, ticket: Ticket, reply: Callable[[], Awaitable[Response]]) -> Response:
+    """Reply, counted in for a key that has limits until the reply, or its stream, has ended."""
+    caller = ticket.caller
     if not caller.grant.limited:
-        return await _answer(http, gateway, ticket)
+        return await reply()
     async with AsyncExitStack() as stack:
-        free = await gateway.limits.admit(caller, tokens=ticket.tokens, stream=request.stream)
+        free = await gateway.limits.admit(caller, tokens=ticket.tokens, stream=ticket.request.stream)
         stack.push_async_callback(free)
-        response = await _answer(http, gateway, ticket)
+        response = await reply()
         if isinstance(response, EventStream):
             response.at_end(stack.pop_all().aclose)
         return response
@@ -97,7 +110,8 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
     gateway.record(ticket, verdict, Outcome(200, answer=draft.text, first_byte_s=ticket.elapsed_s))
     if ticket.is_reference(verdict):
         gateway.label_in_background(ticket)
-    answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage)
+    logprobs = draft.logprobs if isinstance(draft, ShownDraft) else None
+    answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage, logprobs)
     if not request.stream:
         return _json(wire.completion(answer), headers=_headers(ticket, verdict))
     chunks = wire.completion_chunks(answer, include_usage=request.include_usage)
@@ -202,9 +216,22 @@ async def internal_answers(http: Request) -> Response:
 
 async def models(http: Request) -> Response:
     """GET /v1/models: tasks, then teachers; of a key of some tasks, these."""
-    gateway, caller = _gateway(http)
-    teachers = gateway.teachers if caller.may_ask(None) else ()
-    return _json(wire.models([*sorted(filter(caller.may_ask, gateway.tasks)), *sorted(teachers)]))
+    return _json(wire.models(_models(*_gateway(http))))
+
+
+async def model(http: Request) -> Response:
+    """GET /v1/models/{id}: one of them. Raises UnknownModel."""
+    name = http.path_params["name"]
+    found = [entry for entry in _models(*_gateway(http)) if entry["id"] == name]
+    if not found:
+        raise UnknownModel(f"The model '{name[:256]}' does not exist or you do not have access to it.", param="model")
+    return _json(found[0])
+
+
+def _models(gateway: Gateway, caller: Caller) -> list[dict[str, Any]]:
+    tasks = [wire.model(name, owner="tutelage") for name in sorted(filter(caller.may_ask, gateway.tasks))]
+    teachers = sorted(gateway.teachers) if caller.may_ask(None) else []
+    return [*tasks, *(wire.model(name, owner="teacher") for name in teachers)]
 
 
 async def health(_: Request) -> Response:

@@ -18,7 +18,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
-from router import api
+from router import api, api_passed, api_responses
 from router.breaker import Breaker
 from router.budgets import LedgerBudgets
 from router.capacity import Allowance, SlidingCapacity
@@ -64,7 +64,11 @@ def create_app(gateway: Gateway | None = None, *, settings: Settings | None = No
 def _add_routes(app: FastAPI) -> None:
     """Plain Starlette routes: the hot path stays outside FastAPI's dependency machinery."""
     app.router.add_route("/v1/chat/completions", api.chat_completions, methods=["POST"])
+    app.router.add_route("/v1/responses", api_responses.responses, methods=["POST"])
+    app.router.add_route("/v1/completions", api_passed.completions, methods=["POST"])
+    app.router.add_route("/v1/embeddings", api_passed.embeddings, methods=["POST"])
     app.router.add_route("/v1/models", api.models, methods=["GET"])
+    app.router.add_route("/v1/models/{name:path}", api.model, methods=["GET"])
     app.router.add_route("/internal/drafts", api.internal_drafts, methods=["POST"])
     app.router.add_route("/internal/answers", api.internal_answers, methods=["POST"])
     app.router.add_route("/health", api.health, methods=["GET"])
@@ -179,6 +183,7 @@ def _plan(settings: Settings, name: str) -> TaskPlan:
         max_tokens=task.max_tokens,
         system_prompt=task.system_prompt,
         prefix=task.prefix,
+        max_context_tokens=settings.student.max_context_tokens,
         binding=settings.binding(name),
     )
 

@@ -8,24 +8,31 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ledger.records import Draft
-from router.errors import StudentUnavailable
+from router.abilities import BEYOND, Beyond
+from router.errors import StudentUnavailable, TooLong
 from router.ports import Ongoing, ServedRelease, Student, TaskPlan
 from router.wire import ChatRequest
 
 Reason = Literal[
     "accepted",  # the one reason for which the student answers
     "no_task",  # a teacher's model name without a task
-    "unsupported",  # images, tools, n > 1, fields the student does not know
-    "sampling",  # the student decodes greedily
+    Beyond,  # what no student can do: sampling, tools, images, ...
     "no_release",  # nothing certified yet
     "certificate_expired",
-    "student_unavailable",  # down, slow, adapter not loaded, prompt too long
+    "decoding_mode",  # JSON mode or a schema that the release was not certified in
+    "too_long",  # prompt and answer do not fit into the student's context
+    "student_unavailable",  # down, slow, adapter not loaded
     "truncated",  # what is judged of the draft did not end by itself
     "no_evidence",  # log-probabilities missing or degenerate
     "unsure",  # score below the certified threshold
     "client_left",  # before it was decided
     "own",  # no client's: the teacher is asked on our own account
+    "completions",  # legacy completions, embeddings, responses with state: the teacher's provider answers
+    "embeddings",
+    "responses",
 ]
+INELIGIBLE = frozenset({"no_task", *BEYOND, "own", "completions", "embeddings", "responses"})
+CHARACTERS_A_TOKEN = 8  # more than any prose has: by this much a prompt is certainly too long
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Verdict:
     @property
     def eligible(self) -> bool:
         """Whether the student could have been asked: references are drawn among these, whatever their difficulty."""
-        return self.reason not in ("no_task", "unsupported", "sampling", "own")
+        return self.reason not in INELIGIBLE
 
     @property
     def unasked(self) -> bool:
@@ -62,24 +69,29 @@ async def decide(
     if task is None:
         return Verdict("no_task")
     beyond = request.beyond_student()
-    if beyond == "sampling":
-        return Verdict("sampling")
     if beyond is not None:
-        return Verdict("unsupported")
+        return Verdict(beyond)
     if release is None:
         return Verdict("no_release")
     if not release.holds(now):
         return Verdict("certificate_expired", release)
+    if request.decoding_mode not in release.modes:
+        return Verdict("decoding_mode", release)
     return await _weigh(request, task, release=release, student=student)
 
 
 async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:
-    """A stream whose task is judged by a prefix goes on from there; everything else is held until it is whole."""
+    """A stream whose task is judged by a prefix goes on from there; everything else is held until it is whole, a stream
+    with log-probabilities too."""
+    if too_long(request, task):
+        return Verdict("too_long", release)
     asked: dict[str, Any] = {"model": release.name, "max_tokens": draft_budget(request, task.max_tokens)}
     try:
-        if task.prefix is None or not request.stream:
+        if task.prefix is None or not request.stream or request.top_logprobs is not None:
             return _judge(await student.draft(request, **asked, prefix=task.prefix), task, release)
         ongoing = await student.begin(request, **asked, prefix=task.prefix)
+    except TooLong:
+        return Verdict("too_long", release)
     except StudentUnavailable:
         return Verdict("student_unavailable", release)
     verdict = _judge(ongoing.draft, task, release)
@@ -99,3 +111,11 @@ def _judge(draft: Draft, task: TaskPlan, release: ServedRelease) -> Verdict:
 def draft_budget(request: ChatRequest, task_max_tokens: int) -> int:
     """Tokens the student may write: the client's limit where it is tighter than the task's."""
     return min(request.max_tokens or task_max_tokens, task_max_tokens)
+
+
+def too_long(request: ChatRequest, task: TaskPlan) -> bool:
+    """Whether the student's context is certainly too short; where it is not certain, the engine says it."""
+    if task.max_context_tokens is None:
+        return False
+    prompt = 4 * request.estimate_prompt_tokens() // CHARACTERS_A_TOKEN
+    return prompt + draft_budget(request, task.max_tokens) > task.max_context_tokens

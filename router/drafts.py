@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from router.cascade import draft_budget
+from router.cascade import draft_budget, too_long
 from router.errors import StudentUnavailable
+from router.logprobs import recorded
 from router.orders import Order, parse_order
 from router.ports import Student, TaskPlan
 from router.wire import ChatRequest
@@ -43,13 +44,15 @@ async def draft_many(order: DraftOrder, student: Student) -> list[dict[str, Any]
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def one(request: ChatRequest) -> dict[str, Any]:
+        if too_long(request, order.task):
+            return {"error": "prompt and answer do not fit into the student's context"}
         async with gate:
             try:
                 budget = draft_budget(request, order.task.max_tokens)
                 draft = await student.draft(request, model=order.release, max_tokens=budget, prefix=order.task.prefix)
             except StudentUnavailable as error:
                 return {"error": str(error)}
-            facts: dict[str, Any] = msgspec.to_builtins(draft)
+            facts: dict[str, Any] = msgspec.to_builtins(recorded(draft))
             return facts
 
     return list(await asyncio.gather(*map(one, order.requests)))

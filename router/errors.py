@@ -225,4 +225,8 @@ class InternalError(GatewayError):
 
 
 class StudentUnavailable(Exception):
-    """The student cannot draft this request now: down, slow, adapter not loaded, prompt too long. Ask the teacher."""
+    """The student cannot draft this request now: down, slow, adapter not loaded. Ask the teacher."""
+
+
+class TooLong(StudentUnavailable):
+    """Prompt and answer do not fit into the student's context. Ask the teacher."""

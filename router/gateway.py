@@ -28,6 +28,7 @@ from router.errors import (
     UpstreamRefused,
 )
 from router.keyring import Keyring, check_task
+from router.logprobs import recorded
 from router.metrics import Metrics
 from router.ports import (
     Budgets,
@@ -314,7 +315,7 @@ def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Ori
         reference=ticket.is_reference(verdict, status=outcome.status),
         rho=ticket.reference_rate(verdict, status=outcome.status),
         release=release.name if release else None,
-        draft=verdict.draft,
+        draft=recorded(verdict.draft) if verdict.draft else None,
         score=verdict.score,
         threshold=release.threshold if release else None,
         teacher_reply=outcome.teacher_reply,

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, get_args
 from calibration.calibrator import Calibrator
 from ledger.budgets import Balance, Budget
 from ledger.keys import ROLES, Grant, Role
+from ledger.modes import FREE
 from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
 from router.wire import ChatRequest
@@ -20,7 +21,7 @@ class ServedRelease:
     """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
 
     `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds
-    since the epoch.
+    since the epoch. `modes`: how requests were decoded that it was certified on (`ledger.modes`).
     """
 
     name: str
@@ -28,6 +29,7 @@ class ServedRelease:
     threshold: float
     expires_at: float
     issued_at: float = 0.0
+    modes: frozenset[str] = frozenset({FREE})
 
     def holds(self, now: float) -> bool:
         """Whether its certificate does: by a clock that was set back it would outlive its time."""
@@ -37,7 +39,7 @@ class ServedRelease:
 @dataclass(frozen=True)
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
-    `binding`: what its releases must have been certified with."""
+    `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with."""
 
     name: str
     teacher: str
@@ -45,6 +47,7 @@ class TaskPlan:
     max_tokens: int
     system_prompt: str | None = None
     prefix: int | None = None
+    max_context_tokens: int | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -134,6 +137,18 @@ class Teacher(Protocol):
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body: text, tokens, cost."""
+        ...
+
+    async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
+        """Ask another endpoint under /v1 without streaming: the body of its reply. Raises as `complete`."""
+        ...
+
+    def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+        """The same with streaming: decoded events, to the end of the stream. Raises as `stream`."""
+        ...
+
+    def paid(self, teacher: str, usage: Usage) -> float:
+        """US dollars that this usage costs. Raises TeacherUnavailable where the price is not known."""
         ...
 
     def priced(self, teacher: str) -> bool:

@@ -119,4 +119,5 @@ def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
         threshold=certificate.threshold,
         expires_at=certificate.expires_at,
         issued_at=certificate.issued_at,
+        modes=row.modes,
     )

@@ -1,6 +1,7 @@
 """The student on vLLM: greedy drafts with log-probabilities, and a breaker so that a dead one costs no waiting."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,14 +14,14 @@ from calibration.evidence import evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.breaker import Breaker
-from router.errors import StudentUnavailable
-from router.logprobs import Logprobs, observed
+from router.errors import StudentUnavailable, TooLong
+from router.logprobs import TOP_LOGPROBS, Logprobs, observed, shown
 from router.ongoing import OngoingDraft
 from router.wire import ChatRequest
 
-OK, SERVER_ERROR = 200, 500
+OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
 CONNECT_S = 5.0
-TOP_LOGPROBS = 5  # what the evidence needs; 20 would cost three times the decoding
+TOO_LONG = re.compile(rb"context length|model length|max_model_len")  # in the words of vLLM's refusals
 
 
 class _Message(msgspec.Struct):
@@ -63,9 +64,10 @@ class VllmStudent:
         StudentUnavailable."""
         body = _draft_body(request, model=model, max_tokens=max_tokens)
         async with self._told(), asyncio.timeout(self._timeout_s), self._post(body) as response:
-            _check(response.status)
+            await _check(response)
             raw = await response.read()
-        return _read_draft(raw, self._price, prefix=prefix)
+        draft = _read_draft(raw, self._price, prefix=prefix)
+        return draft if request.top_logprobs is None else _show(draft, raw, top=request.top_logprobs)
 
     async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> OngoingDraft:
         """The same as a stream, from which the first `prefix` tokens are read, in the time that a whole draft has.
@@ -77,7 +79,7 @@ class VllmStudent:
         async with self._told(), AsyncExitStack() as stack:
             async with asyncio.timeout(self._timeout_s):
                 response = await stack.enter_async_context(self._post(body))
-                _check(response.status)
+                await _check(response)
                 ongoing = OngoingDraft(response, price=self._price)
                 stack.push_async_callback(ongoing.stop)
                 await ongoing.begin(prefix)
@@ -103,7 +105,7 @@ class VllmStudent:
             self._note(ok=False)
             raise StudentUnavailable(f"{type(error).__name__}") from error
         except StudentUnavailable as error:
-            self._note(ok=isinstance(error, _Refused))
+            self._note(ok=isinstance(error, _Refused | TooLong))
             raise
         self._note(ok=True)
 
@@ -116,23 +118,25 @@ class _Refused(StudentUnavailable):
     """The engine is well, and will not have this request."""
 
 
-def _check(status: int) -> None:
-    if status != OK:
-        raise (StudentUnavailable if status >= SERVER_ERROR else _Refused)(f"HTTP {status}")
+async def _check(response: aiohttp.ClientResponse) -> None:
+    status = response.status
+    if status == OK:
+        return
+    if status == BAD_REQUEST and TOO_LONG.search(await response.read()):
+        raise TooLong("prompt and answer do not fit into the student's context")
+    raise (StudentUnavailable if status >= SERVER_ERROR else _Refused)(f"HTTP {status}")
 
 
 def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
-        "messages": request.messages,
+        "messages": request.spoken,
         "temperature": 0,
         "max_tokens": max_tokens,
         "logprobs": True,
-        "top_logprobs": TOP_LOGPROBS,
+        "top_logprobs": max(TOP_LOGPROBS, request.top_logprobs or 0),
     }
-    if request.raw.get("stop"):
-        body["stop"] = request.raw["stop"]
-    return body
+    return body | {name: request.raw[name] for name in ("stop", "response_format") if request.raw.get(name)}
 
 
 def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:
@@ -150,3 +154,9 @@ def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:
         usage=answer.usage,
         cost_usd=price.cost(answer.usage),
     )
+
+
+def _show(draft: Draft, body: bytes, *, top: int) -> Draft:
+    """With what the client asked to see; where the server did not say, there is no evidence to accept it by either."""
+    told = orjson.loads(body)["choices"][0].get("logprobs") or {}
+    return shown(draft, told.get("content") or [], top=top)

@@ -121,9 +121,6 @@ class HttpTeacher:
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
-        price = self._prices.price(teacher)
-        if price is None:
-            raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
         try:
             read = msgspec.convert(body, _Completion)
             choice = read.choices[0]
@@ -136,16 +133,48 @@ class HttpTeacher:
             text=choice.message.content,
             finish_reason=choice.finish_reason,
             usage=usage,
-            cost_usd=price.cost(usage),
+            cost_usd=self.paid(teacher, usage),
             latency_s=latency_s,
         )
 
+    async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
+        """Ask another endpoint under /v1 without streaming."""
+        async with self._post(teacher, body, path=path) as response:
+            raw = await response.read()
+            try:
+                answer = orjson.loads(raw)
+            except orjson.JSONDecodeError as error:
+                raise TeacherUnavailable(f"The teacher {teacher!r} answered with something that is not JSON") from error
+            if not isinstance(answer, dict):
+                raise TeacherUnavailable(f"The teacher {teacher!r} answered with something that is no object")
+            return answer
+
+    async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+        """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
+        async with self._post(teacher, body, path=path) as response:
+            async for line in lines(response.content):
+                data = line[5:].strip() if line.startswith(b"data:") else b""
+                if data == b"[DONE]":
+                    return
+                if data:
+                    yield _decode_chunk(data, teacher)
+
+    def paid(self, teacher: str, usage: Usage) -> float:
+        """US dollars by the price in force."""
+        price = self._prices.price(teacher)
+        if price is None:
+            raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
+        return price.cost(usage)
+
     @asynccontextmanager
-    async def _post(self, teacher: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(
+        self, teacher: str, body: dict[str, Any], *, path: str = "chat/completions"
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An open response with status 200, or the error that the client is told."""
         if await self._prices.price_soon(teacher) is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
-        async with self._told(teacher), await ask(self._session, self._endpoints[teacher], body) as response:
+        endpoint = self._endpoints[teacher]
+        async with self._told(teacher), await ask(self._session, endpoint, body, path=path) as response:
             if response.status != 200:
                 raise await refusal(response, teacher)
             yield response

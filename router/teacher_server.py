@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
 from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
+from router.teacher_calls import NAMED, arguments
+from router.teacher_responses import PREFIX, pass_on, speaks_responses
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -48,44 +50,80 @@ class Upstream:
     connect_s: float = 5.0
     first_token_s: float | None = None
 
-    def arguments(self, *, stream: bool = False) -> dict[str, Any]:
-        """Keyword arguments of `litellm.acompletion`; retries back off exponentially."""
+    def timeout(self, *, stream: bool) -> httpx.Timeout:
+        """Of one try."""
         pause_s = self.first_token_s if stream and self.first_token_s else self.timeout_s
+        return httpx.Timeout(self.timeout_s, connect=self.connect_s, read=pause_s)
+
+    def arguments(self, *, stream: bool = False) -> dict[str, Any]:
+        """Keyword arguments of LiteLLM's calls; retries back off exponentially."""
         return {
             "model": self.model,
             # Local servers need no key, but LiteLLM's OpenAI client refuses to start without one.
             "api_key": self.api_key or "none",
-            "base_url": self.base_url,
-            "timeout": httpx.Timeout(self.timeout_s, connect=self.connect_s, read=pause_s),
+            "api_base": self.base_url,
+            "timeout": self.timeout(stream=stream),
             "num_retries": self.retries,
             "retry_strategy": "exponential_backoff_retry",
+            # LiteLLM drops `user` where it does not know the name of a model that is like OpenAI's.
+            **({"allowed_openai_params": ["user"]} if self.model.startswith(PREFIX) else {}),
         }
 
 
 def create_app(upstreams: Mapping[str, Upstream]) -> Starlette:
     """The ASGI app over named upstreams."""
 
-    async def chat_completions(http: Request) -> Response:
-        body = await http.json()
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
+
+    paths = {"responses": _responses, **dict.fromkeys(NAMED, _answer)}
+    routes = [Route(f"/v1/{path}", _named(upstreams, ask), methods=["POST"]) for path, ask in paths.items()]
+    return Starlette(routes=[*routes, Route("/health", health)])
+
+
+Ask = Callable[[str, Upstream, dict[str, Any]], Awaitable[Response]]
+
+
+def _named(upstreams: Mapping[str, Upstream], ask: Ask) -> Callable[[Request], Awaitable[Response]]:
+    """The handler that asks the teacher which the body names, and tells what its provider says of an error."""
+
+    async def handle(http: Request) -> Response:
+        path, body = http.url.path.removeprefix("/v1/"), await http.json()
         upstream = upstreams.get(body.pop("model", ""))
         if upstream is None:
             return _error(404, {"message": "no such teacher", "code": "model_not_found"})
         try:
-            answer = await litellm.acompletion(**body, **upstream.arguments(stream=bool(body.get("stream"))))
+            return await ask(path, upstream, body)
         except Exception as error:  # noqa: BLE001  a process boundary: LiteLLM raises whatever a provider's client does
             return _provider_error(error)
-        if body.get("stream"):
-            return StreamingResponse(_events(answer), media_type="text/event-stream")
-        return JSONResponse(answer.model_dump())
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok", "teachers": sorted(upstreams)})
+    return handle
 
-    return Starlette(
-        routes=[
-            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
-            Route("/health", health),
-        ]
+
+async def _answer(path: str, upstream: Upstream, body: dict[str, Any]) -> Response:
+    calls = {
+        "chat/completions": litellm.acompletion,
+        "completions": litellm.atext_completion,
+        "embeddings": litellm.aembedding,
+    }
+    stream = bool(body.get("stream"))
+    said = await calls[path](**arguments(path, body), **upstream.arguments(stream=stream))
+    if stream:
+        return StreamingResponse(_events(said), media_type="text/event-stream")
+    return JSONResponse(said.model_dump(mode="json", warnings=False))  # LiteLLM types base64 as numbers
+
+
+async def _responses(_: str, upstream: Upstream, body: dict[str, Any]) -> Response:
+    if not speaks_responses(upstream.model):
+        words = "This model's provider keeps no responses: leave store, conversation and the like out."
+        return _error(400, {"message": words})
+    return await pass_on(
+        body,
+        model=upstream.model,
+        api_key=upstream.api_key or "none",
+        base_url=upstream.base_url,
+        patience=upstream.timeout(stream=bool(body.get("stream"))),
+        retries=upstream.retries,
     )
 
 
@@ -95,7 +133,7 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
         async for chunk in chunks:
             if _invented(chunk, chunks):
                 raise EOFError("the provider's stream ended before its answer did")
-            yield f"data: {json.dumps(chunk.model_dump(exclude_none=True))}\n\n"
+            yield f"data: {json.dumps(chunk.model_dump(mode='json', exclude_none=True))}\n\n"
     except Exception as error:  # noqa: BLE001  a process boundary, as above
         log.warning("stream broke off: %s", type(error).__name__)
         yield f"data: {json.dumps({'error': {'message': type(error).__name__, 'type': 'server_error'}})}\n\n"
@@ -104,7 +142,8 @@ async def _events(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
 
 
 def _invented(chunk: Any, chunks: Any) -> bool:
-    """Whether a finish reason is LiteLLM's own: it says "stop" also of a stream that its provider broke off."""
+    """Whether a finish reason is LiteLLM's own: it says "stop" also of a stream that its provider broke off. Which it
+    is it does not tell of a legacy completion."""
     finished = any(choice.finish_reason for choice in chunk.choices)
     return finished and getattr(chunks, "received_finish_reason", "unknown") is None
 
@@ -148,12 +187,14 @@ def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
 
 
 def listed_price(model: str) -> Price | None:
-    """What LiteLLM's table says that a token of this model costs; None where it does not know both prices."""
+    """What LiteLLM's table says that a token of this model costs; None where it does not know what has to be paid."""
     try:
         info = litellm.get_model_info(model)
     except Exception:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
         return None
     known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    if info.get("mode") == "embedding" and spoken is None:
+        spoken = 0.0  # an embedding has no tokens to pay for
     return None if known is None or spoken is None else Price(float(known), float(spoken))
 
 

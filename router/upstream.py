@@ -45,15 +45,17 @@ class Endpoint:
         return aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=self.connect_s, sock_read=pause_s)
 
 
-async def ask(session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any]) -> aiohttp.ClientResponse:
-    """An open response of whatever status, asked for again while that may help.
+async def ask(
+    session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any], *, path: str = "chat/completions"
+) -> aiohttp.ClientResponse:
+    """An open response of whatever status, asked for again while that may help. `path` is under the endpoint's URL.
 
     Raises aiohttp.ClientError and TimeoutError.
     """
     for tried in itertools.count():
         last = tried == endpoint.retries
         try:
-            response = await _post(session, endpoint, body)
+            response = await _post(session, endpoint, body, path=path)
         except aiohttp.ClientConnectionError:
             if last:
                 raise
@@ -68,12 +70,14 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str
     raise AssertionError("the last try returns or raises")
 
 
-async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any]) -> aiohttp.ClientResponse:
+async def _post(
+    session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any], *, path: str
+) -> aiohttp.ClientResponse:
     headers = {"content-type": "application/json"}
     if endpoint.api_key:
         headers["authorization"] = f"Bearer {endpoint.api_key}"
     return await session.post(
-        f"{endpoint.url}/chat/completions",
+        f"{endpoint.url}/{path}",
         data=orjson.dumps({**body, "model": endpoint.upstream_model}),
         headers=headers,
         timeout=endpoint.timeouts(stream=bool(body.get("stream"))),

@@ -7,20 +7,16 @@ teacher gets what the client sent.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import orjson
 
+from ledger.modes import decoding_mode
 from ledger.records import Usage
+from router.abilities import Beyond, as_spoken, beyond_student, joined_text
 from router.errors import BadRequest
 
-# What the student understands. Anything else that is set goes to the teacher: unknown means unsupported.
-UNDERSTOOD = frozenset(
-    {"model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "max_tokens"}
-    | {"max_completion_tokens", "stop", "seed", "user", "metadata", "store"}
-)
-SAMPLING = ("presence_penalty", "frequency_penalty", "logit_bias")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -46,17 +42,23 @@ class _Body(msgspec.Struct):
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     stop: str | list[str] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    response_format: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A valid request: `raw` is the client's body as decoded, the rest is read from it."""
+    """A valid request: `raw` is the client's body as decoded, the rest is read from it. `top_logprobs`: how many
+    alternatives of each token the client wants to see; None: not even the token's own log-probability."""
 
     raw: dict[str, Any]
     model: str
     stream: bool
     include_usage: bool
     max_tokens: int | None
+    top_logprobs: int | None = None
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -72,9 +74,10 @@ class ChatRequest:
     @property
     def system_prompt(self) -> str | None:
         """The text of the first message where it is a system or developer message."""
+        if not self.messages:  # of a request that is recorded without them
+            return None
         first = self.messages[0]
-        content = first.get("content")
-        return content if first["role"] in ("system", "developer") and isinstance(content, str) else None
+        return joined_text(first.get("content")) if first["role"] in ("system", "developer") else None
 
     def fingerprint(self) -> str:
         """Identifies the constant part of the prompt: system message, tools, response format."""
@@ -92,19 +95,25 @@ class ChatRequest:
 
     def most_usage(self, *, answer: int) -> Usage:
         """What a teacher may count at most: a token is at least one byte of the request, and every answer takes
-        max_tokens, or `answer` where the client sets none. Images behind a URL are not counted."""
-        return Usage(len(orjson.dumps(self.raw)), (self.max_tokens or answer) * (self.raw.get("n") or 1))
+        max_tokens, or `answer` where the client sets none. Not counted: images behind a URL, and what a provider keeps
+        of a conversation."""
+        several = self.raw.get("n")
+        answers = several if isinstance(several, int) and several > 1 else 1
+        return Usage(len(orjson.dumps(self.raw)), (self.max_tokens or answer) * answers)
 
-    def beyond_student(self) -> str | None:
-        """Why the student may not be asked at all ('sampling' or 'unsupported'), or None. Never by difficulty."""
-        if self.raw.get("temperature") or self.raw.get("top_p") not in (None, 1) or any(map(self.raw.get, SAMPLING)):
-            return "sampling"
-        if self.raw.get("n") not in (None, 1):
-            return "unsupported"
-        if any(value is not None and key not in UNDERSTOOD and key not in SAMPLING for key, value in self.raw.items()):
-            return "unsupported"
-        plain = all(m["role"] in ("system", "user", "assistant") and _plain_text(m) for m in self.messages)
-        return None if plain else "unsupported"
+    def beyond_student(self) -> Beyond | None:
+        """Why the student may not be asked at all, or None. Never by difficulty."""
+        return beyond_student(self.raw)
+
+    @property
+    def decoding_mode(self) -> str:
+        """How the student would decode it, where it is not beyond it."""
+        return decoding_mode(self.raw)
+
+    @property
+    def spoken(self) -> list[dict[str, Any]]:
+        """The messages as the student takes them, where they are not beyond it."""
+        return as_spoken(self.messages)
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:
@@ -113,12 +122,26 @@ def _texts(message: dict[str, Any]) -> Iterator[str]:
     return (part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _plain_text(message: dict[str, Any]) -> bool:
-    return isinstance(message.get("content"), str) and not message.get("tool_calls")
+FieldsT = TypeVar("FieldsT", bound=msgspec.Struct)
 
 
 def parse_chat(body: bytes) -> ChatRequest:
     """Decode and validate a chat completion request. Raises BadRequest in OpenAI's manner, naming the field."""
+    raw, fields = read_fields(body, _Body)
+    if fields.top_logprobs is not None and not fields.logprobs:
+        raise BadRequest("'top_logprobs' needs 'logprobs' to be true", param="top_logprobs")
+    return ChatRequest(
+        raw=raw,
+        model=fields.model,
+        stream=bool(fields.stream),
+        include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
+        max_tokens=fields.max_completion_tokens or fields.max_tokens,
+        top_logprobs=(fields.top_logprobs or 0) if fields.logprobs else None,
+    )
+
+
+def read_fields(body: bytes, kind: type[FieldsT]) -> tuple[dict[str, Any], FieldsT]:
+    """A JSON body as it came, and its fields of our concern. Raises BadRequest in OpenAI's manner, naming the field."""
     try:
         raw = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -126,18 +149,11 @@ def parse_chat(body: bytes) -> ChatRequest:
     if not isinstance(raw, dict):
         raise BadRequest("The body must be a JSON object")
     try:
-        fields = msgspec.convert(raw, _Body)
+        return raw, msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         param = path.strip("`.").lstrip(".") or _missing_field(message)
         raise BadRequest(f"Invalid value for '{param}': {message}" if param else message, param=param) from error
-    return ChatRequest(
-        raw=raw,
-        model=fields.model,
-        stream=bool(fields.stream),
-        include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
-        max_tokens=fields.max_completion_tokens or fields.max_tokens,
-    )
 
 
 def _missing_field(message: str) -> str | None:
@@ -155,12 +171,13 @@ class Head:
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer in plain values."""
+    """A whole answer in plain values; `logprobs`: of its tokens, in OpenAI's shape, where the client wants them."""
 
     head: Head
     text: str
     finish_reason: str | None
     usage: Usage
+    logprobs: list[dict[str, Any]] | None = None
 
 
 def completion(reply: Reply) -> dict[str, Any]:
@@ -171,16 +188,27 @@ def completion(reply: Reply) -> dict[str, Any]:
         "object": "chat.completion",
         "created": reply.head.created,
         "model": reply.head.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}],
+        "choices": [
+            {
+                "index": 0,
+                "message": message,
+                "logprobs": _logprobs(reply.logprobs),
+                "finish_reason": reply.finish_reason,
+            }
+        ],
         "usage": usage_body(reply.usage),
     }
+
+
+def _logprobs(content: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    return None if content is None else {"content": content, "refusal": None}
 
 
 def completion_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
     """The same reply as a stream: role, text, finish reason, then usage where it was asked for."""
     yield opening_chunk(reply.head)
     if reply.text:
-        yield text_chunk(reply.head, reply.text)
+        yield text_chunk(reply.head, reply.text, logprobs=reply.logprobs)
     yield from closing_chunks(reply, include_usage=include_usage)
 
 
@@ -189,9 +217,11 @@ def opening_chunk(head: Head) -> dict[str, Any]:
     return _chunk(head, {"role": "assistant", "content": ""}, None)
 
 
-def text_chunk(head: Head, text: str) -> dict[str, Any]:
-    """A piece of the answer."""
-    return _chunk(head, {"content": text}, None)
+def text_chunk(head: Head, text: str, *, logprobs: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A piece of the answer, with the log-probabilities of its tokens where they are wanted."""
+    chunk = _chunk(head, {"content": text}, None)
+    chunk["choices"][0]["logprobs"] = _logprobs(logprobs)
+    return chunk
 
 
 def closing_chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
@@ -231,9 +261,11 @@ def event(payload: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
-def models(names: list[str]) -> dict[str, Any]:
-    """The model list: tasks and teachers alike."""
-    return {
-        "object": "list",
-        "data": [{"id": name, "object": "model", "created": 0, "owned_by": "tutelage"} for name in names],
-    }
+def model(name: str, *, owner: str) -> dict[str, Any]:
+    """One entry of the model list."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
+
+
+def models(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The model list."""
+    return {"object": "list", "data": entries}

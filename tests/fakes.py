@@ -1,6 +1,7 @@
 """Doubles for the gateway's ports: scripted, in memory, no network."""
 
 from collections.abc import AsyncGenerator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +17,21 @@ from router.errors import GatewayError, StudentUnavailable
 from router.gateway import Gateway
 from router.keyring import Keyring
 from router.limits import KeyLimits
+from router.logprobs import shown
 from router.metrics import Metrics
 from router.ports import Bill, Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
 from router.windows import Windows
 from router.wire import ChatRequest, Head, Reply, completion, completion_chunks
 
 TASK = TaskPlan(name="desk", teacher="big", rho=0.0, max_tokens=16, system_prompt="Name the topic.")
+TOKENS = [
+    {
+        "token": "refund",
+        "logprob": -0.1,
+        "bytes": [114],
+        "top_logprobs": [{"token": t, "logprob": -float(n), "bytes": None} for n, t in enumerate("abcde")],
+    }
+]
 SURE, UNSURE = {"x": 5.0}, {"x": -5.0}
 RELEASE = ServedRelease(
     name="desk--v000001",
@@ -42,11 +52,14 @@ class FakeStudent:
     answer: Draft | None = field(default_factory=draft)
     asked: list[tuple[str, int]] = field(default_factory=list)
     ongoing: "FakeOngoing | None" = None
+    error: StudentUnavailable = field(default_factory=lambda: StudentUnavailable("scripted"))
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
         self.asked.append((model, max_tokens))
         if self.answer is None:
-            raise StudentUnavailable("scripted")
+            raise self.error
+        if request.top_logprobs is not None:
+            return shown(self.answer, TOKENS, top=request.top_logprobs)
         return self.answer
 
     async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> "FakeOngoing":
@@ -90,6 +103,9 @@ class FakeTeacher:
     known_price: bool = True
     asked: list[ChatRequest] = field(default_factory=list)
     closed: int = 0
+    body: dict[str, Any] | None = None  # instead of the text
+    chunks: list[dict[str, Any]] | None = None
+    passed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def priced(self, teacher: str) -> bool:
         return self.known_price
@@ -98,7 +114,7 @@ class FakeTeacher:
         self.asked.append(request)
         if self.error:
             raise self.error
-        body = completion(Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2)))
+        body = self.body or completion(Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2)))
         return TeacherCompletion(body, self.reply(teacher, body, latency_s=0.1))
 
     async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any], None]:
@@ -107,7 +123,7 @@ class FakeTeacher:
             if self.error and not self.breaks_off:
                 raise self.error
             reply = Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2))
-            for number, chunk in enumerate(completion_chunks(reply, include_usage=True)):
+            for number, chunk in enumerate(self.chunks or completion_chunks(reply, include_usage=True)):
                 if self.breaks_off and self.error and number == 2:
                     raise self.error
                 yield chunk
@@ -117,6 +133,26 @@ class FakeTeacher:
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         text = body["choices"][0]["message"]["content"]
         return TeacherReply(teacher, text, "stop", Usage(20, 2), cost_usd=0.01, latency_s=latency_s)
+
+    async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
+        self.passed.append((path, body))
+        if self.error:
+            raise self.error
+        assert self.body is not None
+        return self.body
+
+    async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any], None]:
+        self.passed.append((path, body))
+        try:
+            for chunk in self.chunks or ():
+                yield deepcopy(chunk)
+            if self.error:
+                raise self.error
+        finally:
+            self.closed += 1
+
+    def paid(self, teacher: str, usage: Usage) -> float:
+        return usage.prompt_tokens * 0.001 + usage.completion_tokens * 0.01
 
 
 @dataclass

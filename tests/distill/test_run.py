@@ -9,6 +9,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -32,10 +33,11 @@ from distill.train import TrainConfig, TrainReport
 from ledger import verdicts
 from ledger.database import connect
 from ledger.ingest import store
+from ledger.modes import FREE, decoding_mode
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
-from ledger.schema import row_uses
+from ledger.schema import exchanges, row_uses
 from ledger.verdicts import JudgedLabel
 from tests.ledger.make import exchange
 
@@ -57,6 +59,7 @@ class World:
     mute: bool = False
     judged: int = 0
     loaded: set[str] = field(default_factory=set)
+    modes: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
 
     def step(self, words):
@@ -78,6 +81,7 @@ class World:
             raise self.drafts_fail
         self.meanwhile()
         self.meanwhile = lambda: None
+        self.modes.update(decoding_mode(request) for request in requests)
         return [self.draft(request) for request in requests]
 
     def answers(self, task, requests, *, origin, teacher=None, progress=None):
@@ -195,6 +199,52 @@ def test_a_good_student_is_released_with_its_certificate(engine, config, world):
     uses = rows_used(engine, "desk")
     assert {use for found in uses.values() for use in found} == {"train", "validate", "fit", "certify"}
     assert all(len(found) == 1 for found in uses.values())
+
+
+def in_modes(*, every):
+    """The traffic, each tenth of its rows in JSON mode, and each `every`-th under a schema."""
+    schema = {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}
+    for n, row in enumerate(traffic()[:ROWS]):
+        wanted = schema if n % every == 1 else {"type": "json_object"} if n % 10 == 0 else None
+        params = {"response_format": wanted} if wanted else {}
+        yield msgspec.structs.replace(row, params=params, reference=True)
+
+
+def test_a_release_answers_in_the_modes_that_its_window_has_enough_of(tmp_path, config, world):
+    engine = connect(f"sqlite:///{tmp_path / 'modes.db'}")
+    store(engine, list(in_modes(every=50)))
+    assert isinstance(run(engine, config, progress=world), Released)
+    champion = champions(engine)["desk"]
+    assert champion.modes == world.modes == {FREE, "json_object"}
+    query = sa.select(row_uses.c.draft_text, row_uses.c.score, exchanges.c.params).where(
+        row_uses.c.exchange_id == exchanges.c.id, row_uses.c.use == "certify"
+    )
+    with engine.connect() as connection:
+        rare = [row for row in connection.execute(query) if decoding_mode(row.params) not in champion.modes]
+    assert rare and {(row.draft_text, row.score) for row in rare} == {(None, -1.0)}
+    assert champion.valid(config.binding) and not champion.mismatch(config.binding)
+
+
+def test_a_mode_that_is_new_in_the_window_is_refused_before_anything_is_trained(tmp_path, config, world):
+    engine = connect(f"sqlite:///{tmp_path / 'new.db'}")
+    wanted = {"response_format": {"type": "json_object"}}
+    old, new = traffic()[: ROWS // 2], traffic()[ROWS // 2 : ROWS]
+    store(engine, [*old, *(msgspec.structs.replace(row, params=wanted) for row in new)])
+    world.broken = AssertionError("nothing is trained")
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and not outcome.refusal.labels_seen
+    assert "a decoding mode of the window's" in outcome.refusal.reason
+
+
+def test_another_look_is_one_whatever_the_modes_of_its_window(engine, config, world):
+    first = run(engine, config, progress=world)
+    later = [
+        msgspec.structs.replace(row, params={"response_format": {"type": "json_object"}}) for row in traffic()[ROWS:]
+    ]
+    store(engine, later)
+    second = run(engine, replace(config, reuse=first.release), progress=world)
+    assert (first.certificate.attempt, second.certificate.attempt) == (1, 2)
+    assert champions(engine)["desk"].modes == {"json_object"}
 
 
 def test_a_poor_student_is_refused_with_the_windows_labels_unseen(engine, config, world):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import openai
+import orjson
 import pytest
 
 from ledger.budgets import Budget
@@ -12,9 +13,10 @@ from ledger.database import connect
 from ledger.keys import Grant, create
 from ledger.records import Exchange, Label, TeacherReply, Usage
 from router import gateway as module
+from router.app import create_app
 from router.errors import BudgetUnavailable, InsufficientQuota, TeacherUnavailable, UpstreamRefused
 from router.keyring import Keyring
-from tests.fakes import RELEASE, TASK, FakeBudgets, FakeReleases, FakeTeacher, gateway
+from tests.fakes import RELEASE, TASK, FakeBudgets, FakeReleases, FakeStudent, FakeTeacher, gateway
 from tests.router.test_api import BODY, MESSAGES, client, http, unsure, writing
 
 OTHER = replace(TASK, name="till", system_prompt=None)
@@ -120,6 +122,16 @@ async def test_a_stream_is_counted_until_it_ends_however_it_ends(ring, student):
             assert reply.status_code == 200 and reply.text
 
 
+@pytest.mark.parametrize("student", [FakeStudent, unsure])
+async def test_a_stream_of_responses_is_counted_until_it_ends(ring, student):
+    keyring, (key,) = ring(Grant("shop", streams=1))
+    async with http(gateway(keyring=keyring, student=student())) as session:
+        for _ in range(3):
+            asked = {"model": "desk", "input": "my money back", "stream": True}
+            reply = await session.post("/v1/responses", json=asked, headers=key)
+            assert reply.status_code == 200 and "response.completed" in reply.text
+
+
 async def test_and_until_then(ring):
     keyring, (key,) = ring(Grant("shop", streams=1))
     goes_on = asyncio.Event()
@@ -194,6 +206,69 @@ async def test_what_it_has_begun_is_paid_in_full_where_nobody_says_what_it_cost(
         await session.post("/v1/chat/completions", json=BODY)
     await parts.drain(timeout_s=5)
     assert parts.budgets.settled == {"r1": None}
+
+
+async def test_a_client_that_leaves_before_the_answer_pays_what_was_promised():
+    asked = asyncio.Event()
+
+    class Slow(FakeTeacher):
+        async def complete(self, request, *, teacher):
+            asked.set()
+            return await asyncio.Future()
+
+    said = [{"type": "http.request", "body": orjson.dumps(BODY)}]
+
+    async def receive():
+        if not said:
+            await asked.wait()
+        return said.pop() if said else {"type": "http.disconnect"}
+
+    async def send(_):
+        pass
+
+    parts = gateway(student=unsure(), budgets=FakeBudgets(limited=True), teacher=Slow())
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+    await create_app(parts)({**scope, "http_version": "1.1", "scheme": "http", "server": ("g", 80)}, receive, send)
+    await parts.drain(timeout_s=5)
+    assert parts.spool.records[0].status == 499 and parts.budgets.settled == {"r1": None}
+
+
+PASSED = {
+    "choices": [{"index": 0, "text": "a refund", "finish_reason": "stop"}],
+    "data": [{}],
+    "status": "completed",
+    "output": [],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/completions", {"prompt": ["say", "it"]}),
+        ("/v1/embeddings", {"input": "a"}),
+        ("/v1/responses", {"input": "a", "previous_response_id": "resp_1"}),
+    ],
+)
+async def test_what_is_passed_on_takes_the_same_keys_and_is_paid_by_key_and_task(ring, path, fields):
+    keyring, (key, till) = ring(Grant("shop", rpm=1, budget=Budget(5.0, "month")), Grant("till", tasks=("till",)))
+    parts = gateway(
+        keyring=keyring,
+        teacher=FakeTeacher(body=PASSED),
+        budgets=FakeBudgets(limited=True),
+        tasks={"desk": TASK, "till": OTHER},
+    )
+    async with http(parts) as session:
+        statuses = [
+            (await session.post(path, json={"model": "desk", **fields}, headers=headers)).status_code
+            for headers in ({}, till, key, key)
+        ]
+    await parts.drain(timeout_s=5)
+    assert statuses == [401, 403, 200, 429] and len(parts.teacher.passed) == 1
+    (bill,), (exchange,) = parts.budgets.bills, parts.spool.records
+    assert (bill.task, bill.payer.key, exchange.task) == ("desk", exchange.key, None)
+    assert bill.most.completion_tokens == {"/v1/completions": 32, "/v1/embeddings": 1}.get(path, TASK.max_tokens)
+    assert parts.budgets.settled == {"r1": pytest.approx(0.027)}
 
 
 @pytest.mark.parametrize(

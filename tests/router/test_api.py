@@ -501,7 +501,70 @@ async def test_ready_names_the_teacher_without_a_price():
 
 
 async def test_models_lists_tasks_and_teachers():
-    assert [model.id async for model in client(gateway()).models.list()] == ["desk", "big"]
+    models = [model async for model in client(gateway()).models.list()]
+    assert [(model.id, model.owned_by) for model in models] == [("desk", "tutelage"), ("big", "teacher")]
+    assert (await client(gateway()).models.retrieve("desk")).id == "desk"
+    with pytest.raises(openai.NotFoundError, match="The model 'a/b' does not exist") as caught:
+        await client(gateway()).models.retrieve("a/b")
+    assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("asked", "seen"), [({"logprobs": True}, 0), ({"logprobs": True, "top_logprobs": 2}, 2)])
+async def test_the_students_log_probabilities_are_shown_to_whom_asks(asked, seen, *, stream):
+    parts = gateway()
+    raw = await client(parts).chat.completions.with_raw_response.create(**BODY, **asked, stream=stream)
+    said = [chunk async for chunk in raw.parse()] if stream else [raw.parse()]
+    (tokens,) = [each.choices[0].logprobs.content for each in said if each.choices[0].logprobs]
+    assert raw.headers["x-tutelage-route"] == "student"
+    assert [(token.token, len(token.top_logprobs)) for token in tokens] == [("refund", seen)]
+    assert "logprobs" not in json.dumps(parts.spool.records[0].draft.evidence)
+    plain = await client(gateway()).chat.completions.create(**BODY)
+    assert plain.choices[0].logprobs is None
+
+
+async def test_alternatives_are_not_to_be_had_without_log_probabilities():
+    async with http(gateway()) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, "top_logprobs": 2})
+        too_many = await session.post("/v1/chat/completions", json={**BODY, "logprobs": True, "top_logprobs": 21})
+    assert [each.json()["error"]["param"] for each in (response, too_many)] == ["top_logprobs"] * 2
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}
+FEATURES = [
+    ({"response_format": {"type": "json_object"}}, "student", "accepted"),
+    ({"stop": ["."], "seed": 3, "user": "u", "metadata": {"a": "b"}}, "student", "accepted"),
+    ({"tools": [TOOL], "tool_choice": "none"}, "teacher", "decoding_mode"),
+    ({"tools": [TOOL]}, "teacher", "tools"),
+    ({"n": 2}, "teacher", "choices"),
+    ({"logit_bias": {"1": 5}}, "teacher", "logit_bias"),
+    ({"temperature": 0.5}, "teacher", "sampling"),
+    ({"messages": [IMAGE]}, "teacher", "media"),
+    ({"a_field_from_the_future": {"x": 1}}, "teacher", "unsupported"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("fields", "route", "reason"), FEATURES)
+async def test_each_feature_has_its_route_and_reason(fields, route, *, reason, stream):
+    modes = frozenset({"free", "json_object"})
+    parts = gateway(releases=FakeReleases(replace(RELEASE, modes=modes)))
+    body = {**BODY, **fields, "stream": stream}
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json=body)
+        counted = (await session.get("/metrics")).text
+    assert (response.headers["x-tutelage-route"], response.headers["x-tutelage-reason"]) == (route, reason)
+    assert f'tutelage_requests_total{{reason="{reason}",route="{route}",status="200",task="desk"}} 1.0' in counted
+    assert [request.raw for request in parts.teacher.asked] == [body] * (route == "teacher")
+
+
+async def test_a_developer_and_parts_are_the_same_task_and_the_students():
+    parts = gateway()
+    parts_of_text = [{"type": "text", "text": "Name the topic."}]
+    messages = [{"role": "developer", "content": parts_of_text}, MESSAGES[1]]
+    raw = await client(parts).chat.completions.with_raw_response.create(model="big", messages=messages)
+    assert raw.headers["x-tutelage-route"] == "student" and parts.spool.records[0].messages == messages
 
 
 async def test_drafts_for_a_certificate_have_the_limits_of_live_traffic():
@@ -524,6 +587,17 @@ async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
     order = {"release": "r", "task": "desk", "requests": [{"messages": MESSAGES}]}
     async with http(gateway(examinee=FakeStudent(None))) as session:
         assert (await session.post("/internal/drafts", json=order)).json()["drafts"] == [{"error": "scripted"}]
+
+
+async def test_what_does_not_fit_is_drafted_for_no_certificate_either():
+    parts = gateway(tasks={"desk": replace(TASK, max_context_tokens=24)})
+    long = [{"role": "user", "content": "a" * 800}]
+    order = {"release": "r", "task": "desk", "requests": [{"messages": long}, {"messages": MESSAGES}]}
+    async with http(parts) as session:
+        first, second = (await session.post("/internal/drafts", json=order)).json()["drafts"]
+        live = await session.post("/v1/chat/completions", json={**BODY, "messages": long})
+    assert "do not fit" in first["error"] and second["text"] == "refund"
+    assert live.headers["x-tutelage-reason"] == "too_long"
 
 
 async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from router.cascade import Verdict, decide
+from router.errors import TooLong
 from router.wire import parse_chat
 from tests.fakes import RELEASE, TASK, UNSURE, FakeOngoing, FakeStudent, draft
 
@@ -46,14 +47,12 @@ def test_a_student_that_cannot_be_trusted_is_not(student, reason):
     [
         ({"temperature": 0.7}, "sampling"),
         ({"top_p": 0.5}, "sampling"),
-        ({"logit_bias": {"1": 5}}, "sampling"),
-        ({"n": 2}, "unsupported"),
-        ({"tools": [{"type": "function"}]}, "unsupported"),
-        ({"response_format": {"type": "json_object"}}, "unsupported"),
-        ({"logprobs": True}, "unsupported"),
+        ({"logit_bias": {"1": 5}}, "logit_bias"),
+        ({"n": 2}, "choices"),
+        ({"tools": [{"type": "function"}]}, "tools"),
         ({"a_field_from_the_future": 1}, "unsupported"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "unsupported"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "unsupported"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "media"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "tools"),
     ],
 )
 def test_what_the_student_cannot_do_never_reaches_it(fields, reason):
@@ -80,6 +79,36 @@ def test_without_a_release_or_with_an_expired_one_the_student_is_not_asked():
     assert weigh(release=release, now=2.0).reason == "accepted"
     assert weigh(student, task=None).reason == "no_task"
     assert student.asked == []
+
+
+JSON = {"response_format": {"type": "json_object"}}
+
+
+def test_a_mode_that_the_release_was_not_certified_in_is_the_teachers():
+    student = FakeStudent()
+    verdict = weigh(student, **JSON)
+    assert (verdict.reason, verdict.release, verdict.eligible, student.asked) == ("decoding_mode", RELEASE, True, [])
+    certified = replace(RELEASE, modes=frozenset({"json_object"}))
+    assert weigh(release=certified, **JSON).accepted
+    assert weigh(release=certified).reason == "decoding_mode"
+
+
+def test_what_certainly_does_not_fit_is_not_tried():
+    student, task = FakeStudent(), replace(TASK, max_context_tokens=64)
+    long = {"messages": [{"role": "user", "content": "a" * 8 * 50}]}
+    verdict = weigh(student, task=task, **long)
+    assert (verdict.reason, verdict.eligible, student.asked) == ("too_long", True, [])
+    assert weigh(task=task, **long, max_tokens=4).accepted and weigh(**long).accepted
+
+
+def test_what_the_engine_finds_too_long_has_that_reason():
+    assert weigh(FakeStudent(None, error=TooLong("scripted"))).reason == "too_long"
+
+
+def test_a_stream_with_log_probabilities_is_held_until_it_is_whole():
+    student = FakeStudent(ongoing=begun())
+    verdict = weigh(student, task=LONG, stream=True, logprobs=True)
+    assert verdict.accepted and verdict.ongoing is None
 
 
 def test_the_threshold_itself_is_accepted():

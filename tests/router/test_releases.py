@@ -47,6 +47,13 @@ def test_the_champion_comes_with_its_own_threshold_and_calibrator(engine):
     assert (served.name, served.threshold, served.calibrator.to_dict()) == (name, 0.9, CALIBRATOR)
 
 
+def test_it_comes_with_the_modes_it_was_certified_in_and_an_older_one_with_the_free_mode(engine):
+    promote(engine)
+    assert read(engine).champion("desk").modes == {"free"}
+    promote(engine, values={"report": {"bound_to": {"modes": "free json_object"}}})
+    assert read(engine).champion("desk").modes == {"free", "json_object"}
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from ledger.prices import Price
 from router.breaker import Breaker
-from router.errors import StudentUnavailable
+from router.errors import StudentUnavailable, TooLong
+from router.logprobs import ShownDraft
 from router.student import VllmStudent
 from router.wire import parse_chat
 
@@ -27,12 +28,12 @@ ANSWER = {
 }
 
 
-async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0, prefix=None):
+async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0, prefix=None, request=REQUEST):
     """Serve one scripted answer on loopback and draft from it; the request body, then the draft."""
     seen = []
 
-    async def handle(request: web.Request) -> web.Response:
-        seen.append(await request.json())
+    async def handle(http: web.Request) -> web.Response:
+        seen.append(await http.json())
         return web.Response(body=answer if isinstance(answer, bytes) else orjson.dumps(answer), status=status)
 
     app = web.Application()
@@ -49,7 +50,7 @@ async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0, prefix=None)
             for _ in range(calls - 1):
                 with pytest.raises(StudentUnavailable):
                     await student.draft(REQUEST, model="desk--v000001", max_tokens=5)
-            return seen, await student.draft(REQUEST, model="desk--v000001", max_tokens=5, prefix=prefix)
+            return seen, await student.draft(request, model="desk--v000001", max_tokens=5, prefix=prefix)
     finally:
         await runner.cleanup()
 
@@ -60,6 +61,45 @@ async def test_a_draft_carries_evidence_usage_and_cost():
     assert draft.evidence["first_logprob"] == -0.1
     assert draft.cost_usd == pytest.approx(12e-6)
     assert (body["model"], body["temperature"], body["max_tokens"], body["stop"]) == ("desk--v000001", 0, 5, ["."])
+
+
+def asking(**fields):
+    return parse_chat(orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}))
+
+
+async def test_the_engine_is_asked_in_the_clients_mode_in_plain_text():
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    said = [{"role": "developer", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]
+    request = asking(messages=said, response_format=wanted, seed=3, user="u", metadata={"a": "b"}, tools=[])
+    (body,), _ = await draft_from(ANSWER, request=request)
+    assert body["messages"] == [{"role": "system", "content": "a\nb"}]
+    assert body["response_format"] == wanted and body["top_logprobs"] == 5
+    assert not body.keys() & {"seed", "user", "metadata", "tools", "stop"}
+
+
+async def test_more_alternatives_are_asked_for_where_a_client_wants_them_and_change_no_evidence():
+    (body,), told = await draft_from(ANSWER, request=asking(logprobs=True, top_logprobs=20))
+    assert body["top_logprobs"] == 20 and isinstance(told, ShownDraft)
+    assert [one["token"] for one in told.logprobs[0]["top_logprobs"]] == ["refund", "x"]
+    (body,), plain = await draft_from(ANSWER, request=asking(logprobs=True))
+    assert body["top_logprobs"] == 5 and plain.logprobs[0]["top_logprobs"] == []
+    assert told.evidence == plain.evidence == (await draft_from(ANSWER))[1].evidence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 64 tokens. However, you requested 80 tokens",
+        "The decoder prompt (length 80) is longer than the maximum model length of 64.",
+        "max_tokens=64 is greater than max_model_len=32",
+    ],
+)
+async def test_what_does_not_fit_has_a_reason_of_its_own(words):
+    with pytest.raises(TooLong):
+        await draft_from({"error": {"message": words}}, status=400)
+    with pytest.raises(StudentUnavailable) as other:
+        await draft_from({"error": {"message": "a grammar that cannot be compiled"}}, status=400)
+    assert not isinstance(other.value, TooLong)
 
 
 async def test_without_logprobs_there_is_no_evidence():

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from ledger.prices import Price
+from ledger.records import Usage
 from router.errors import TeacherUnavailable, UpstreamRefused
 from router.teacher import HttpTeacher
 from router.upstream import Endpoint
@@ -42,7 +43,7 @@ class Prices:
 async def teacher(answer, *, price=PRICE, timeout_s=2.0):
     """An `HttpTeacher` whose upstream answers with `await answer(request)`."""
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
+    app.router.add_post("/v1/{path:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -173,3 +174,43 @@ async def test_a_stream_never_ends_in_silence(body, words, monkeypatch):
         assert await anext(chunks) == {"n": 1}
         with pytest.raises(TeacherUnavailable, match=words):
             await anext(chunks)
+
+
+async def test_another_endpoint_is_asked_with_the_same_key_and_name():
+    seen = []
+
+    async def answer(request):
+        seen.append((request.path, await request.json(), request.headers["authorization"]))
+        return web.json_response({"object": "list"})
+
+    async with teacher(answer) as found:
+        assert await found.call("embeddings", {"model": "desk", "input": "a", "new": 1}, teacher="big") == {
+            "object": "list"
+        }
+    asked = {"model": "upstream-name", "input": "a", "new": 1}
+    assert seen == [("/v1/embeddings", asked, "Bearer sk-secret")]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]"])
+async def test_what_is_no_object_is_the_teachers_fault(body):
+    async with teacher(saying(body)) as found:
+        with pytest.raises(TeacherUnavailable):
+            await found.call("embeddings", {"input": "a"}, teacher="big")
+
+
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b""])
+async def test_another_endpoints_events_come_to_the_end_of_its_stream(end):
+    events = b'event: a\ndata: {"type": "a"}\n\n: a comment\n\ndata: {"type": "b"}\n\n' + end
+    async with teacher(saying(events, headers={"content-type": "text/event-stream"})) as found:
+        told = [event async for event in found.events("responses", {"input": "a", "stream": True}, teacher="big")]
+    assert told == [{"type": "a"}, {"type": "b"}]
+
+
+async def test_without_a_price_nothing_is_asked_and_nothing_is_free():
+    async with teacher(saying({}), price=None) as found:
+        with pytest.raises(TeacherUnavailable, match="price"):
+            await found.call("embeddings", {"input": "a"}, teacher="big")
+        with pytest.raises(TeacherUnavailable, match="price"):
+            found.paid("big", Usage(1, 1))
+    async with teacher(saying({})) as found:
+        assert found.paid("big", Usage(10, 2)) == pytest.approx(14e-6)

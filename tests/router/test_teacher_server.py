@@ -1,73 +1,49 @@
-"""LiteLLM's own mock answers stand in for a provider: the library is real, the network is not asked."""
+"""LiteLLM is real, its provider is scripted, the network is not asked."""
 
 import json
-from dataclasses import dataclass
 
-import httpx
-import litellm
 import pytest
 import yaml
 
 from ledger.database import connect
 from ledger.prices import Price, current_prices
 from router.settings import ConfigError, load
-from router.teacher_server import Upstream, _prepare, _provider_error, create_app, listed_price, main, price_of
+from router.teacher_server import _prepare, _provider_error, listed_price, main, price_of
+from tests.router.provider import Provider, data, teacher_server
 
 HI = [{"role": "user", "content": "hi"}]
+CHAT = "/v1/chat/completions"
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+SAID = {"index": 0, "message": {"role": "assistant", "content": "refund"}, "finish_reason": "stop"}
+COMPLETION = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [SAID], "usage": USAGE}
 
 
-def post(body):
-    app = create_app({"big": Upstream("openai/gpt-4o-mini", None, None, 5.0, 0)})
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t").post(
-        "/v1/chat/completions", json=body
-    )
+def chunk(kind, **choice):
+    return data(id="c", object=kind, created=1, model="m", choices=[{"index": 0, **choice}])
 
 
 async def test_an_answer_is_a_completion_with_usage():
-    response = await post({"model": "big", "messages": HI, "mock_response": "refund"})
-    body = response.json()
-    assert body["choices"][0]["message"]["content"] == "refund" and body["usage"]["completion_tokens"] > 0
+    async with teacher_server(Provider(COMPLETION)) as client:
+        body = (await client.post(CHAT, json={"model": "big", "messages": HI})).json()
+    assert body["choices"][0]["message"]["content"] == "refund" and body["usage"]["completion_tokens"] == 2
 
 
-@dataclass
-class Streamed:
-    """As LiteLLM's wrapper: it ends every stream with a finish reason, and knows whether the provider sent one."""
-
-    received_finish_reason: str | None
-
-    async def __aiter__(self):
-        for text in ("a refund,", " please"):
-            yield streamed(delta={"content": text})
-        yield streamed(delta={}, finish_reason="stop")
-
-
-def streamed(**choice):
-    return litellm.ModelResponseStream(choices=[{"index": 0, **choice}])
-
-
-@pytest.fixture
-def streaming(monkeypatch):
-    """The events of a stream whose provider gave this finish reason."""
-
-    async def events(finish_reason):
-        async def answer(**_):
-            return Streamed(finish_reason)
-
-        monkeypatch.setattr(litellm, "acompletion", answer)
-        return (await post({"model": "big", "messages": HI, "stream": True})).text.strip().split("\n\n")
-
-    return events
-
-
-async def test_a_stream_ends_with_done(streaming):
-    *events, last = await streaming("stop")
-    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+async def test_a_stream_ends_with_done():
+    texts = [chunk("chat.completion.chunk", delta={"content": text}) for text in ("a refund", ", please")]
+    end = chunk("chat.completion.chunk", delta={}, finish_reason="stop")
+    async with teacher_server(Provider(events=[*texts, end, "data: [DONE]\n\n"])) as client:
+        response = await client.post(CHAT, json={"model": "big", "messages": HI, "stream": True})
+    events = response.text.strip().split("\n\n")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
     assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "a refund, please"
-    assert last == "data: [DONE]"
+    assert events[-1] == "data: [DONE]"
 
 
-async def test_a_stream_that_the_provider_broke_off_is_not_said_to_be_whole(streaming):
-    *_, last = await streaming(None)
+async def test_a_stream_that_the_provider_broke_off_is_not_said_to_be_whole():
+    provider = Provider(events=[chunk("chat.completion.chunk", delta={"content": "a refund"})])
+    async with teacher_server(provider) as client:
+        response = await client.post(CHAT, json={"model": "big", "messages": HI, "stream": True})
+    *_, last = response.text.strip().split("\n\n")
     assert "error" in json.loads(last.removeprefix("data: "))
 
 
@@ -96,15 +72,83 @@ def test_a_refusal_comes_in_the_providers_words_and_with_its_pause(fields, told)
     assert response.headers.get("retry-after") == fields.get("litellm_response_headers", {}).get("retry-after")
 
 
-async def test_an_unknown_teacher_is_a_404():
-    response = await post({"model": "other", "messages": HI})
+@pytest.mark.parametrize("path", ["chat/completions", "completions", "embeddings", "responses"])
+async def test_an_unknown_teacher_is_a_404(path):
+    async with teacher_server(Provider()) as client:
+        response = await client.post(f"/v1/{path}", json={"model": "other", "messages": HI})
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
 
 
-@pytest.mark.parametrize(("mock", "status"), [("litellm.RateLimitError", 429), ("litellm.InternalServerError", 500)])
-async def test_a_providers_error_keeps_its_status(mock, status):
-    response = await post({"model": "big", "messages": HI, "mock_response": mock})
-    assert response.status_code == status and response.json()["error"]["message"]
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+@pytest.mark.parametrize("status", [429, 500])
+async def test_a_providers_error_keeps_its_status(path, status):
+    provider = Provider({"error": {"message": "not now"}}, status=status)
+    async with teacher_server(provider) as client:
+        response = await client.post(f"/v1/{path}", json={"model": "big", "messages": HI, "input": "hi"})
+    assert response.status_code == status and "not now" in response.json()["error"]["message"]
+
+
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+FIELDS = {
+    "messages": HI,
+    "tools": TOOLS,
+    "tool_choice": "auto",
+    "response_format": {"type": "json_object"},
+    "seed": 3,
+    "stop": ["."],
+    "user": "u",
+    "metadata": {"a": "b"},
+    "store": True,
+    "logprobs": True,
+    "top_logprobs": 2,
+    "a_field_from_the_future": {"x": 1},
+}
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "openai/a-model-of-my-own"])
+async def test_every_field_of_a_client_reaches_the_provider(model):
+    provider = Provider(COMPLETION)
+    async with teacher_server(provider, model) as client:
+        assert (await client.post(CHAT, json={"model": "big", **FIELDS})).status_code == 200
+    assert provider.asked == [(CHAT, {"model": model.removeprefix("openai/"), **FIELDS})]
+
+
+async def test_a_client_cannot_have_our_key_sent_elsewhere_or_an_answer_made_up():
+    tricks = {"api_base": "http://127.0.0.1:1/v1", "base_url": "http://127.0.0.1:1/v1", "api_key": "mine"}
+    tricks |= {"mock_response": "made up", "custom_llm_provider": "anthropic", "fallbacks": ["x"], "timeout": 0.001}
+    provider = Provider(COMPLETION)
+    async with teacher_server(provider) as client:
+        response = await client.post(CHAT, json={"model": "big", "messages": HI, **tricks})
+    assert response.json()["choices"][0]["message"]["content"] == "refund"
+    assert provider.keys == ["Bearer sk-secret"]
+
+
+@pytest.mark.parametrize(("sent", "embedding"), [({}, [0.5, 0.25]), ({"encoding_format": "base64"}, "AAAAPwAAgD4=")])
+async def test_embeddings_are_as_their_provider_wrote_them(sent, embedding):
+    one = {"object": "embedding", "index": 0, "embedding": embedding}
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    provider = Provider({"object": "list", "model": "m", "data": [one], "usage": usage})
+    async with teacher_server(provider, "openai/text-embedding-3-small") as client:
+        body = (await client.post("/v1/embeddings", json={"model": "big", "input": ["a"], "new": 1, **sent})).json()
+    assert body["data"] == [one] and body["usage"]["prompt_tokens"] == 3
+    assert provider.asked == [("/v1/embeddings", {"model": "text-embedding-3-small", "input": ["a"], "new": 1, **sent})]
+
+
+async def test_a_legacy_completion_is_one_whole_or_streamed():
+    text = {"index": 0, "text": "a refund", "finish_reason": "stop", "logprobs": None}
+    whole = {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [text], "usage": USAGE}
+    body = {"model": "big", "prompt": "say", "suffix": "."}
+    async with teacher_server(Provider(whole), "openai/gpt-3.5-turbo-instruct") as client:
+        said = (await client.post("/v1/completions", json=body)).json()
+    pieces = [chunk("text_completion", text="a "), chunk("text_completion", text="refund", finish_reason="stop")]
+    provider = Provider(events=[*pieces, "data: [DONE]\n\n"])
+    async with teacher_server(provider, "openai/gpt-3.5-turbo-instruct") as client:
+        streamed = (await client.post("/v1/completions", json={**body, "stream": True})).text
+    events = [json.loads(event.removeprefix("data: ")) for event in streamed.strip().split("\n\n")[:-1]]
+    assert said["choices"][0]["text"] == "a refund"
+    assert "".join(choice.get("text") or "" for event in events for choice in event["choices"]) == "a refund"
+    asked = {"prompt": "say", "suffix": ".", "model": "gpt-3.5-turbo-instruct", "stream": True}
+    assert provider.asked == [("/v1/completions", asked)]
 
 
 @pytest.fixture
@@ -133,6 +177,10 @@ def test_a_price_comes_from_the_settings_or_from_litellm(settings):
 def test_a_listed_price_is_known_for_a_version_and_with_a_providers_prefix():
     assert listed_price("gpt-4o-mini-2024-07-18") == listed_price("openai/gpt-4o-mini") == Price(0.15e-6, 0.6e-6)
     assert listed_price("nobody-knows") is None
+
+
+def test_an_embedding_costs_what_it_reads(settings):
+    assert listed_price("openai/text-embedding-3-small") == Price(2e-8, 0.0)
 
 
 def test_an_unknown_price_is_an_error_that_says_what_to_set(settings):

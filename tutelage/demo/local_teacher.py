@@ -25,8 +25,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ledger.records import Usage
+from router import wire
 from router.errors import BadRequest, GatewayError
-from router.wire import DONE, ChatRequest, Head, Reply, completion, completion_chunks, event, models, parse_chat
+from router.wire import DONE, ChatRequest, Head, Reply, completion, completion_chunks, event, parse_chat
 
 CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English
 MESSAGE_OVERHEAD_TOKENS = 4  # per message, as chat templates add
@@ -113,7 +114,7 @@ def create_app(answer_to: Callable[[str], str | None], *, model: str, latency_s:
         return StreamingResponse(_each([*map(event, chunks), DONE]), media_type="text/event-stream")
 
     async def list_models(_: Request) -> Response:
-        return JSONResponse(models([model]))
+        return JSONResponse(wire.models([wire.model(model, owner="tutelage")]))
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -27,7 +27,7 @@ from distill.evaluate import acceptable, judge
 from distill.lessons import Lessons, divide
 from distill.plan import RunConfig
 from distill.render import render_pair
-from distill.rows import TrainingRow, variable_text
+from distill.rows import TrainingRow, as_student_reads, variable_text
 from distill.run import candidate
 from ledger.records import Draft, Usage
 from tutelage.distilling import run_config
@@ -136,7 +136,8 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig)
 
 def _lesson(line: Line) -> TrainingRow:
     logged = line.logged
-    return TrainingRow(str(line.number), tuple(logged.request.messages), logged.answer, logged.finish_reason)
+    messages = as_student_reads(logged.request.messages)
+    return TrainingRow(str(line.number), messages, logged.answer, logged.finish_reason, params=logged.request.params)
 
 
 def _fits(line: Line, tokens: _Tokens, *, most: int) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.rows import variable_text
+from router.abilities import Beyond
 from router.history import Logged
 from router.settings import ConfigError
 from tutelage.logfile import Counts, Line, LogFile
@@ -35,7 +36,7 @@ class TaskLog:
     model: str | None
     system_prompt: str | None
     requests: int
-    beyond: Mapping[str, int]
+    beyond: Mapping[Beyond, int]
     estimated: int
     prompt_tokens: float
     answer_tokens: float
@@ -124,7 +125,7 @@ class _Gathered:
         self._rows = rows
         self._newest: list[tuple[float, int, Line]] = []  # a heap: the oldest is the first
         self._requests = self._dated = self._estimated = self._prompt_tokens = self._answer_tokens = 0
-        self._beyond = Counter[str]()
+        self._beyond = Counter[Beyond]()
 
     def add(self, line: Line) -> None:
         """One more request."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from calibration.certificate import Certificate, Refusal
 from calibration.words import percent
+from router.abilities import Beyond
 from tutelage.replay.facts import Replay, Seen
 from tutelage.replay.money import BATCH_DISCOUNT, DEARER, RHO, dollars, payback_words
 from tutelage.report.page import MEASURES
@@ -12,6 +13,14 @@ from tutelage.report.page import MEASURES
 DAY_S = 86_400.0
 SHORT_LOG_DAYS = 7
 EXAMPLE = 0.5  # of what can be drafted, accepted
+BEYOND_WORDS: dict[Beyond, str] = {
+    "sampling": "ask for sampling (a temperature above 0)",
+    "logit_bias": "ask for a logit bias",
+    "choices": "ask for several answers",
+    "tools": "hold tools or calls of them",
+    "media": "hold images, audio or files",
+    "unsupported": "hold what a student does not know",
+}
 
 
 def of_log(facts: Replay) -> Iterator[str]:
@@ -45,8 +54,7 @@ def of_chosen(facts: Replay) -> Iterator[str]:
         f"{task.requests:,} requests, {whole:.0%} of the log."
     )
     for reason, count in sorted(task.beyond.items()):
-        what = "ask for sampling (a temperature above 0)" if reason == "sampling" else "hold tools, images and the like"
-        yield f"{count:,} of them {what}: no student is asked these, and they stay with the teacher."
+        yield f"{count:,} of them {BEYOND_WORDS[reason]}: no student is asked these, and they stay with the teacher."
 
 
 def of_student(facts: Replay) -> Iterator[str]:

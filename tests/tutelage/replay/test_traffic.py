@@ -64,8 +64,8 @@ def test_tokens_are_the_logs_and_where_it_has_none_estimated_by_name(bring):
 
 
 def test_what_a_student_may_not_be_asked_is_counted_with_its_reason(bring):
-    task = bring([line(1), line(2, temperature=1), line(3, tools=[]), line(4, temperature=0)]).tasks[0]
-    assert dict(task.beyond) == {"sampling": 1, "unsupported": 1} and task.eligible == 2
+    task = bring([line(1), line(2, temperature=1), line(3, n=2), line(4, temperature=0)]).tasks[0]
+    assert dict(task.beyond) == {"sampling": 1, "choices": 1} and task.eligible == 2
     assert [row.number for row in task.rows] == [1, 4]
 
 
