@@ -22,14 +22,14 @@ def test_every_budget_has_its_line_and_one_that_is_short_a_warning(tmp_path):
     settings = load(config)
     engine = connect(settings.ledger.url)
     key, _ = create(engine, Grant("shop", budget=Budget(5.0, "month")), now=NOW)
-    new, _ = rotate(engine, key.id, now=NOW, grace_s=60.0)
+    new, _ = rotate(engine, key.id, now=NOW + 1, grace_s=60.0)
     create(engine, Grant("free"), now=NOW)
     scopes = [("total", settings.server.budget), (of_task("desk"), settings.tasks["desk"].budget)]
     scopes.append((of_key(key.account), key.grant.budget))
     reserve(engine, "a", scopes, usd=0.9, now=NOW, lease_s=60.0)
     settle(engine, "a", usd=0.9)
     reserve(engine, "b", scopes, usd=0.09, now=NOW, lease_s=60.0)
-    assert list(spending(settings, engine, now=NOW)) == [
+    assert list(spending(settings, engine, now=NOW + 1)) == [
         "budget of everything: $0.9000 spent and $0.0900 reserved of $100.00 in all, $99.01 left",
         "WARNING: budget of task desk: $0.9000 spent and $0.0900 reserved of $1.00 today, $0.0100 left: no references "
         "are drawn, so that the alarm hears nothing of what students answer",
