@@ -60,7 +60,10 @@ def list_(config: Config = CONFIG) -> None:
     from ledger.database import connect
     from ledger.keys import all_keys
 
-    table = Table("id", "name", "role", "tasks", "state", "made", "expires", "limits", "replaces")
+    table = Table()
+    table.add_column("id", no_wrap=True)  # to be copied
+    for name in ("name", "role", "tasks", "state", "made", "expires", "limits", "replaces"):
+        table.add_column(name)
     with known_errors():
         now = time.time()
         for key in all_keys(connect(load(config).ledger.url)):
