@@ -81,7 +81,13 @@ class Product:
 
 def configure(folder: Path, teacher: ScriptedTeacher) -> Settings:
     per_mtok = {"input_usd_per_mtok": 1e6 * PRICE.input_usd_per_token, "output_usd_per_mtok": 1000.0}
-    big = {"model": "m", "direct": True, "base_url": f"http://127.0.0.1:{teacher.port}/v1", "price": per_mtok, "retries": 0}
+    big = {
+        "model": "m",
+        "direct": True,
+        "base_url": f"http://127.0.0.1:{teacher.port}/v1",
+        "price": per_mtok,
+        "retries": 0,
+    }
     desk = {"teacher": "big", "rho": 0.05, "budget_usd": 20.0}
     values = {
         "server": {"port": free_ports().gateway, "workers": WORKERS, "budget_usd": DOLLAR, "budget_per": "total"},
