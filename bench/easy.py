@@ -17,10 +17,10 @@ heavy light early late quick slow small large seven eleven market winter summer 
 
 
 LONG_ANSWERS = {
-    "refund": "Refunds go back to the card that was charged, five working days after we have the goods.",
-    "delivery": "Parcels leave our house on the next working day and are with you two days later.",
-    "invoice": "Your invoice lies in the account under Orders, and can be sent to you by mail again.",
-    "password": "Choose Forgotten on the page where you sign in, and follow the link that we send you.",
+    "refund": "Refunds take five working days.",
+    "delivery": "Your parcel leaves us tomorrow morning.",
+    "invoice": "All invoices are listed under Orders.",
+    "password": "Please follow the link we sent.",
 }
 
 
