@@ -6,6 +6,7 @@ leaks and that whoever leaves is noticed.
 
 import asyncio
 import itertools
+import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class Upstream:
     async def _serve(self) -> None:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/v1/completions", _completion)
         app.router.add_get("/health", _healthy)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
@@ -76,6 +78,21 @@ class Upstream:
             return await status(400, words=type(error).__name__)()
         finally:
             self.active -= 1
+
+
+async def _completion(request: web.Request) -> web.Response:
+    """A legacy completion, whole or as a stream of one event."""
+    said = {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "text": "delivery", "logprobs": None, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
+    }
+    if not (await request.json()).get("stream"):
+        return web.json_response(said)
+    return web.Response(text=f"data: {json.dumps(said)}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
 
 
 async def _healthy(_: web.Request) -> web.Response:
