@@ -38,8 +38,10 @@ PROCESSES = ("gateway", "teacher", "ingester", "student", "engine", "model", "wo
 
 @dataclass(frozen=True)
 class Sample:
-    """One process at one time: resident memory in MiB, open files and sockets."""
+    """One process at one time, in seconds of a steady clock: its id, resident memory in MiB, open files and sockets."""
 
+    at: float
+    pid: int
     rss: float
     files: int
 
@@ -51,7 +53,7 @@ def sample(product: Product) -> dict[str, Sample] | None:
         if (pid := product.pid(name)) is None:
             return None
         process = psutil.Process(pid)
-        found[name] = Sample(process.memory_info().rss / 2**20, process.num_fds())
+        found[name] = Sample(time.monotonic(), pid, process.memory_info().rss / 2**20, process.num_fds())
     return found
 
 
@@ -61,21 +63,21 @@ def show(samples: Sequence[dict[str, Sample]], answers: Sequence[Answer], *, min
     routes = Counter(answer.route for answer in answers)
     failed = sum(answer.status != 200 for answer in answers)
     title = f"{len(answers)} requests in {minutes:.0f} minutes ({dict(routes)}), {failed} failed"
-    table = Table("process", "MiB, first sixth", "MiB, last", "open files, first", "last", title=title)
+    table = Table("process", "MiB, first sixth", "MiB, last", "open files, first", "last", "started again", title=title)
     for name in PROCESSES:
         ends = (samples[:sixth], samples[-sixth:])
         memory = [f"{median(each[name].rss for each in part):.1f}" for part in ends]
         files = [f"{median(each[name].files for each in part):.0f}" for part in ends]
-        table.add_row(name, *memory, *files)
+        table.add_row(name, *memory, *files, str(len({each[name].pid for each in samples}) - 1))
     return table
 
 
 def draw(samples: Sequence[dict[str, Sample]], *, out: Path) -> None:
     """Memory of every process relative to its beginning."""
     figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    minutes = [number * SAMPLE_S / 60 for number in range(len(samples))]
     for name in PROCESSES:
-        axis.plot(minutes, [each[name].rss / samples[0][name].rss for each in samples], label=name)
+        of_it, first = [each[name] for each in samples], samples[0][name]
+        axis.plot([(each.at - first.at) / 60 for each in of_it], [each.rss / first.rss for each in of_it], label=name)
     axis.set(xlabel="minutes", ylabel="resident memory / at the beginning")
     axis.grid(alpha=0.3)
     axis.legend()
