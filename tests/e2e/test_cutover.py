@@ -23,7 +23,7 @@ from tutelage.demo.traffic import Client
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 pytestmark = pytest.mark.e2e
-FIRST, LATER, SPARE = 620, 240, 20
+FIRST, LATER, SPARE = 620, 320, 20
 PREFIX = 4
 NEXT_PROMPT = "Answer the customer's message in one sentence."
 
@@ -55,8 +55,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     ensure_vllm(home, say=print)
     ensure_demo_model(home, say=print)
     texts = write_easy_task(work / "easy.csv", rows=FIRST + LATER + SPARE, answers=LONG_ANSWERS)
-    task = {"rho": 0.5, "max_tokens": 16, "prefix": PREFIX}
-    rows = {"window_share": 0.55, "min_rows": 240, "max_rows": 1000, "min_references": 60, "max_references": 160}
+    task = {"alpha": 0.15, "rho": 0.9, "max_tokens": 16, "prefix": PREFIX}
+    rows = {"window_share": 0.55, "min_rows": 240, "max_rows": 1000, "min_references": 60, "max_references": 220}
     distill = {**rows, "epochs": 2, "max_escalation_rate": 0.999}
     yield Desk(Product(work, home, work / "easy.csv", task=task, distill=distill), texts)
 

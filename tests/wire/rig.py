@@ -147,6 +147,10 @@ def _values(student: Upstream, teaching: Upstream) -> dict[str, Any]:
             "patient": {**big, "retries": 2},
             "short": {**big, "capacity_rpm": 1},
             "gone": {**direct, "base_url": f"http://127.0.0.1:{free_port()}/v1"},
+            "absent": {
+                **direct,
+                "base_url": f"http://127.0.0.1:{free_port()}/v1",
+            },  # and asked too seldom to be left alone
             "lite": {
                 "model": "openai/upstream-model",
                 "base_url": teaching.url,

@@ -135,7 +135,7 @@ def test_a_teacher_that_fails_is_told_as_such(rig, failing, *, upstreams, told, 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_teacher_that_cannot_be_reached_is_a_502(rig, stream):
-    reply = rig.ask("gone", stream=stream)
+    reply = rig.ask("absent", stream=stream)
     check_error(reply, status=502, code="teacher_unavailable", kind="server_error")
 
 
