@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -115,14 +115,17 @@ def binding_now(settings: Settings, task: str) -> dict[str, str]:
 
 
 def serving_now(settings: Settings) -> dict[str, str]:
-    """The engine and the base model, as a release is bound to them; nothing of what cannot be known at the moment."""
+    """The engine and the base model, as a release is bound to them: what of it can be known at the moment. One that is
+    away hides no change of the other."""
     from distill.adapters import AdapterError, AdapterServer
-    from distill.serving import serving
+    from distill.serving import base_digest
 
-    try:
-        return serving(AdapterServer(settings.student.url, timeout_s=2.0), settings.student.base_model)
-    except AdapterError:
-        return {}
+    found = {}
+    with suppress(AdapterError):
+        found["engine"] = AdapterServer(settings.student.url, timeout_s=2.0).version()
+    with suppress(AdapterError):
+        found["base_digest"] = base_digest(settings.student.base_model)
+    return found
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:

@@ -6,9 +6,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from distill.adapters import AdapterError
 from router.settings import load
 from tutelage.cli import app
-from tutelage.distilling import gateway_client, run_config
+from tutelage.distilling import gateway_client, run_config, serving_now
 
 
 @pytest.fixture
@@ -59,3 +60,15 @@ def test_an_order_is_meant_for_the_settings_that_were_read(settings_of):
     settings = settings_of(prefix=8, max_tokens=100)
     assert gateway_client(settings)._bindings == {"desk": settings.binding("desk")}
     assert settings.binding("desk")["evidence"] == "prefix 8" and settings.binding("desk")["max_tokens"] == "100"
+
+
+@pytest.mark.parametrize("away", [set(), {"engine"}, {"base_digest"}, {"engine", "base_digest"}])
+def test_of_what_serves_one_that_is_away_hides_no_change_of_the_other(settings_of, monkeypatch, away):
+    def answer(name):
+        if name in away:
+            raise AdapterError("away")
+        return "1"
+
+    monkeypatch.setattr("distill.adapters.AdapterServer.version", lambda _: answer("engine"))
+    monkeypatch.setattr("distill.serving.base_digest", lambda _: answer("base_digest"))
+    assert serving_now(settings_of()).keys() == {"engine", "base_digest"} - away
