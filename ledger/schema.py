@@ -255,6 +255,18 @@ keys = sa.Table(
     sa.Column("budget_per", sa.String(8)),  # month | day | total
 )
 
+aliases = sa.Table(
+    # What was said to belong to a task.
+    "aliases",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("kind", sa.String(8), nullable=False),  # model | prompt
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("task", sa.String(64), nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+)
+
 budgets = sa.Table(
     # What was spent at teachers and what is promised to requests under way, by scope (total, task:NAME, key:ACCOUNT).
     "budgets",

@@ -215,7 +215,7 @@ async def internal_answers(http: Request) -> Response:
 
 
 async def models(http: Request) -> Response:
-    """GET /v1/models: tasks, then teachers; of a key of some tasks, these."""
+    """GET /v1/models: tasks and their aliases, then teachers; of a key of some tasks, these."""
     return _json(wire.models(_models(*_gateway(http))))
 
 
@@ -229,7 +229,8 @@ async def model(http: Request) -> Response:
 
 
 def _models(gateway: Gateway, caller: Caller) -> list[dict[str, Any]]:
-    tasks = [wire.model(name, owner="tutelage") for name in sorted(filter(caller.may_ask, gateway.tasks))]
+    meant = {**gateway.matching.names(), **{task: task for task in gateway.tasks}}
+    tasks = [wire.model(name, owner="tutelage") for name in sorted(meant) if caller.may_ask(meant[name])]
     teachers = sorted(gateway.teachers) if caller.may_ask(None) else []
     return [*tasks, *(wire.model(name, owner="teacher") for name in teachers)]
 

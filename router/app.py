@@ -26,6 +26,7 @@ from router.errors import GatewayError, InternalError, NotFound
 from router.gateway import LABEL_WAIT_S, Gateway, new_exchange_id
 from router.keyring import Keyring
 from router.limits import KeyLimits
+from router.matching import Matching
 from router.metrics import Metrics
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
@@ -109,7 +110,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
-    watch.tell(keyring.read, budgets.read)
+    tasks, teachers = {name: _plan(settings, name) for name in settings.tasks}, frozenset(settings.teachers)
+    matching = Matching(tasks, teachers)
+    watch.tell(keyring.read, budgets.read, matching.read)
     await _follow(watch, stack)
     session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
     spool = SpoolWriter(settings.ledger.spool_dir)
@@ -120,8 +123,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
     served = partial(VllmStudent, session, url=student.url, price=token_price(student.price))
     return Gateway(
-        tasks={name: _plan(settings, name) for name in settings.tasks},
-        teachers=frozenset(settings.teachers),
+        tasks=tasks,
+        teachers=teachers,
+        matching=matching,
         student=served(timeout_s=student.timeout_s, breaker=Breaker()),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
         teacher=HttpTeacher(session, endpoints=endpoints, prices=watch),

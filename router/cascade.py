@@ -19,6 +19,7 @@ Reason = Literal[
     Beyond,  # what no student can do: sampling, tools, images, ...
     "no_release",  # nothing certified yet
     "certificate_expired",
+    "new_alias",  # its system message has become the task's since the release was certified
     "decoding_mode",  # JSON mode or a schema that the release was not certified in
     "too_long",  # prompt and answer do not fit into the student's context
     "student_unavailable",  # down, slow, adapter not loaded
@@ -75,6 +76,8 @@ async def decide(
         return Verdict("no_release")
     if not release.holds(now):
         return Verdict("certificate_expired", release)
+    if task.since > release.cut_at:
+        return Verdict("new_alias", release)
     if request.decoding_mode not in release.modes:
         return Verdict("decoding_mode", release)
     return await _weigh(request, task, release=release, student=student)

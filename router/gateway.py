@@ -24,11 +24,11 @@ from router.errors import (
     SpoolFull,
     StudentUnavailable,
     TeacherResting,
-    UnknownModel,
     UpstreamRefused,
 )
 from router.keyring import Keyring, check_task
 from router.logprobs import recorded
+from router.matching import Matching
 from router.metrics import Metrics
 from router.ports import (
     Budgets,
@@ -57,6 +57,7 @@ class Gateway:
 
     tasks: Mapping[str, TaskPlan]
     teachers: frozenset[str]
+    matching: Matching
     student: Student
     examinee: Student  # the same student drafting for a certificate: patiently, and without live traffic's breaker
     teacher: Teacher
@@ -78,7 +79,7 @@ class Gateway:
         is spent."""
         if not self.spool.available:
             raise SpoolFull("Exchanges cannot be recorded at the moment, so none is answered. Try again later.")
-        task = self._resolve(request, task_header)
+        task = self.matching.resolve(request, task_header=task_header)
         check_task(caller, task.name if task else None, model=task_header or request.model)
         exchange_id = new_exchange_id()
         return Ticket(
@@ -93,14 +94,6 @@ class Gateway:
             priority=priority,
             caller=caller,
         )
-
-    def _resolve(self, request: ChatRequest, task_header: str | None) -> TaskPlan | None:
-        name = task_header or request.model
-        if name in self.tasks:
-            return self.tasks[name]
-        if task_header is not None or request.model not in self.teachers:
-            raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", param="model")
-        return next((task for task in self.tasks.values() if _adopts(task, request)), None)
 
     async def reserve(self, ticket: Ticket) -> None:
         """Promise what the teacher may cost and count the request in there, before it is asked; the record of how it
@@ -287,13 +280,6 @@ def _seconds(retry_after: str | None) -> float:
 def new_exchange_id() -> str:
     """Ordered by time to the millisecond (kind to an index), then random; unguessable before the draw."""
     return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"
-
-
-def _adopts(task: TaskPlan, request: ChatRequest) -> bool:
-    """A client that changed nothing but its base URL is recognised by teacher and system message."""
-    return (
-        task.system_prompt is not None and task.teacher == request.model and task.system_prompt == request.system_prompt
-    )
 
 
 def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Origin = "client") -> Exchange:

@@ -1,5 +1,6 @@
 """What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
@@ -21,7 +22,8 @@ class ServedRelease:
     """Adapter, calibrator and threshold, always exchanged as one: no request sees a mixed pair.
 
     `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds
-    since the epoch. `modes`: how requests were decoded that it was certified on (`ledger.modes`).
+    since the epoch. `modes`: how requests were decoded that it was certified on (`ledger.modes`);
+    `cut_at`: when the traffic begins that it was certified on.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ServedRelease:
     expires_at: float
     issued_at: float = 0.0
     modes: frozenset[str] = frozenset({FREE})
+    cut_at: float = 0.0
 
     def holds(self, now: float) -> bool:
         """Whether its certificate does: by a clock that was set back it would outlive its time."""
@@ -39,7 +42,8 @@ class ServedRelease:
 @dataclass(frozen=True)
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
-    `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with."""
+    `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with;
+    `since`: when an alias made requests such as this one its own, in seconds since the epoch."""
 
     name: str
     teacher: str
@@ -49,6 +53,7 @@ class TaskPlan:
     prefix: int | None = None
     max_context_tokens: int | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
+    since: float = -math.inf
 
 
 @dataclass(frozen=True)

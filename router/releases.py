@@ -120,4 +120,5 @@ def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
         expires_at=certificate.expires_at,
         issued_at=certificate.issued_at,
         modes=row.modes,
+        cut_at=row.cut_at,
     )

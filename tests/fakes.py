@@ -18,6 +18,7 @@ from router.gateway import Gateway
 from router.keyring import Keyring
 from router.limits import KeyLimits
 from router.logprobs import shown
+from router.matching import Matching
 from router.metrics import Metrics
 from router.ports import Bill, Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
 from router.windows import Windows
@@ -243,4 +244,5 @@ def gateway(**parts: Any) -> Gateway:
         "metrics": metrics,
         "max_body_bytes": 4096,
     }
-    return Gateway(**{**defaults, **parts})
+    values = {**defaults, **parts}
+    return Gateway(**{"matching": Matching(values["tasks"], values["teachers"]), **values})

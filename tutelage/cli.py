@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from router.settings import load
-from tutelage import cli_judge, cli_keys, cli_releases, cli_replay, cli_serve
+from tutelage import cli_alias, cli_judge, cli_keys, cli_releases, cli_replay, cli_serve
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
@@ -19,6 +19,7 @@ app.add_typer(cli_releases.distill, name="distill")
 app.add_typer(cli_releases.releases, name="releases")
 app.add_typer(cli_judge.judge, name="judge")
 app.add_typer(cli_keys.keys, name="keys")
+app.add_typer(cli_alias.alias, name="alias")
 
 
 def main() -> None:
@@ -105,6 +106,7 @@ def status(config: Config = CONFIG) -> None:
     from ledger.database import connect
     from tutelage.spending import spending
     from tutelage.standing import describe
+    from tutelage.unmatched import in_a_line
 
     with known_errors():
         settings = load(config)
@@ -118,6 +120,8 @@ def status(config: Config = CONFIG) -> None:
         engine, now = connect(settings.ledger.url), time.time()
         for line in (*describe(settings, engine, now=now), *spending(settings, engine, now=now)):
             say(line)
+        if words := in_a_line(settings, engine, now=now):
+            say(words)
     raise typer.Exit(0 if running else 1)
 
 
@@ -161,6 +165,7 @@ def import_(  # noqa: PLR0917  typer reads options from the signature
         say(line)
 
 
+app.command()(cli_alias.unmatched)
 app.command()(cli_replay.replay)
 app.command()(cli_releases.recertify)
 app.command()(cli_releases.report)

@@ -38,6 +38,7 @@ from tutelage.demo.run import local_teacher
 from tutelage.demo.traffic import Client
 from tutelage.processes import BASE_NAME, Program, logs_of, states
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
+from tutelage.unmatched import text_id
 
 pytestmark = pytest.mark.e2e
 ROWS, SPARE, TURNED = 620, 40, 200
@@ -99,10 +100,17 @@ def hasten(config: Path) -> None:
     config.write_text(yaml.safe_dump(values))
 
 
-def ask(running: Running, text: str, **fields):
+def tutelage(running: Running, *words: str) -> str:
+    """What a command says."""
+    command = [sys.executable, "-m", "tutelage", *words, "--config", str(running.config)]
+    wide = {**os.environ, "COLUMNS": "300"}
+    return subprocess.run(command, env=wide, capture_output=True, text=True, check=True).stdout
+
+
+def ask(running: Running, text: str, *, prompt: str | None = None, **fields):
     client = openai.OpenAI(base_url=running.url, api_key="none", max_retries=0)
-    prompt = running.settings.tasks[TASK].system_prompt
-    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": text}]
+    system = prompt or running.settings.tasks[TASK].system_prompt
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
     raw = client.chat.completions.with_raw_response.create(model=TEACHER, messages=messages, **fields)
     return raw.headers, raw.parse()
 
@@ -204,14 +212,25 @@ def test_a_killed_supervisor_is_started_again_with_everything(running):
 
 
 def test_it_says_what_runs_and_what_is_in_force(running):
-    status = subprocess.run(
-        [sys.executable, "-m", "tutelage", "status", "--config", str(running.config)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    status = tutelage(running, "status")
     assert all(f"{name}: " in status for name in ("ingester", "student", "teacher", "gateway", "worker"))
     assert f"{TASK}--v000001 in force since" in status
+
+
+def test_a_prompt_that_somebody_edited_is_shown_and_made_the_tasks_but_not_yet_the_students(running):
+    text, edited = sure_text(running), running.settings.tasks[TASK].system_prompt + " Be brief."
+
+    def reason() -> str:
+        return ask(running, text, prompt=edited)[0]["x-tutelage-reason"]
+
+    assert reason() == "no_task"
+    wait_until(lambda: lag_bytes(running.engine, running.settings.ledger.spool_dir) == 0)
+    shown = tutelage(running, "unmatched")
+    assert TASK in shown and "{+Be brief.+}" in shown
+    assert f"the most frequent ones are like {TASK}'s" in tutelage(running, "status")
+    tutelage(running, "alias", "add", TASK, "--prompt", text_id(edited))
+    wait_until(lambda: reason() == "new_alias", limit_s=2.0)
+    assert route_of(running, text) == "student"  # with the prompt that it was certified with
 
 
 def test_no_row_that_taught_has_certified(running):

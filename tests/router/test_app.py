@@ -1,9 +1,11 @@
 """The composition root: what the settings say reaches the request."""
 
+import asyncio
 import time
 
 import httpx
 
+from ledger.aliases import add
 from ledger.database import LedgerError, connect
 from ledger.keys import Grant, create
 from ledger.prices import Price, write_price
@@ -87,3 +89,25 @@ async def test_keys_and_budgets_are_kept_to_and_shown(tmp_path):
     assert [reply.status_code for reply in shown] == [401, 403, 200]
     assert 'tutelage_budget_left_usd{per="month",scope="total"} 1e-06' in shown[2].text
     assert 'tutelage_budget_usd{per="day",scope="task:desk"} 5.0' in shown[2].text
+
+
+async def test_an_alias_is_known_within_a_second_and_listed_among_the_models(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    settings = Settings(
+        ledger={"url": url, "spool_dir": tmp_path / "spool"},
+        teachers={"big": {"model": "m", "direct": True, "base_url": NOWHERE, "price": PRICE}},
+        student={"base_model": "m", "price": PRICE},
+        tasks={"desk": {"teacher": "big"}},
+    )
+    app = create_app(settings=settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as session,
+    ):
+        assert (await session.get("/v1/models/support")).status_code == 404
+        add(connect(url), kind="model", value="support", task="desk", now=1.0)
+        await asyncio.sleep(1.0)
+        shown = await session.get("/v1/models")
+        one = await session.get("/v1/models/support")
+    assert [model["id"] for model in shown.json()["data"]] == ["desk", "support", "big"]
+    assert (one.status_code, one.json()["owned_by"]) == (200, "tutelage")

@@ -153,3 +153,10 @@ def test_what_is_not_streamed_is_judged_by_the_same_prefix():
     assert weigh(FakeStudent(cut_off_later), task=LONG).reason == "accepted"
     assert weigh(FakeStudent(cut_off_later)).reason == "truncated"
     assert weigh(FakeStudent(ongoing=None), task=LONG, stream=True).reason == "student_unavailable"
+
+
+@pytest.mark.parametrize(("since", "reason"), [(101.0, "new_alias"), (100.0, "accepted"), (99.0, "accepted")])
+def test_a_prompt_that_became_the_tasks_after_the_window_began_is_the_teachers(since, reason):
+    student = FakeStudent()
+    verdict = weigh(student, task=replace(TASK, since=since), release=replace(RELEASE, cut_at=100.0))
+    assert (verdict.reason, verdict.eligible, bool(student.asked)) == (reason, True, reason == "accepted")

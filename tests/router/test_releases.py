@@ -17,8 +17,8 @@ def engine(tmp_path):
     return connect(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
-def promote(engine, *, task="desk", values=None, **certificate):
-    name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model="b", now=1.0).name
+def promote(engine, *, task="desk", values=None, cut_at=0.0, **certificate):
+    name = releases.add_candidate(engine, task=task, cut_at=cut_at, base_model="b", now=1.0).name
     releases.promote(engine, name, values=certified(**certificate) | (values or {}), now=2.0)
     return name
 
@@ -42,9 +42,10 @@ def test_an_empty_ledger_has_no_champion_and_no_price(engine):
 
 def test_the_champion_comes_with_its_own_threshold_and_calibrator(engine):
     promote(engine, threshold=0.8)
-    name = promote(engine, threshold=0.9)
+    name = promote(engine, threshold=0.9, cut_at=0.5)
     served = read(engine).champion("desk")
-    assert (served.name, served.threshold, served.calibrator.to_dict()) == (name, 0.9, CALIBRATOR)
+    facts = (served.name, served.threshold, served.calibrator.to_dict(), served.cut_at)
+    assert facts == (name, 0.9, CALIBRATOR, 0.5)
 
 
 def test_it_comes_with_the_modes_it_was_certified_in_and_an_older_one_with_the_free_mode(engine):
