@@ -39,7 +39,7 @@ class ShownDraft(Draft, frozen=True, kw_only=True):
 def observed(logprobs: Logprobs | None) -> list[TokenLogprob]:
     """None of them where the server did not say. The evidence is the same, however many alternatives a client wants."""
     found = logprobs.content or [] if logprobs else []
-    return [TokenLogprob(t.token, t.logprob, tuple(a.logprob for a in t.top_logprobs[:TOP_LOGPROBS])) for t in found]
+    return [TokenLogprob(t.token, t.logprob, [a.logprob for a in t.top_logprobs[:TOP_LOGPROBS]]) for t in found]
 
 
 def shown(draft: Draft, tokens: list[dict[str, Any]], *, top: int) -> ShownDraft:

@@ -4,9 +4,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -17,6 +19,7 @@ from ledger.seen import Seen
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
+MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
 
 
@@ -26,6 +29,7 @@ class Metrics:
     def __init__(self, *, alarm_bounds: Mapping[str, float] | None = None) -> None:
         """`alarm_bounds`: by task, B of its alarm in references."""
         self._alarm_bounds = alarm_bounds or {}
+        self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "tutelage_requests",
@@ -93,14 +97,21 @@ class Metrics:
     def count(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
         task = exchange.task or "none"
-        self._requests.labels(task, exchange.route, exchange.reason, str(exchange.status)).inc()
-        self._latency.labels(task, exchange.route).observe(exchange.latency_s)
+        self._of(self._requests, task, exchange.route, exchange.reason, str(exchange.status)).inc()
+        self._of(self._latency, task, exchange.route).observe(exchange.latency_s)
         if exchange.score is not None:
-            self._score.labels(task).observe(exchange.score)
+            self._of(self._score, task).observe(exchange.score)
         if exchange.draft is not None:
-            self._cost.labels(task, "draft").inc(exchange.draft.cost_usd)
+            self._of(self._cost, task, "draft").inc(exchange.draft.cost_usd)
         if exchange.teacher_reply is not None:
-            self._cost.labels(task, "teacher").inc(exchange.teacher_reply.cost_usd)
+            self._of(self._cost, task, "teacher").inc(exchange.teacher_reply.cost_usd)
+
+    def _of(self, metric: MetricT, *labels: str) -> MetricT:
+        """`metric.labels(...)`, remembered: to find it under the library's lock is most of what counting costs."""
+        found: MetricT | None = self._children.get((metric, labels))
+        if found is None:
+            found = self._children[metric, labels] = metric.labels(*labels)
+        return found
 
     def count_reference(self, task: str, *, cost_usd: float, lost: bool) -> None:
         """Count a label of the reference stream."""

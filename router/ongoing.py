@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack
 
-import aiohttp
 import msgspec
 
 from calibration.evidence import TokenLogprob, evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
+from router.http_connection import HttpError, Response
 from router.logprobs import Logprobs, observed
-from router.upstream import lines
 
 
 class _Delta(msgspec.Struct):
@@ -38,7 +37,7 @@ class OngoingDraft:
     Whoever reads may be cancelled, as a client's reply is when the client leaves, and another one goes on from there.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, *, price: Price) -> None:
+    def __init__(self, response: Response, *, price: Price) -> None:
         self._price = price
         self._text: list[str] = []
         self._finish_reason: str | None = None
@@ -107,13 +106,13 @@ async def _one(chunks: AsyncGenerator[_Chunk]) -> _Chunk | None:
     return await anext(chunks, None)
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[_Chunk]:
+async def _chunks(response: Response) -> AsyncGenerator[_Chunk]:
     try:
-        async for data in _events(lines(response.content)):
+        async for data in _events(response.lines()):
             yield msgspec.json.decode(data, type=_Chunk)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (HttpError, TimeoutError) as error:
         raise StudentUnavailable(type(error).__name__) from error
-    except (msgspec.DecodeError, ValueError) as error:
+    except msgspec.DecodeError as error:
         raise StudentUnavailable("a chunk that is none") from error
 
 

@@ -1,12 +1,12 @@
 """The student on vLLM: greedy drafts with log-probabilities, and a breaker so that a dead one costs no waiting."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import msgspec
 import orjson
 
@@ -15,6 +15,8 @@ from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.breaker import Breaker
 from router.errors import StudentUnavailable, TooLong
+from router.http_client import HttpClient, Patience
+from router.http_connection import HttpError, Response
 from router.logprobs import TOP_LOGPROBS, Logprobs, observed, shown
 from router.ongoing import OngoingDraft
 from router.wire import ChatRequest
@@ -46,24 +48,26 @@ class VllmStudent:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        http: HttpClient,
         *,
         url: str,
         price: Price,
         timeout_s: float,
         breaker: Breaker | None = None,
     ) -> None:
-        self._session = session
+        self._http = http
         self._url = f"{url}/v1/chat/completions"
         self._price = price
         self._timeout_s = timeout_s
+        self._whole = Patience(total_s=timeout_s, connect_s=min(CONNECT_S, timeout_s))
+        self._streamed = Patience(total_s=math.inf, connect_s=min(CONNECT_S, timeout_s), pause_s=timeout_s)
         self._breaker = breaker
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
         """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
         StudentUnavailable."""
         body = _draft_body(request, model=model, max_tokens=max_tokens)
-        async with self._told(), asyncio.timeout(self._timeout_s), self._post(body) as response:
+        async with self._told(), await self._post(body, self._whole) as response:
             await _check(response)
             raw = await response.read()
         draft = _read_draft(raw, self._price, prefix=prefix)
@@ -78,7 +82,7 @@ class VllmStudent:
         body = {**_draft_body(request, model=model, max_tokens=max_tokens), **streamed}
         async with self._told(), AsyncExitStack() as stack:
             async with asyncio.timeout(self._timeout_s):
-                response = await stack.enter_async_context(self._post(body))
+                response = await stack.enter_async_context(await self._post(body, self._streamed))
                 await _check(response)
                 ongoing = OngoingDraft(response, price=self._price)
                 stack.push_async_callback(ongoing.stop)
@@ -86,13 +90,10 @@ class VllmStudent:
             ongoing.owns(stack.pop_all())
         return ongoing
 
-    def _post(self, body: dict[str, Any]) -> Any:
-        """A response, to be entered. Whoever reads it may wait so long between two pieces, and has no other limit."""
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=min(CONNECT_S, self._timeout_s), sock_read=self._timeout_s
-        )
+    async def _post(self, body: dict[str, Any], patience: Patience) -> Response:
+        """A response, to be entered."""
         headers = {"content-type": "application/json"}
-        return self._session.post(self._url, data=orjson.dumps(body), headers=headers, timeout=timeout)
+        return await self._http.post(self._url, orjson.dumps(body), patience=patience, headers=headers)
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
@@ -101,7 +102,7 @@ class VllmStudent:
             raise StudentUnavailable("not asked: the last calls failed")
         try:
             yield
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (HttpError, TimeoutError) as error:
             self._note(ok=False)
             raise StudentUnavailable(f"{type(error).__name__}") from error
         except StudentUnavailable as error:
@@ -118,7 +119,7 @@ class _Refused(StudentUnavailable):
     """The engine is well, and will not have this request."""
 
 
-async def _check(response: aiohttp.ClientResponse) -> None:
+async def _check(response: Response) -> None:
     status = response.status
     if status == OK:
         return

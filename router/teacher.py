@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-import aiohttp
 import msgspec
 import orjson
 
@@ -14,8 +13,10 @@ from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
 from router.breaker import Breaker
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
+from router.http_client import HttpClient
+from router.http_connection import HttpError, Response
 from router.ports import TeacherCompletion
-from router.upstream import Endpoint, ask, failure, lines, refusal, words
+from router.upstream import Endpoint, ask, failure, refusal, words
 from router.wire import ChatRequest
 
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
@@ -76,8 +77,8 @@ class HttpTeacher:
     What is behind the teacher server is tried again there: two layers of retries multiply a storm.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, endpoints: Mapping[str, Endpoint], prices: Prices) -> None:
-        self._session = session
+    def __init__(self, http: HttpClient, *, endpoints: Mapping[str, Endpoint], prices: Prices) -> None:
+        self._http = http
         self._endpoints = dict(endpoints)
         self._prices = prices
         self._breakers = {name: Breaker(failures=OPENS_AFTER) for name in endpoints}
@@ -106,7 +107,7 @@ class HttpTeacher:
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
             finished = False
-            async for line in lines(response.content):
+            async for line in response.lines():
                 if not line.startswith(b"data:"):
                     continue
                 data = line[5:].strip()
@@ -152,7 +153,7 @@ class HttpTeacher:
     async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
         """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
         async with self._post(teacher, body, path=path) as response:
-            async for line in lines(response.content):
+            async for line in response.lines():
                 data = line[5:].strip() if line.startswith(b"data:") else b""
                 if data == b"[DONE]":
                     return
@@ -169,12 +170,12 @@ class HttpTeacher:
     @asynccontextmanager
     async def _post(
         self, teacher: str, body: dict[str, Any], *, path: str = "chat/completions"
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Response]:
         """An open response with status 200, or the error that the client is told."""
         if await self._prices.price_soon(teacher) is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
         endpoint = self._endpoints[teacher]
-        async with self._told(teacher), await ask(self._session, endpoint, body, path=path) as response:
+        async with self._told(teacher), await ask(self._http, endpoint, body, path=path) as response:
             if response.status != 200:
                 raise await refusal(response, teacher)
             yield response
@@ -194,7 +195,7 @@ class HttpTeacher:
         except TeacherUnavailable:
             breaker.note(ok=False)
             raise
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (HttpError, TimeoutError) as error:
             breaker.note(ok=False)
             raise failure(error, teacher) from error
         breaker.note(ok=True)

@@ -34,7 +34,7 @@ from router.teacher_responses import PREFIX, pass_on, speaks_responses
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
-KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection (aiohttp: 15 s): it never asks on a closed one
+KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection (15 s): it never asks on a closed one
 log = logging.getLogger(__name__)
 
 

@@ -7,20 +7,18 @@ ours, without them: they may hold a key or a URL.
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
-from aiohttp.http_exceptions import LineTooLong
 
 from router.errors import GatewayError, TeacherUnavailable, UpstreamRefused
+from router.http_client import HttpClient, Patience
+from router.http_connection import BrokenOff, HttpError, Response, Unreachable
 
 THE_CLIENTS_TO_MEND = frozenset({400, 413, 422, 429})  # of other refusals our key, our URL or our bill is the cause
 WORTH_ANOTHER_TRY = frozenset({408, 429, 500, 502, 503, 504})
 BACKOFF_S, LONGEST_WAIT_S = 0.5, 8.0
-LONGEST_LINE = 1 << 22  # bytes of one chunk, which may hold all of a long answer
 
 
 @dataclass(frozen=True)
@@ -39,29 +37,28 @@ class Endpoint:
     first_token_s: float | None = None
     retries: int = 0
 
-    def timeouts(self, *, stream: bool) -> aiohttp.ClientTimeout:
+    def patience(self, *, stream: bool) -> Patience:
         """Of one try."""
-        pause_s = self.first_token_s if stream else None
-        return aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=self.connect_s, sock_read=pause_s)
+        return Patience(self.timeout_s, self.connect_s, pause_s=self.first_token_s if stream else None)
 
 
 async def ask(
-    session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any], *, path: str = "chat/completions"
-) -> aiohttp.ClientResponse:
+    http: HttpClient, endpoint: Endpoint, body: dict[str, Any], *, path: str = "chat/completions"
+) -> Response:
     """An open response of whatever status, asked for again while that may help. `path` is under the endpoint's URL.
 
-    Raises aiohttp.ClientError and TimeoutError.
+    Raises HttpError and TimeoutError.
     """
     for tried in itertools.count():
         last = tried == endpoint.retries
         try:
-            response = await _post(session, endpoint, body, path=path)
-        except aiohttp.ClientConnectionError:
+            response = await _post(http, endpoint, body, path=path)
+        except Unreachable:
             if last:
                 raise
             asked_to_wait_s = 0.0
         else:
-            asked_to_wait_s = _seconds(response.headers.get("retry-after"))
+            asked_to_wait_s = _seconds(response.header("retry-after"))
             if last or response.status not in WORTH_ANOTHER_TRY or asked_to_wait_s > LONGEST_WAIT_S:
                 return response
             response.close()
@@ -70,18 +67,15 @@ async def ask(
     raise AssertionError("the last try returns or raises")
 
 
-async def _post(
-    session: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any], *, path: str
-) -> aiohttp.ClientResponse:
+async def _post(http: HttpClient, endpoint: Endpoint, body: dict[str, Any], *, path: str) -> Response:
     headers = {"content-type": "application/json"}
     if endpoint.api_key:
         headers["authorization"] = f"Bearer {endpoint.api_key}"
-    return await session.post(
+    return await http.post(
         f"{endpoint.url}/{path}",
-        data=orjson.dumps({**body, "model": endpoint.upstream_model}),
+        orjson.dumps({**body, "model": endpoint.upstream_model}),
+        patience=endpoint.patience(stream=bool(body.get("stream"))),
         headers=headers,
-        timeout=endpoint.timeouts(stream=bool(body.get("stream"))),
-        allow_redirects=False,  # a redirected POST becomes a GET, sent to whoever is named
     )
 
 
@@ -89,16 +83,7 @@ def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
 
 
-async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """A stream's lines as they come. Raises ValueError at one that does not end, and what aiohttp raises."""
-    try:
-        while line := await content.readline(max_line_length=LONGEST_LINE):
-            yield line
-    except LineTooLong as error:
-        raise ValueError("a line without an end") from error
-
-
-async def refusal(response: aiohttp.ClientResponse, teacher: str) -> GatewayError:
+async def refusal(response: Response, teacher: str) -> GatewayError:
     """What a client is told of a status other than 200."""
     try:
         body = orjson.loads(await response.read())
@@ -106,20 +91,20 @@ async def refusal(response: aiohttp.ClientResponse, teacher: str) -> GatewayErro
         body = {}
     status = response.status
     if status in THE_CLIENTS_TO_MEND:
-        headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
+        headers = {"retry-after": wait} if (wait := response.header("retry-after")) else {}
         code, param = _said(body, "code"), _said(body, "param")
         return UpstreamRefused(words(body), status=status, code=code, param=param, headers=headers)
     told = {408: 504, 503: 503, 504: 504}.get(status, 502)  # LiteLLM says 408 where a provider was too slow
     return TeacherUnavailable(f"The teacher {teacher!r} failed with HTTP {status}", status=told)
 
 
-def failure(error: Exception, teacher: str) -> TeacherUnavailable:
+def failure(error: HttpError | TimeoutError, teacher: str) -> TeacherUnavailable:
     """What a client is told where there was no answer, or not the whole of one."""
     if isinstance(error, TimeoutError):
         return TeacherUnavailable(f"The teacher {teacher!r} did not answer in time", status=504)
-    if isinstance(error, aiohttp.ClientPayloadError | ValueError):
-        return TeacherUnavailable(f"The teacher {teacher!r} broke off its answer: {type(error).__name__}")
-    return TeacherUnavailable(f"The teacher {teacher!r} cannot be reached: {type(error).__name__}")
+    if isinstance(error, BrokenOff):
+        return TeacherUnavailable(f"The teacher {teacher!r} broke off its answer: {error}")
+    return TeacherUnavailable(f"The teacher {teacher!r} cannot be reached: {error}")
 
 
 def words(body: Any) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-import aiohttp
 import openai
 import orjson
 import psutil
@@ -29,6 +28,7 @@ from ledger.ingest import lag_bytes
 from ledger.prices import Price
 from ledger.queries import answered_after, rows_used
 from ledger.releases import champions, get, history
+from router.http_client import HttpClient
 from router.settings import Settings, load
 from router.student import VllmStudent
 from router.wire import parse_chat
@@ -159,7 +159,7 @@ def test_the_client_gets_the_students_answer_whole_and_streamed(running):
 
 def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(running):
     async def drafts():
-        async with aiohttp.ClientSession() as session:
+        async with HttpClient() as session:
             price = Price(0.0, 0.0)
             student = VllmStudent(session, url=running.settings.student.url, price=price, timeout_s=60.0)
             asked = {"model": BASE_NAME, "max_tokens": 24, "prefix": 8}

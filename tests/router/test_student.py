@@ -4,7 +4,6 @@ import asyncio
 import math
 from contextlib import asynccontextmanager
 
-import aiohttp
 import orjson
 import pytest
 from aiohttp import web
@@ -12,6 +11,7 @@ from aiohttp import web
 from ledger.prices import Price
 from router.breaker import Breaker
 from router.errors import StudentUnavailable, TooLong
+from router.http_client import HttpClient
 from router.logprobs import ShownDraft
 from router.student import VllmStudent
 from router.wire import parse_chat
@@ -44,7 +44,7 @@ async def draft_from(answer, *, status=200, calls=1, timeout_s=2.0, prefix=None,
     await site.start()
     port = runner.addresses[0][1]
     try:
-        async with aiohttp.ClientSession() as session:
+        async with HttpClient() as session:
             url = f"http://127.0.0.1:{port}"
             student = VllmStudent(session, url=url, price=Price(1e-6, 2e-6), timeout_s=timeout_s)
             for _ in range(calls - 1):
@@ -115,12 +115,12 @@ async def test_anything_else_is_unavailable(answer, status):
 
 
 async def test_a_dead_student_is_not_waited_for():
-    async with aiohttp.ClientSession() as session:
+    async with HttpClient() as session:
         student = VllmStudent(
             session, url="http://127.0.0.1:1", price=Price(0.0, 0.0), timeout_s=2.0, breaker=Breaker()
         )
         for _ in range(3):
-            with pytest.raises(StudentUnavailable, match="ClientConnector"):
+            with pytest.raises(StudentUnavailable, match="Unreachable"):
                 await student.draft(REQUEST, model="m", max_tokens=5)
         with pytest.raises(StudentUnavailable, match="not asked"):
             await student.draft(REQUEST, model="m", max_tokens=5)
@@ -166,7 +166,7 @@ async def writing(chunks, *, done=True, status=200, timeout_s=2.0, pause_s=0.01,
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        async with aiohttp.ClientSession() as session:
+        async with HttpClient() as session:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             price = Price(1e-6, 2e-6)
             yield VllmStudent(session, url=url, price=price, timeout_s=timeout_s, breaker=breaker), seen, left

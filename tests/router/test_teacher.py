@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import aiohttp
 import orjson
 import pytest
 from aiohttp import web
@@ -12,6 +11,7 @@ from aiohttp import web
 from ledger.prices import Price
 from ledger.records import Usage
 from router.errors import TeacherUnavailable, UpstreamRefused
+from router.http_client import HttpClient
 from router.teacher import HttpTeacher
 from router.upstream import Endpoint
 from router.wire import parse_chat
@@ -49,7 +49,7 @@ async def teacher(answer, *, price=PRICE, timeout_s=2.0):
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     try:
-        async with aiohttp.ClientSession() as session:
+        async with HttpClient() as session:
             endpoint = Endpoint(url, "upstream-name", "sk-secret", timeout_s)
             yield HttpTeacher(session, endpoints={"big": endpoint}, prices=Prices(price))
     finally:
@@ -119,9 +119,9 @@ async def test_a_teacher_too_slow_is_a_504():
 
 
 async def test_a_teacher_that_is_down_is_said():
-    async with aiohttp.ClientSession() as session:
+    async with HttpClient() as session:
         endpoint = Endpoint("http://127.0.0.1:1/v1", "m", None, 2.0)
-        with pytest.raises(TeacherUnavailable, match="cannot be reached: ClientConnectorError"):
+        with pytest.raises(TeacherUnavailable, match="cannot be reached: ConnectionRefusedError"):
             await HttpTeacher(session, endpoints={"big": endpoint}, prices=Prices(PRICE)).complete(
                 REQUEST, teacher="big"
             )
