@@ -1,38 +1,35 @@
 """The HTTP side: authenticate, parse, decide, reply. One request flows through one page, downwards."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ledger.keys import Role
 from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
+from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, within_limits
 from router.errors import (
     AnswerBrokeOff,
-    BadRequest,
     ClientLeft,
     GatewayError,
-    NotAllowed,
     SpoolFull,
     StudentUnavailable,
     TeacherUnavailable,
     UnknownModel,
 )
 from router.gateway import Gateway, new_exchange_id
-from router.intake import attended, read_body, refuse_deep
+from router.intake import attended
 from router.keyring import check_task
 from router.logprobs import ShownDraft
-from router.ports import PRIORITIES, Caller, Ongoing, Priority
+from router.ports import Caller, Ongoing
 from router.relay import EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
@@ -41,29 +38,15 @@ ORDERED = 64  # an order of ours holds many requests
 
 async def chat_completions(http: Request) -> Response:
     """POST /v1/chat/completions."""
-    gateway, caller = _gateway(http)
-    return await answer(http, gateway, request=wire.parse_chat(await _body(http, gateway)), caller=caller)
+    gateway, caller = gateway_of(http)
+    return await answer(http, gateway, request=wire.parse_chat(await body_of(http, gateway)), caller=caller)
 
 
 async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest, caller: Caller) -> Response:
     """From a request to its reply, in the shape of chat completions."""
     task_header = http.headers.get("x-tutelage-task")
-    ticket = gateway.admit(request, task_header=task_header, priority=_priority(http), caller=caller)
+    ticket = gateway.admit(request, task_header=task_header, priority=priority_of(http), caller=caller)
     return await within_limits(gateway, ticket, partial(_answer, http, gateway, ticket))
-
-
-async def within_limits(gateway: Gateway, ticket: Ticket, reply: Callable[[], Awaitable[Response]]) -> Response:
-    """Reply, counted in for a key that has limits until the reply, or its stream, has ended."""
-    caller = ticket.caller
-    if not caller.grant.limited:
-        return await reply()
-    async with AsyncExitStack() as stack:
-        free = await gateway.limits.admit(caller, tokens=ticket.tokens, stream=ticket.request.stream)
-        stack.push_async_callback(free)
-        response = await reply()
-        if isinstance(response, EventStream):
-            response.at_end(stack.pop_all().aclose)
-        return response
 
 
 async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
@@ -72,7 +55,7 @@ async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
     verdict = await _weigh(http, gateway, ticket)
     if verdict.ongoing is not None:
         return EventStream(
-            _student_stream(gateway, ticket, verdict, ongoing=verdict.ongoing), _headers(ticket, verdict)
+            _student_stream(gateway, ticket, verdict, ongoing=verdict.ongoing), headers_of(ticket, verdict)
         )
     if verdict.accepted:
         return _student_reply(gateway, ticket, verdict)
@@ -87,7 +70,7 @@ async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
         raise
     except GatewayError as error:
         gateway.record_error(ticket, verdict, error)
-        error.headers |= _headers(ticket, verdict)
+        error.headers |= headers_of(ticket, verdict)
         raise
 
 
@@ -113,10 +96,10 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
     logprobs = draft.logprobs if isinstance(draft, ShownDraft) else None
     answer = wire.Reply(ticket.head(), draft.text, draft.finish_reason, draft.usage, logprobs)
     if not request.stream:
-        return _json(wire.completion(answer), headers=_headers(ticket, verdict))
+        return json_reply(wire.completion(answer), headers=headers_of(ticket, verdict))
     chunks = wire.completion_chunks(answer, include_usage=request.include_usage)
     events = b"".join(map(wire.event, chunks)) + wire.DONE
-    return Response(events, headers=_headers(ticket, verdict), media_type="text/event-stream")
+    return Response(events, headers=headers_of(ticket, verdict), media_type="text/event-stream")
 
 
 async def _student_stream(
@@ -157,7 +140,7 @@ async def _teacher_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> 
     reply = completion.reply
     gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s=ticket.elapsed_s))
     head = ticket.head()
-    return _json({**completion.body, "id": head.id, "model": head.model}, headers=_headers(ticket, verdict))
+    return json_reply({**completion.body, "id": head.id, "model": head.model}, headers=headers_of(ticket, verdict))
 
 
 async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
@@ -167,7 +150,7 @@ async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) ->
     if first is None:
         raise TeacherUnavailable(f"The teacher {ticket.teacher!r} sent an empty stream")
     events = _relay(gateway, ticket, verdict, first=first, rest=chunks)
-    return EventStream(events, _headers(ticket, verdict))
+    return EventStream(events, headers_of(ticket, verdict))
 
 
 async def _relay(
@@ -200,32 +183,32 @@ async def _relay(
 
 async def internal_drafts(http: Request) -> Response:
     """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
-    gateway, caller = _gateway(http)
-    order = parse_drafts(await _body(http, gateway, many=ORDERED), gateway.tasks)
+    gateway, caller = gateway_of(http)
+    order = parse_drafts(await body_of(http, gateway, many=ORDERED), gateway.tasks)
     check_task(caller, order.task.name, model=order.task.name)
-    return _json({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
+    return json_reply({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
 
 
 async def internal_answers(http: Request) -> Response:
     """POST /internal/answers: what a task's teacher, or another one, says, asked on our own account."""
-    gateway, caller = _gateway(http)
-    body = await _body(http, gateway, many=ORDERED)
+    gateway, caller = gateway_of(http)
+    body = await body_of(http, gateway, many=ORDERED)
     order = parse_answers(body, gateway.tasks, teachers=gateway.teachers)
-    return _json({"answers": await answer_many(order, gateway, caller=caller)})
+    return json_reply({"answers": await answer_many(order, gateway, caller=caller)})
 
 
 async def models(http: Request) -> Response:
     """GET /v1/models: tasks and their aliases, then teachers; of a key of some tasks, these."""
-    return _json(wire.models(_models(*_gateway(http))))
+    return json_reply(wire.models(_models(*gateway_of(http))))
 
 
 async def model(http: Request) -> Response:
     """GET /v1/models/{id}: one of them. Raises UnknownModel."""
     name = http.path_params["name"]
-    found = [entry for entry in _models(*_gateway(http)) if entry["id"] == name]
+    found = [entry for entry in _models(*gateway_of(http)) if entry["id"] == name]
     if not found:
         raise UnknownModel(f"The model '{name[:256]}' does not exist or you do not have access to it.", param="model")
-    return _json(found[0])
+    return json_reply(found[0])
 
 
 def _models(gateway: Gateway, caller: Caller) -> list[dict[str, Any]]:
@@ -237,7 +220,7 @@ def _models(gateway: Gateway, caller: Caller) -> list[dict[str, Any]]:
 
 async def health(_: Request) -> Response:
     """GET /health: the process is alive."""
-    return _json({"status": "ok"})
+    return json_reply({"status": "ok"})
 
 
 async def ready(http: Request) -> Response:
@@ -246,64 +229,14 @@ async def ready(http: Request) -> Response:
     missing = [f"price of teacher {name}" for name in sorted(gateway.teachers) if not gateway.teacher.priced(name)]
     if not gateway.spool.available:
         missing.append("spool")
-    return _json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+    return json_reply({"ready": not missing, "missing": missing}, status=503 if missing else 200)
 
 
 async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
-    gateway, _ = _gateway(http)
+    gateway, _ = gateway_of(http)
     champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
     balances = gateway.budgets.balances(gateway.keyring.budgets(now=time.time()))
     text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen(), balances=balances)
     return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)
-
-
-def _gateway(http: Request) -> tuple[Gateway, Caller]:
-    """The gateway, and who asks it, by the key in the request. What is not named here is for admins
-    (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
-    gateway: Gateway = http.app.state.gateway
-    secret = http.headers.get("authorization", "").removeprefix("Bearer ")
-    caller = gateway.keyring.caller(secret, now=time.time())
-    path = http.scope["path"]
-    role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
-    if not caller.may(role):
-        message = f"You have insufficient permissions for this operation: it takes a key of the role {role}."
-        raise NotAllowed(message, code="missing_scope")
-    return gateway, caller
-
-
-def _priority(http: Request) -> Priority:
-    """How early the request gives way where the teacher's capacity runs short. Raises BadRequest."""
-    sent = http.headers.get("x-tutelage-priority", "normal")
-    for priority in PRIORITIES:
-        if sent == priority:
-            return priority
-    raise BadRequest(f"Unknown priority {sent[:32]!r}: {', '.join(PRIORITIES)}", param="x-tutelage-priority")
-
-
-async def _body(http: Request, gateway: Gateway, *, many: int = 1) -> bytes:
-    """A request's body, or that of an order of so many requests."""
-    body = await read_body(http, limit=many * gateway.max_body_bytes, timeout_s=gateway.request_timeout_s)
-    if many == 1:
-        refuse_deep(body)
-    return body
-
-
-def _headers(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
-    headers = {
-        "x-request-id": ticket.id,
-        "x-tutelage-exchange-id": ticket.id,
-        "x-tutelage-route": "student" if verdict.accepted else "teacher",
-        "x-tutelage-reason": verdict.reason,
-    }
-    if verdict.score is not None:
-        headers["x-tutelage-score"] = f"{verdict.score:.6f}"
-    if verdict.release is not None:
-        headers["x-tutelage-release"] = verdict.release.name
-    return headers
-
-
-def _json(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    headers = headers or {"x-request-id": new_exchange_id()}
-    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type="application/json")

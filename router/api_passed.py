@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ledger.records import TeacherReply
-from router.api import _body, _gateway, _headers, _json, _priority, within_limits
 from router.cascade import Verdict
+from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, within_limits
 from router.errors import GatewayError, SpoolFull, TeacherUnavailable
 from router.gateway import Gateway
 from router.intake import attended
@@ -24,19 +24,19 @@ from router.wire import event
 
 async def completions(http: Request) -> Response:
     """POST /v1/completions."""
-    gateway, caller = _gateway(http)
-    return await pass_on(http, gateway, asked=parse_completion(await _body(http, gateway)), caller=caller)
+    gateway, caller = gateway_of(http)
+    return await pass_on(http, gateway, asked=parse_completion(await body_of(http, gateway)), caller=caller)
 
 
 async def embeddings(http: Request) -> Response:
     """POST /v1/embeddings."""
-    gateway, caller = _gateway(http)
-    return await pass_on(http, gateway, asked=parse_embedding(await _body(http, gateway)), caller=caller)
+    gateway, caller = gateway_of(http)
+    return await pass_on(http, gateway, asked=parse_embedding(await body_of(http, gateway)), caller=caller)
 
 
 async def pass_on(http: Request, gateway: Gateway, *, asked: Passed, caller: Caller) -> Response:
     """Ask the teacher that the model's name means."""
-    admitted = gateway.admit(asked.counted, task_header=None, priority=_priority(http), caller=caller)
+    admitted = gateway.admit(asked.counted, task_header=None, priority=priority_of(http), caller=caller)
     return await within_limits(gateway, admitted, partial(_ask, http, gateway, admitted, asked=asked))
 
 
@@ -53,7 +53,7 @@ async def _ask(http: Request, gateway: Gateway, admitted: Ticket, *, asked: Pass
         raise
     except GatewayError as error:
         gateway.record_error(_kept(ticket, asked), verdict, error)
-        error.headers |= _headers(ticket, verdict)
+        error.headers |= headers_of(ticket, verdict)
         raise
 
 
@@ -64,7 +64,7 @@ async def _whole(gateway: Gateway, ticket: Ticket, asked: Passed) -> Response:
     ours = {"model": ticket.request.model}
     if asked.path == "completions":
         ours["id"] = f"cmpl-{ticket.id}"
-    return _json({**body, **ours}, headers=_headers(ticket, Verdict(asked.path)))
+    return json_reply({**body, **ours}, headers=headers_of(ticket, Verdict(asked.path)))
 
 
 async def _stream(gateway: Gateway, ticket: Ticket, asked: Passed) -> Response:
@@ -74,7 +74,7 @@ async def _stream(gateway: Gateway, ticket: Ticket, asked: Passed) -> Response:
     if first is None:
         raise TeacherUnavailable(f"The teacher {ticket.teacher!r} sent an empty stream")
     relayed = _relay(gateway, ticket, asked, first=first, rest=events)
-    return EventStream(relayed, _headers(ticket, Verdict(asked.path)))
+    return EventStream(relayed, headers_of(ticket, Verdict(asked.path)))
 
 
 async def _relay(

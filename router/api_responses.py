@@ -8,8 +8,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router.api import _body, _gateway, _json, answer
+from router.api import answer
 from router.api_passed import pass_on
+from router.endpoints import body_of, gateway_of, json_reply
 from router.passed import of_responses
 from router.relay import EventStream
 from router.responses_stream import stream_events
@@ -18,8 +19,8 @@ from router.wire_responses import ResponsesRequest, Shell, parse_responses, resp
 
 async def responses(http: Request) -> Response:
     """POST /v1/responses."""
-    gateway, caller = _gateway(http)
-    asked = parse_responses(await _body(http, gateway))
+    gateway, caller = gateway_of(http)
+    asked = parse_responses(await body_of(http, gateway))
     if asked.chat is None:
         return await pass_on(http, gateway, asked=of_responses(asked), caller=caller)
     return _retold(await answer(http, gateway, request=asked.chat, caller=caller), asked)
@@ -34,7 +35,7 @@ def _retold(reply: Response, asked: ResponsesRequest) -> Response:
     headers = {name: value for name, value in reply.headers.items() if not name.startswith("content-")}
     if asked.stream:
         return EventStream(tell(_all(bytes(reply.body))), headers)
-    return _json(response(shell, orjson.loads(reply.body)), headers=headers)
+    return json_reply(response(shell, orjson.loads(reply.body)), headers=headers)
 
 
 async def _all(events: bytes) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,85 @@
+"""What all endpoints share: who asks, what, how urgently and within which limits, and how a reply is headed."""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ledger.keys import Role
+from router.cascade import Verdict
+from router.errors import BadRequest, NotAllowed
+from router.gateway import Gateway, new_exchange_id
+from router.intake import read_body, refuse_deep
+from router.ports import PRIORITIES, Caller, Priority
+from router.relay import EventStream
+from router.ticket import Ticket
+
+
+def gateway_of(http: Request) -> tuple[Gateway, Caller]:
+    """The gateway, and who asks it, by the key in the request. What is not named here is for admins
+    (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
+    gateway: Gateway = http.app.state.gateway
+    secret = http.headers.get("authorization", "").removeprefix("Bearer ")
+    caller = gateway.keyring.caller(secret, now=time.time())
+    path = http.scope["path"]
+    role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
+    if not caller.may(role):
+        message = f"You have insufficient permissions for this operation: it takes a key of the role {role}."
+        raise NotAllowed(message, code="missing_scope")
+    return gateway, caller
+
+
+def priority_of(http: Request) -> Priority:
+    """How early the request gives way where the teacher's capacity runs short. Raises BadRequest."""
+    sent = http.headers.get("x-tutelage-priority", "normal")
+    for priority in PRIORITIES:
+        if sent == priority:
+            return priority
+    raise BadRequest(f"Unknown priority {sent[:32]!r}: {', '.join(PRIORITIES)}", param="x-tutelage-priority")
+
+
+async def body_of(http: Request, gateway: Gateway, *, many: int = 1) -> bytes:
+    """A request's body, or that of an order of so many requests."""
+    body = await read_body(http, limit=many * gateway.max_body_bytes, timeout_s=gateway.request_timeout_s)
+    if many == 1:
+        refuse_deep(body)
+    return body
+
+
+def headers_of(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
+    """What a reply says of itself: who answered, and why."""
+    headers = {
+        "x-request-id": ticket.id,
+        "x-tutelage-exchange-id": ticket.id,
+        "x-tutelage-route": "student" if verdict.accepted else "teacher",
+        "x-tutelage-reason": verdict.reason,
+    }
+    if verdict.score is not None:
+        headers["x-tutelage-score"] = f"{verdict.score:.6f}"
+    if verdict.release is not None:
+        headers["x-tutelage-release"] = verdict.release.name
+    return headers
+
+
+def json_reply(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A whole reply."""
+    headers = headers or {"x-request-id": new_exchange_id()}
+    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type="application/json")
+
+
+async def within_limits(gateway: Gateway, ticket: Ticket, reply: Callable[[], Awaitable[Response]]) -> Response:
+    """Reply, counted in for a key that has limits until the reply, or its stream, has ended."""
+    caller = ticket.caller
+    if not caller.grant.limited:
+        return await reply()
+    async with AsyncExitStack() as stack:
+        free = await gateway.limits.admit(caller, tokens=ticket.tokens, stream=ticket.request.stream)
+        stack.push_async_callback(free)
+        response = await reply()
+        if isinstance(response, EventStream):
+            response.at_end(stack.pop_all().aclose)
+        return response
