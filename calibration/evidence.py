@@ -79,7 +79,7 @@ def _are_logprobs(tokens: Sequence[TokenLogprob]) -> bool:
     """Whether all values can be log-probabilities, and some are not 0; one that is no number makes the sum none."""
     own = [t.logprob for t in tokens]
     every = [*own, *chain.from_iterable([t.top for t in tokens])]
-    within = LEAST <= min(every) and max(every) <= MOST and not math.isnan(sum(every))
+    within = min(every) >= LEAST and max(every) <= MOST and not math.isnan(sum(every))
     return within and any(own) and all([t.top for t in tokens])
 
 

@@ -239,12 +239,12 @@ async def test_each_limit_of_time_is_kept_to():
 
 async def test_a_reader_that_does_not_read_makes_the_upstream_wait(monkeypatch):
     monkeypatch.setattr(http_connection, "HELD", 1000)
-    piece = b"%x\r\n%b\r\n" % (1 << 16, b"x" * (1 << 16))
-    patience = Patience(total_s=math.inf, connect_s=2.0, pause_s=0.3)
-    async with server(CHUNKED, *[piece] * 400, b"0\r\n\r\n") as post, await post(patience=patience) as response:
-        await asyncio.sleep(0.8)  # longer than a pause may be: it is ours
+    piece = b"%x\r\n%b\r\n" % (1 << 18, b"x" * (1 << 18))
+    patience = Patience(total_s=math.inf, connect_s=2.0, pause_s=1.0)
+    async with server(CHUNKED, *[piece] * 60, b"0\r\n\r\n") as post, await post(patience=patience) as response:
+        await asyncio.sleep(1.5)  # longer than a pause may be: it is ours
         assert response._held < 1 << 20
-        assert len(await response.read()) == 400 << 16
+        assert len(await response.read()) == 60 << 18
 
 
 async def test_nobody_there_is_unreachable_and_so_is_one_that_hangs_up():

@@ -168,7 +168,7 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
     ],
 )
 async def test_a_stream_never_ends_in_silence(body, words, monkeypatch):
-    monkeypatch.setattr("router.upstream.LONGEST_LINE", 100_000)
+    monkeypatch.setattr("router.http_connection.LARGEST_LINE", 100_000)
     async with teacher(saying(body)) as asked:
         chunks = asked.stream(STREAMED, teacher="big")
         assert await anext(chunks) == {"n": 1}
