@@ -159,9 +159,9 @@ def test_the_client_gets_the_students_answer_whole_and_streamed(running):
 
 def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(running):
     async def drafts():
-        async with HttpClient() as session:
+        async with HttpClient() as http:
             price = Price(0.0, 0.0)
-            student = VllmStudent(session, url=running.settings.student.url, price=price, timeout_s=60.0)
+            student = VllmStudent(http, url=running.settings.student.url, price=price, timeout_s=60.0)
             asked = {"model": BASE_NAME, "max_tokens": 24, "prefix": 8}
             ongoing = await student.begin(request, **asked)
             begun = ongoing.draft
@@ -176,6 +176,25 @@ def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(
     assert begun.text + "".join(pieces) == whole.text
     assert begun.evidence.keys() == whole.evidence.keys()
     assert all(begun.evidence[name] == pytest.approx(whole.evidence[name], abs=1e-3) for name in whole.evidence)
+
+
+def test_a_draft_under_a_schema_is_json_of_it_with_evidence_to_judge_it_by(running):
+    topic = {"type": "object", "properties": {"topic": {"enum": LABELS}}, "required": ["topic"]}
+    schema = {"name": "topic", "schema": {**topic, "additionalProperties": False}}
+    wanted = {"type": "json_schema", "json_schema": schema}
+
+    async def drafted():
+        async with HttpClient() as http:
+            url = running.settings.student.url
+            student = VllmStudent(http, url=url, price=Price(0.0, 0.0), timeout_s=120.0)  # a grammar is compiled
+            return await student.draft(request, model=BASE_NAME, max_tokens=48)
+
+    said = [{"role": "user", "content": "Say the topic of: where is my parcel?"}]
+    request = parse_chat(orjson.dumps({"model": "m", "messages": said, "response_format": wanted}))
+    draft = asyncio.run(drafted())
+    assert orjson.loads(draft.text)["topic"] in LABELS and draft.can_be_accepted(None)
+    headers, _ = ask(running, sure_text(running), response_format=wanted)
+    assert headers["x-tutelage-reason"] == "decoding_mode"  # the release was certified in free text
 
 
 def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
