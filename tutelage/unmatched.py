@@ -159,6 +159,8 @@ def _nearest(text: str, known: Mapping[str, list[str]], settings: Settings, *, m
     if alike < RELATED:
         return None
     teacher = settings.tasks[task].teacher
+    if (model, text) == (teacher, own):
+        return Nearest(task, alike, "none by now: they came before it was the task's")
     other = f"model {model!r} is not its teacher {teacher!r}" if model != teacher else ""
     return Nearest(task, alike, "; ".join(filter(None, (other, difference(own, text)))))
 
