@@ -15,7 +15,8 @@ export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
 
 BIN := .venv/bin
 # One thread a process: torch's threads spin, and two processes of them are slower than one.
-UNIT := OMP_NUM_THREADS=1 $(BIN)/pytest -m "not e2e" -n auto
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+UNIT := $(PYTEST) -m "not e2e and not validity"
 PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
@@ -33,10 +34,11 @@ demo: setup ## Watch the loop: teacher only -> student -> savings -> drift -> al
 .PHONY: test
 test: setup ## Run all tests, quick ones first; the last ones run real vLLM (minutes)
 	$(UNIT)
+	$(PYTEST) -m validity
 	$(BIN)/pytest -m e2e
 
 .PHONY: unit
-unit: .venv/.stamp ## Run the tests that need no vLLM
+unit: .venv/.stamp ## Run the tests that need neither vLLM nor repetition
 	$(UNIT)
 
 .PHONY: check
