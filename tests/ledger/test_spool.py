@@ -228,10 +228,11 @@ def test_appended_bytes_are_synced_within_the_interval_also_after_a_pause(tmp_pa
         while path.stat().st_size not in synced and time.monotonic() < deadline:
             time.sleep(0.01)
         assert path.stat().st_size in synced
-    time.sleep(0.1)  # what was under way then is done
-    count = len(synced)
-    time.sleep(0.1)
-    assert len(synced) == count  # nothing new, nothing to sync
+    counts, deadline = [-1, len(synced)], time.monotonic() + 5
+    while counts[-1] != counts[-2] and time.monotonic() < deadline:  # what was under way then is done
+        time.sleep(0.2)
+        counts.append(len(synced))
+    assert counts[-1] == counts[-2]  # nothing new, nothing to sync
     writer.close()
 
 
