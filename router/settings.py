@@ -199,8 +199,8 @@ class Task(Budgeted):
     max_tokens: of a draft at most, and of an answer that has no limit of its own; prefix: for long answers, judge
     drafts by so many first tokens, so that a stream begins before its end (what is certified is the agreement of whole
     answers; only coverage falls). None: by the whole draft.
-    A request belongs to the task when its `model` is the task's name, when the header `x-tutelage-task` says so, or
-    when its model is the task's teacher and its system message equals `system_prompt`.
+    A request belongs to the task whose name is its `model` or its header `x-tutelage-task`, or whose teacher and
+    `system_prompt` are its model and its system message; `tutelage alias` adds to both.
     """
 
     teacher: Name

@@ -13,7 +13,6 @@ from tutelage.console import CONFIG, Config, console, known_errors, say
 
 alias = typer.Typer(no_args_is_help=True, help="Model names and system messages that belong to a task too.")
 Days = Annotated[float, typer.Option(min=0.01, help="How far to look back.")]
-DAY_S = 86_400.0
 WEEK = 7.0
 MOST_SHOWN = 20  # groups
 
@@ -22,7 +21,7 @@ def unmatched(days: Days = WEEK, config: Config = CONFIG) -> None:
     """Requests that belong to no task: how many, the task each kind is nearest to, and by what it differs."""
     from ledger.database import connect
     from tutelage.standing import date
-    from tutelage.unmatched import find
+    from tutelage.unmatched import DAY_S, find
 
     table = Table()
     for name in ("prompt", "model", "requests", "texts", "last", "nearest task", "difference"):
@@ -58,7 +57,7 @@ def add(  # noqa: PLR0917  typer reads options from the signature
     from ledger import aliases
     from ledger.database import connect
     from ledger.releases import champions
-    from tutelage.unmatched import chosen, find
+    from tutelage.unmatched import DAY_S, chosen, find
 
     with known_errors():
         settings, now = load(config), time.time()

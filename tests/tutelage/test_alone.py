@@ -52,7 +52,10 @@ def kill(process):
 
 def test_a_process_that_titles_itself_leaves_its_environment_readable(start):
     _, child = start(f"test-{time.time_ns()}")
-    assert b"SPT_NOENV=1" in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    deadline = time.monotonic() + 5.0
+    while not (told := Path(f"/proc/{child}/environ").read_bytes()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # between fork and exec a process has none
+    assert b"SPT_NOENV=1" in told.split(b"\0")
 
 
 def test_the_next_of_a_name_ends_what_a_killed_one_left(start):
