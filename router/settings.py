@@ -113,8 +113,7 @@ class TokenPrice(Section):
 class TeacherSettings(Section):
     """A teacher: a LiteLLM model string behind the teacher server or, with `direct`, an OpenAI-compatible URL.
 
-    `may_train` says that the provider's terms allow training a model on its outputs; `terms` says where that is
-    written. Denied by default.
+    `may_train`: the provider's terms allow training a model on its outputs, and `terms` says where. Denied by default.
     `capacity_rpm` and `capacity_tpm` are the requests and tokens that its provider allows a minute (None: not limited
     here). What is beyond them is refused by priority before the teacher is asked. Tokens are an estimate then: a
     quarter of the messages' characters, at least 1, and the request's max_tokens, or the task's, or 256.
