@@ -184,7 +184,7 @@ async def _relay(
 async def internal_drafts(http: Request) -> Response:
     """POST /internal/drafts: the same drafting and evidence as live traffic, for evaluation and certification."""
     gateway, caller = gateway_of(http)
-    order = parse_drafts(await body_of(http, gateway, many=ORDERED), gateway.tasks)
+    order = parse_drafts(await body_of(http, gateway, many=ORDERED), gateway.matching.tasks)
     check_task(caller, order.task.name, model=order.task.name)
     return json_reply({"release": order.release, "drafts": await draft_many(order, gateway.examinee)})
 
@@ -193,7 +193,7 @@ async def internal_answers(http: Request) -> Response:
     """POST /internal/answers: what a task's teacher, or another one, says, asked on our own account."""
     gateway, caller = gateway_of(http)
     body = await body_of(http, gateway, many=ORDERED)
-    order = parse_answers(body, gateway.tasks, teachers=gateway.teachers)
+    order = parse_answers(body, gateway.matching.tasks, teachers=gateway.matching.teachers)
     return json_reply({"answers": await answer_many(order, gateway, caller=caller)})
 
 
@@ -212,9 +212,9 @@ async def model(http: Request) -> Response:
 
 
 def _models(gateway: Gateway, caller: Caller) -> list[dict[str, Any]]:
-    meant = {**gateway.matching.names(), **{task: task for task in gateway.tasks}}
+    meant = {**gateway.matching.names(), **{task: task for task in gateway.matching.tasks}}
     tasks = [wire.model(name, owner="tutelage") for name in sorted(meant) if caller.may_ask(meant[name])]
-    teachers = sorted(gateway.teachers) if caller.may_ask(None) else []
+    teachers = sorted(gateway.matching.teachers) if caller.may_ask(None) else []
     return [*tasks, *(wire.model(name, owner="teacher") for name in teachers)]
 
 
@@ -226,7 +226,9 @@ async def health(_: Request) -> Response:
 async def ready(http: Request) -> Response:
     """GET /ready: 200 when a request could be answered and recorded; else 503 and what is missing."""
     gateway: Gateway = http.app.state.gateway
-    missing = [f"price of teacher {name}" for name in sorted(gateway.teachers) if not gateway.teacher.priced(name)]
+    missing = [
+        f"price of teacher {name}" for name in sorted(gateway.matching.teachers) if not gateway.teacher.priced(name)
+    ]
     if not gateway.spool.available:
         missing.append("spool")
     return json_reply({"ready": not missing, "missing": missing}, status=503 if missing else 200)
@@ -235,7 +237,7 @@ async def ready(http: Request) -> Response:
 async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway, _ = gateway_of(http)
-    champions = {task: gateway.releases.champion(task) for task in gateway.tasks}
+    champions = {task: gateway.releases.champion(task) for task in gateway.matching.tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
     balances = gateway.budgets.balances(gateway.keyring.budgets(now=time.time()))
     text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen(), balances=balances)

@@ -143,8 +143,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
-    tasks, teachers = {name: _plan(settings, name) for name in settings.tasks}, frozenset(settings.teachers)
-    matching = Matching(tasks, teachers)
+    tasks = {name: _plan(settings, name) for name in settings.tasks}
+    matching = Matching(tasks, frozenset(settings.teachers))
     watch.tell(keyring.read, budgets.read, matching.read)
     await _follow(watch, stack)
     http = await stack.enter_async_context(HttpClient())
@@ -156,8 +156,6 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
     served = partial(VllmStudent, http, url=student.url, price=token_price(student.price))
     return Gateway(
-        tasks=tasks,
-        teachers=teachers,
         matching=matching,
         student=served(timeout_s=student.timeout_s, breaker=Breaker()),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),

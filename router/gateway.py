@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -40,7 +40,6 @@ from router.ports import (
     Releases,
     Spool,
     Student,
-    TaskPlan,
     Teacher,
 )
 from router.ticket import CLIENT_LEFT, NO_ROOM, Outcome, Ticket, failed
@@ -55,8 +54,6 @@ log = logging.getLogger(__name__)
 class Gateway:
     """Plain values and ports; built once by `router.app`."""
 
-    tasks: Mapping[str, TaskPlan]
-    teachers: frozenset[str]
     matching: Matching
     student: Student
     examinee: Student  # the same student drafting for a certificate: patiently, and without live traffic's breaker

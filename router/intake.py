@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from router.errors import BadRequest, BodyTooLarge, ClientLeft, RequestTooSlow, WrongContentType
 
+WATCHED_AFTER_S = 0.1
 DEEPEST = 100  # levels of a JSON body: encoders give up at 254, and no client comes near this
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
@@ -69,7 +70,8 @@ async def attended(receive: Receive, *, anyway: bool = False) -> AsyncIterator[N
     """What is within goes on while the client waits for it (or `anyway`), and is cancelled when it has left. Raises
     ClientLeft.
 
-    For the time before a reply begins: afterwards the server ends what is sent to nobody.
+    For the time before a reply begins: afterwards the server ends what is sent to nobody. Nobody looks in the first
+    moment: what is answered by then costs no watcher, and nothing is lost by going on for so long.
     """
     if anyway:
         yield
@@ -77,6 +79,7 @@ async def attended(receive: Receive, *, anyway: bool = False) -> AsyncIterator[N
     waiting = asyncio.current_task()
     assert waiting is not None, "a request is handled in a task"
     left = False
+    watcher: asyncio.Task[None] | None = None
 
     async def watch() -> None:
         nonlocal left
@@ -85,7 +88,11 @@ async def attended(receive: Receive, *, anyway: bool = False) -> AsyncIterator[N
         left = True
         waiting.cancel()
 
-    watcher = asyncio.create_task(watch())
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
+
+    timer = asyncio.get_running_loop().call_later(WATCHED_AFTER_S, begin)
     try:
         yield
     except asyncio.CancelledError:
@@ -93,4 +100,6 @@ async def attended(receive: Receive, *, anyway: bool = False) -> AsyncIterator[N
             raise ClientLeft("The client left before it was answered") from None
         raise
     finally:
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

@@ -26,7 +26,7 @@ class Matching:
     """The tasks of the settings, and the aliases of the ledger as last read. What the settings say goes first."""
 
     def __init__(self, tasks: Mapping[str, TaskPlan], teachers: frozenset[str]) -> None:
-        self._tasks, self._teachers = tasks, teachers
+        self.tasks, self.teachers = tasks, teachers
         self._held = _hold(tasks, teachers, [])
         self._version = (0, 0)
 
@@ -34,7 +34,7 @@ class Matching:
         """Take over the ledger's aliases, where they have changed (blocking)."""
         # Asked first: what changes between the two questions is read again next time.
         if (now := aliases.version(engine)) != self._version:
-            self._held = _hold(self._tasks, self._teachers, aliases.in_force(engine))
+            self._held = _hold(self.tasks, self.teachers, aliases.in_force(engine))
             self._version = now
 
     def resolve(self, request: ChatRequest, *, task_header: str | None) -> TaskPlan | None:
@@ -42,7 +42,7 @@ class Matching:
         held, name = self._held, task_header or request.model
         if (task := held.named.get(name)) is not None:
             return task
-        if task_header is not None or request.model not in self._teachers:
+        if task_header is not None or request.model not in self.teachers:
             raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", param="model")
         return held.prompted.get((request.model, request.system_prompt))
 

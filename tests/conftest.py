@@ -1,10 +1,14 @@
 """For every test: no network but loopback, and markers for what needs more than this process."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# LiteLLM asks for its newest price list when it is imported, which is before any test.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("untimed", deadline=None)

@@ -245,4 +245,5 @@ def gateway(**parts: Any) -> Gateway:
         "max_body_bytes": 4096,
     }
     values = {**defaults, **parts}
-    return Gateway(**{"matching": Matching(values["tasks"], values["teachers"]), **values})
+    matching = Matching(values.pop("tasks"), values.pop("teachers"))
+    return Gateway(**{"matching": matching, **values})

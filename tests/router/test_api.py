@@ -392,7 +392,7 @@ class SlowStudent(FakeStudent):
     """Takes its time."""
 
     async def draft(self, request, *, model, max_tokens, prefix=None):
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         return await super().draft(request, model=model, max_tokens=max_tokens, prefix=prefix)
 
 

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from router.errors import BadRequest, BodyTooLarge, ClientLeft, RequestTooSlow, WrongContentType
-from router.intake import DEEPEST, attended, read_body, refuse_deep
+from router.intake import DEEPEST, WATCHED_AFTER_S, attended, read_body, refuse_deep
 
 
 def request(*messages, **headers):
@@ -99,10 +99,18 @@ async def test_work_that_is_wanted_anyway_goes_on():
         await asyncio.sleep(0.05)
 
 
+async def test_nobody_looks_in_the_first_moment():
+    before = asyncio.all_tasks()
+    async with attended(leave):
+        await asyncio.sleep(0.03)
+        assert asyncio.all_tasks() == before
+
+
 async def test_work_for_a_client_that_stays_leaves_no_task_behind():
     before = asyncio.all_tasks()
     async with attended(stay):
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(2 * WATCHED_AFTER_S)
+        assert len(asyncio.all_tasks()) == len(before) + 1
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
 
