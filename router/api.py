@@ -26,7 +26,7 @@ from router.errors import (
     UnknownModel,
 )
 from router.gateway import Gateway, new_exchange_id
-from router.intake import attended
+from router.intake import Attended, header
 from router.keyring import check_task
 from router.logprobs import ShownDraft
 from router.ports import Caller, Ongoing
@@ -44,7 +44,7 @@ async def chat_completions(http: Request) -> Response:
 
 async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest, caller: Caller) -> Response:
     """From a request to its reply, in the shape of chat completions."""
-    task_header = http.headers.get("x-tutelage-task")
+    task_header = header(http, "x-tutelage-task") or None
     ticket = gateway.admit(request, task_header=task_header, priority=priority_of(http), caller=caller)
     return await within_limits(gateway, ticket, partial(_answer, http, gateway, ticket))
 
@@ -62,7 +62,7 @@ async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
     wanted_anyway = ticket.is_reference(verdict) and not request.stream
     try:
         await gateway.reserve(ticket)  # not cancelled half-way: what was promised is settled
-        async with attended(http.receive, anyway=wanted_anyway):
+        with Attended(http.receive, anyway=wanted_anyway):
             if request.stream:
                 return await _teacher_stream(gateway, ticket, verdict)
             return await _teacher_reply(gateway, ticket, verdict)
@@ -79,7 +79,7 @@ async def _weigh(http: Request, gateway: Gateway, ticket: Ticket) -> Verdict:
     it may depend on how hard it is."""
     release = gateway.releases.champion(ticket.task.name) if ticket.task else None
     try:
-        async with attended(http.receive, anyway=ticket.may_be_reference):
+        with Attended(http.receive, anyway=ticket.may_be_reference):
             return await decide(ticket.request, ticket.task, release=release, student=gateway.student, now=time.time())
     except ClientLeft:
         gateway.record_failure(ticket, Verdict("client_left", release), Outcome(CLIENT_LEFT))

@@ -14,7 +14,7 @@ from router.cascade import Verdict
 from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, within_limits
 from router.errors import GatewayError, SpoolFull, TeacherUnavailable
 from router.gateway import Gateway
-from router.intake import attended
+from router.intake import Attended
 from router.passed import Heard, Passed, parse_completion, parse_embedding, read_reply, tally
 from router.ports import Caller
 from router.relay import EventStream
@@ -45,7 +45,7 @@ async def _ask(http: Request, gateway: Gateway, admitted: Ticket, *, asked: Pass
     ticket, verdict = replace(admitted, task=None), Verdict(asked.path)
     try:
         await gateway.reserve(admitted)
-        async with attended(http.receive):
+        with Attended(http.receive):
             if asked.counted.stream:
                 return await _stream(gateway, ticket, asked)
             return await _whole(gateway, ticket, asked)

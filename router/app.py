@@ -1,5 +1,6 @@
 """The composition root: settings in, a FastAPI app out. Tests pass fakes here."""
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -81,6 +82,7 @@ def create_app(gateway: Gateway | None = None, *, settings: Settings | None = No
             if gateway is None:
                 assert settings is not None, "create_app needs a gateway or settings"
                 app.state.gateway = await _build(settings, stack)
+                gc.freeze()  # what is here stays: no collection needs to look through it, with all requests waiting
             yield
             await app.state.gateway.drain(timeout_s=DRAIN_S)
 

@@ -13,7 +13,7 @@ from ledger.keys import Role
 from router.cascade import Verdict
 from router.errors import BadRequest, NotAllowed
 from router.gateway import Gateway, new_exchange_id
-from router.intake import read_body, refuse_deep
+from router.intake import header, read_body, refuse_deep
 from router.ports import PRIORITIES, Caller, Priority
 from router.relay import EventStream
 from router.ticket import Ticket
@@ -23,7 +23,7 @@ def gateway_of(http: Request) -> tuple[Gateway, Caller]:
     """The gateway, and who asks it, by the key in the request. What is not named here is for admins
     (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
     gateway: Gateway = http.app.state.gateway
-    secret = http.headers.get("authorization", "").removeprefix("Bearer ")
+    secret = header(http, "authorization").removeprefix("Bearer ")
     caller = gateway.keyring.caller(secret, now=time.time())
     path = http.scope["path"]
     role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
@@ -35,7 +35,7 @@ def gateway_of(http: Request) -> tuple[Gateway, Caller]:
 
 def priority_of(http: Request) -> Priority:
     """How early the request gives way where the teacher's capacity runs short. Raises BadRequest."""
-    sent = http.headers.get("x-tutelage-priority", "normal")
+    sent = header(http, "x-tutelage-priority", "normal")
     for priority in PRIORITIES:
         if sent == priority:
             return priority

@@ -60,7 +60,7 @@ class EventStream(StreamingResponse):
     """Server-sent events whose generator is closed as soon as the client is gone, and with it the upstream call."""
 
     def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
-        super().__init__(self._begin(), headers=headers, media_type="text/event-stream")
+        super().__init__(events, headers=headers, media_type="text/event-stream")
         self._events, self._begun = events, False
         self._at_end: Callable[[], Awaitable[None]] | None = None
 
@@ -88,7 +88,10 @@ class EventStream(StreamingResponse):
                 if self._at_end is not None:
                     await self._at_end()
 
-    async def _begin(self) -> AsyncGenerator[bytes, None]:
+    async def stream_response(self, send: Send) -> None:
+        """Head, events, end."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         self._begun = True
         async for event in self._events:
-            yield event
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

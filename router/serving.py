@@ -32,6 +32,7 @@ def options(server: Server) -> dict[str, Any]:
         "ws": "none",
         "timeout_keep_alive": KEEP_ALIVE_S,
         "server_header": False,
+        "proxy_headers": False,  # nothing here asks where a request came from
         "access_log": False,
         "log_level": "warning",
     }

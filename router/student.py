@@ -3,8 +3,8 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import msgspec
@@ -67,9 +67,10 @@ class VllmStudent:
         """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
         StudentUnavailable."""
         body = _draft_body(request, model=model, max_tokens=max_tokens)
-        async with self._told(), await self._post(body, self._whole) as response:
-            await _check(response)
-            raw = await response.read()
+        with self._told():
+            async with await self._post(body, self._whole) as response:
+                await _check(response)
+                raw = await response.read()
         draft = _read_draft(raw, self._price, prefix=prefix)
         return draft if request.top_logprobs is None else _show(draft, raw, top=request.top_logprobs)
 
@@ -80,14 +81,15 @@ class VllmStudent:
         """
         streamed = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         body = {**_draft_body(request, model=model, max_tokens=max_tokens), **streamed}
-        async with self._told(), AsyncExitStack() as stack:
-            async with asyncio.timeout(self._timeout_s):
-                response = await stack.enter_async_context(await self._post(body, self._streamed))
-                await _check(response)
-                ongoing = OngoingDraft(response, price=self._price)
-                stack.push_async_callback(ongoing.stop)
-                await ongoing.begin(prefix)
-            ongoing.owns(stack.pop_all())
+        with self._told():
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._timeout_s):
+                    response = await stack.enter_async_context(await self._post(body, self._streamed))
+                    await _check(response)
+                    ongoing = OngoingDraft(response, price=self._price)
+                    stack.push_async_callback(ongoing.stop)
+                    await ongoing.begin(prefix)
+                ongoing.owns(stack.pop_all())
         return ongoing
 
     async def _post(self, body: dict[str, Any], patience: Patience) -> Response:
@@ -95,8 +97,8 @@ class VllmStudent:
         headers = {"content-type": "application/json"}
         return await self._http.post(self._url, orjson.dumps(body), patience=patience, headers=headers)
 
-    @asynccontextmanager
-    async def _told(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         """The breaker is asked first and told how it went; what goes wrong is what is wrong with the student."""
         if self._breaker and self._breaker.open:
             raise StudentUnavailable("not asked: the last calls failed")

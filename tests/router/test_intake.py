@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from router.errors import BadRequest, BodyTooLarge, ClientLeft, RequestTooSlow, WrongContentType
-from router.intake import DEEPEST, WATCHED_AFTER_S, attended, read_body, refuse_deep
+from router.intake import DEEPEST, WATCHED_AFTER_S, Attended, read_body, refuse_deep
 
 
 def request(*messages, **headers):
@@ -84,31 +84,30 @@ async def stay():
 
 async def test_work_for_a_client_that_leaves_is_cancelled():
     ended = []
-    with pytest.raises(ClientLeft):
-        async with attended(leave):
-            try:
-                await asyncio.sleep(10)
-            finally:
-                ended.append(True)
+    with pytest.raises(ClientLeft), Attended(leave):
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.append(True)
     assert ended == [True]
     assert asyncio.current_task().cancelling() == 0
 
 
 async def test_work_that_is_wanted_anyway_goes_on():
-    async with attended(leave, anyway=True):
+    with Attended(leave, anyway=True):
         await asyncio.sleep(0.05)
 
 
 async def test_nobody_looks_in_the_first_moment():
     before = asyncio.all_tasks()
-    async with attended(leave):
+    with Attended(leave):
         await asyncio.sleep(0.03)
         assert asyncio.all_tasks() == before
 
 
 async def test_work_for_a_client_that_stays_leaves_no_task_behind():
     before = asyncio.all_tasks()
-    async with attended(stay):
+    with Attended(stay):
         await asyncio.sleep(2 * WATCHED_AFTER_S)
         assert len(asyncio.all_tasks()) == len(before) + 1
     await asyncio.sleep(0)
@@ -117,7 +116,7 @@ async def test_work_for_a_client_that_stays_leaves_no_task_behind():
 
 async def test_being_cancelled_by_somebody_else_is_no_client_that_left():
     async def work():
-        async with attended(stay):
+        with Attended(stay):
             await asyncio.sleep(10)
 
     task = asyncio.create_task(work())
