@@ -66,7 +66,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
     are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
-    certified on what it was studied with.
+    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing.
 
     Raises HarvestError where nothing is recorded.
     """
@@ -86,7 +86,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     drawn = [row for row in settled if row.rho is not None]
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
-    lessons = [_lesson(row, reference=row.exchange_id in fair) for row in older if row.teacher_text is not None]
+    taught = [row for row in older if row.teaches and row.teacher_text is not None]
+    lessons = [_lesson(row, reference=row.exchange_id in fair) for row in taught]
     references = _uniform([row for row in drawn if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(

@@ -69,7 +69,8 @@ def _sqlite_file(url: sa.URL) -> Path | None:
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
     # Readers never wait for the writer; a process crash loses nothing (a power cut is the spool's matter).
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL"):
+    # What is deleted is overwritten (`ledger.forgetting`).
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

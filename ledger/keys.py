@@ -29,7 +29,7 @@ class KeyRefused(LedgerError):
 class Grant:
     """What a key allows. `tasks` None: all, and teachers without a task; `rpm` and `tpm`: requests and tokens a minute;
     `streams`: at once; `budget`: of what its requests cost at teachers. None: not limited. A worker and an admin ask on
-    our account, and are not."""
+    our account, and are not. `teaches`: whether a student may learn from what it asks."""
 
     name: str
     role: Role = "client"
@@ -38,6 +38,7 @@ class Grant:
     tpm: int | None = None
     streams: int | None = None
     budget: Budget | None = None
+    teaches: bool = True
 
     @property
     def limited(self) -> bool:

@@ -45,6 +45,7 @@ class Row:
     teacher_background: bool
     replied: bool
     score: float | None
+    teaches: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
             sa.func.coalesce(teacher_replies.c.background, sa.false()).label("teacher_background"),
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
             exchanges.c.score,
+            exchanges.c.teaches,
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .where(_of(task, since, until, origins=TRAFFIC))

@@ -53,7 +53,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):
     `eligible` says whether the student could be asked at all (a task, greedy, supported): reference rows are drawn
     among eligible requests only, with probability `rho`. `teacher_reply` is present where the teacher answered
     before the reply ended; a label in the background arrives as a `Label` of the same id.
-    `answer` is what the client got; `key` is the public id of the key that asked.
+    `answer` is what the client got; `key` is the public id of the key that asked. `teaches`: whether it may be among
+    what a student learns from, unless its key or the request itself says otherwise.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):
     latency_s: float = 0.0
     first_byte_s: float | None = None
     key: str | None = None
+    teaches: bool = True
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, tag="label"):

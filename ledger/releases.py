@@ -5,7 +5,7 @@ one transaction: readers see the old champion or the new one, never both or neit
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ledger.modes import FREE
 from ledger.schema import releases, row_uses
 
 FORMER = ("champion", "retired", "rolled_back", "voided")
+FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 CERTIFIED = {"calibrator", "certificate", "report"}
 
 
@@ -33,6 +34,7 @@ class Release:
     """A row of the table; the JSON columns are what `calibration` exported.
 
     A retired release has been champion, so it has a certificate. `cut_at`: only rows before it have taught it.
+    `adapter_path` is empty before there is an adapter.
     """
 
     name: str
@@ -50,6 +52,11 @@ class Release:
     certificate: dict[str, Any] | None
     refusal: dict[str, Any] | None
     report: dict[str, Any] | None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its adapter had to be deleted: nothing brings it back."""
+        return self.adapter_path == FORGOTTEN
 
     def valid(self, binding: Mapping[str, str]) -> Certificate:
         """Its certificate, where it holds for all of the `binding`; whether it has expired is not asked.
@@ -215,7 +222,7 @@ def rollback(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: f
                 _take_step(connection, row.name, from_status="ready", values=ended)
         voided_at = last_voided(connection, task)
         known = _select(connection, releases.c.task == task)
-        before = [row for row in known if row.status == "retired" and row.changed_at > voided_at]
+        before = [row for row in known if row.status == "retired" and row.changed_at > voided_at and not row.forgotten]
         before = [row for row in before if row.mismatch(binding) is None]
         if not before:
             return None
@@ -254,6 +261,14 @@ def of_adapter(digest: Any) -> sa.Select[tuple[str]]:
     return sa.select(releases.c.name).where(releases.c.adapter_digest == digest)
 
 
+def learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list[Release]:
+    """The releases whose adapter has learned from any of these exchanges or was stopped by one, under whichever name;
+    some hundred ids at most."""
+    taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(("train", "validate")))
+    digests = sa.select(releases.c.adapter_digest).join(row_uses, row_uses.c.release == releases.c.name).where(taught)
+    return _select(connection, sa.and_(releases.c.adapter_digest.in_(digests), releases.c.adapter_path != FORGOTTEN))
+
+
 def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
     """How often labels were looked at to certify this adapter with the same `question`, whatever came of it: a run that
     was killed at the last moment, without a report, has looked too."""
@@ -272,7 +287,8 @@ def last_in_force(engine: sa.Engine, task: str) -> Release | None:
 
 def newest_certified(engine: sa.Engine, task: str) -> Release:
     """The champion, or else the last release that was one. Raises ReleaseError where none was ever certified."""
-    certified = [each for each in history(engine, task) if each.certificate and each.status != "ready"]
+    known = [each for each in history(engine, task) if not each.forgotten]
+    certified = [each for each in known if each.certificate and each.status != "ready"]
     if not certified:
         raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
     champion = [release for release in certified if release.status == "champion"]

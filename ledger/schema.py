@@ -43,6 +43,7 @@ exchanges = sa.Table(
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("first_byte_s", sa.Float),
     sa.Column("key", sa.String(24)),  # the public id of the key that asked
+    sa.Column("teaches", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Index("exchanges_by_task", "task", "at"),
     sa.Index("exchanges_by_seq", "seq", unique=True),
     sa.Index("exchanges_by_release", "release", "seq"),
@@ -153,7 +154,7 @@ decisions = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("task", sa.String(64), nullable=False),
-    sa.Column("action", sa.String(16), nullable=False),  # train | wait | void
+    sa.Column("action", sa.String(16), nullable=False),  # as ledger.decisions.Action
     sa.Column("trigger", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("release", sa.String(96)),
@@ -253,6 +254,7 @@ keys = sa.Table(
     sa.Column("streams", sa.Integer),
     sa.Column("budget_usd", sa.Float),
     sa.Column("budget_per", sa.String(8)),  # month | day | total
+    sa.Column("teaches", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 
 aliases = sa.Table(

@@ -41,12 +41,25 @@ class CorruptSpool(Exception):
 
 
 class SpoolWriter:
-    """Appends records; safe between threads and across forks. Rotates to a new segment at `segment_bytes`."""
+    """Appends records; safe between threads and across forks.
 
-    def __init__(self, directory: Path, *, fsync_interval_s: float = 1.0, segment_bytes: int = 64 << 20) -> None:
+    A segment ends at `segment_bytes` and after `segment_s`: the ingester then deletes it, so that what is forgotten in
+    the ledger is not kept here.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        fsync_interval_s: float = 1.0,
+        segment_bytes: int = 64 << 20,
+        segment_s: float = 600.0,
+    ) -> None:
         self._directory = directory
         self._fsync_interval_s = fsync_interval_s
         self._segment_bytes = segment_bytes
+        self._segment_s = segment_s
+        self._opened_at = 0.0
         self._failed = False
         self._file: int | None = None
         self._closing: threading.Event | None = None
@@ -91,7 +104,7 @@ class SpoolWriter:
         if self._size and self._size + len(line) > self._segment_bytes:
             self._close_segment()
         if self._file is None:
-            self._file = _open_segment(self._directory)
+            self._file, self._opened_at = _open_segment(self._directory), time.monotonic()
         if self._closing is None:
             self._closing = threading.Event()
             threading.Thread(target=self._keep_synced, args=(self._closing,), name="spool fsync", daemon=True).start()
@@ -131,6 +144,16 @@ class SpoolWriter:
                 if self._file is not None and self._dirty:
                     self._dirty = False  # before the sync: what is appended during it is synced next time
                     _sync(self._file)
+            self._end_old_segment()
+
+    def _end_old_segment(self) -> None:
+        """No append waits for its sync."""
+        with self._lock, self._syncing:
+            if self._file is None or time.monotonic() - self._opened_at < self._segment_s:
+                return
+            file, self._file, self._size = self._file, None, 0
+        _sync(file)
+        os.close(file)
 
     def _leave_to_parent(self) -> None:
         """In a forked child: the segment, its lock and the thread are the parent's."""

@@ -52,7 +52,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count(connection, sa.and_(mine, exchanges.c.at < cut_at, _labelled())),
+            rows=_count(connection, sa.and_(mine, exchanges.c.at < cut_at, exchanges.c.teaches, _labelled())),
             references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,

@@ -15,7 +15,7 @@ from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
-from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, within_limits
+from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, teaches, within_limits
 from router.errors import (
     AnswerBrokeOff,
     ClientLeft,
@@ -45,7 +45,13 @@ async def chat_completions(http: Request) -> Response:
 async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest, caller: Caller) -> Response:
     """From a request to its reply, in the shape of chat completions."""
     task_header = header(http, "x-tutelage-task") or None
-    ticket = gateway.admit(request, task_header=task_header, priority=priority_of(http), caller=caller)
+    ticket = gateway.admit(
+        request,
+        task_header=task_header,
+        priority=priority_of(http),
+        caller=caller,
+        teaches=teaches(http, request),
+    )
     return await within_limits(gateway, ticket, partial(_answer, http, gateway, ticket))
 
 

@@ -17,6 +17,7 @@ from router.intake import header, read_body, refuse_deep
 from router.ports import PRIORITIES, Caller, Priority
 from router.relay import EventStream
 from router.ticket import Ticket
+from router.wire import ChatRequest
 
 
 def gateway_of(http: Request) -> tuple[Gateway, Caller]:
@@ -40,6 +41,15 @@ def priority_of(http: Request) -> Priority:
         if sent == priority:
             return priority
     raise BadRequest(f"Unknown priority {sent[:32]!r}: {', '.join(PRIORITIES)}", param="x-tutelage-priority")
+
+
+def teaches(http: Request, request: ChatRequest) -> bool:
+    """Whether a student may learn from a request, as far as it says so itself: by `x-tutelage-train`, or by OpenAI's
+    `store`, which asks to be kept for distillation. Raises BadRequest."""
+    sent = header(http, "x-tutelage-train", "true").lower()
+    if sent not in ("true", "false"):
+        raise BadRequest(f"Unknown value {sent[:32]!r}: true, false", param="x-tutelage-train")
+    return sent == "true" and request.raw.get("store") is not False
 
 
 async def body_of(http: Request, gateway: Gateway, *, many: int = 1) -> bytes:

@@ -71,9 +71,17 @@ class Gateway:
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _reserved: dict[str, str] = field(default_factory=dict)  # exchange id -> what was promised to it
 
-    def admit(self, request: ChatRequest, *, task_header: str | None, priority: Priority, caller: Caller) -> Ticket:
-        """Resolve task and teacher, and draw the reference. Raises UnknownModel, NotAllowed, or SpoolFull before money
-        is spent."""
+    def admit(
+        self,
+        request: ChatRequest,
+        *,
+        task_header: str | None,
+        priority: Priority,
+        caller: Caller,
+        teaches: bool = True,
+    ) -> Ticket:
+        """Resolve task and teacher, and draw the reference. `teaches`: whether a student may learn from it. Raises
+        UnknownModel, NotAllowed, or SpoolFull before money is spent."""
         if not self.spool.available:
             raise SpoolFull("Exchanges cannot be recorded at the moment, so none is answered. Try again later.")
         task = self.matching.resolve(request, task_header=task_header)
@@ -90,6 +98,7 @@ class Gateway:
             draws=task is None or self.budgets.leaves_references(task.name),
             priority=priority,
             caller=caller,
+            teaches=teaches and caller.grant.teaches,
         )
 
     async def reserve(self, ticket: Ticket) -> None:
@@ -307,4 +316,5 @@ def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Ori
         latency_s=ticket.elapsed_s,
         first_byte_s=outcome.first_byte_s,
         key=ticket.caller.key,
+        teaches=ticket.teaches,
     )

@@ -27,6 +27,7 @@ class Ticket:
     draws: bool
     priority: Priority
     caller: Caller
+    teaches: bool = True
 
     def reference_rate(self, verdict: Verdict, *, status: int) -> float | None:
         """The share of requests such as this one that are references, whatever their difficulty; None: it can be none.

@@ -29,6 +29,7 @@ def create(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     streams: Annotated[int | None, typer.Option(min=1, max=1000, help="Streams at once.")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="What its requests may cost at teachers.")] = None,
     per: Annotated[Per, typer.Option(help="The budget's period, of the calendar in UTC.")] = "month",
+    train: Annotated[bool, typer.Option(help="Whether a student may learn from what it asks.")] = True,
     config: Config = CONFIG,
 ) -> None:
     """Make a key for NAME. It is printed this once."""
@@ -40,7 +41,14 @@ def create(  # noqa: PLR0913, PLR0917  typer reads options from the signature
         for each in task or ():
             settings.task(each)
         grant = Grant(
-            _name(name), role, tuple(task) if task else None, rpm, tpm, streams, budget=_budget(budget_usd, per)
+            _name(name),
+            role,
+            tuple(task) if task else None,
+            rpm,
+            tpm,
+            streams,
+            budget=_budget(budget_usd, per),
+            teaches=train,
         )
         _counted_together(settings, grant)
         engine = connect(settings.ledger.url)
@@ -138,9 +146,9 @@ def _row(key: Key, now: float) -> tuple[str, ...]:
     from tutelage.standing import date
 
     grant, budget = key.grant, key.grant.budget
-    limits = [
-        f"{value} {name}" for name in ("rpm", "tpm", "streams") if (value := getattr(grant, name)) is not None
-    ] + ([f"${budget.usd:g} per {budget.per}"] if budget else [])
+    limits = [f"{value} {name}" for name in ("rpm", "tpm", "streams") if (value := getattr(grant, name)) is not None]
+    limits += [f"${budget.usd:g} per {budget.per}"] if budget else []
+    limits += [] if grant.teaches else ["teaches nothing"]
     tasks = "all" if grant.tasks is None else ", ".join(grant.tasks)
     expires = "" if key.expires_at is None else date(key.expires_at)
     shown = (key.id, grant.name, grant.role, tasks, state(key, now), date(key.created_at), expires)

@@ -19,6 +19,7 @@ OLDEST_EXCHANGE = (
     b'"teacher_reply":null,"answer":"refund","stream":true,"latency_s":0.2,"first_byte_s":0.1}\n'
 )
 EXCHANGE_OF_A_KEY = OLDEST_EXCHANGE.replace(b'"first_byte_s":0.1', b'"first_byte_s":0.1,"key":"key-0123456789ab"')
+NEWEST_EXCHANGE = EXCHANGE_OF_A_KEY.replace(b'6789ab"', b'6789ab","teaches":false')
 OLDEST_LABEL = (
     b'{"type":"label","exchange_id":"e1","at":2.5,"reply":{"teacher":"big","text":null,"finish_reason":null,'
     b'"usage":{"prompt_tokens":0,"completion_tokens":0},"cost_usd":0.0,"latency_s":0.0,"error":"TeacherDown"}}\n'
@@ -51,16 +52,18 @@ LABEL = Label(exchange_id="e1", at=2.5, reply=TeacherReply("big", None, error="T
 
 
 OF_A_KEY = msgspec.structs.replace(EXCHANGE, key="key-0123456789ab")
+NEWEST = msgspec.structs.replace(OF_A_KEY, teaches=False)
 
 
 @pytest.mark.parametrize(
-    ("line", "record"), [(OLDEST_EXCHANGE, EXCHANGE), (EXCHANGE_OF_A_KEY, OF_A_KEY), (OLDEST_LABEL, LABEL)]
+    ("line", "record"),
+    [(OLDEST_EXCHANGE, EXCHANGE), (EXCHANGE_OF_A_KEY, OF_A_KEY), (NEWEST_EXCHANGE, NEWEST), (OLDEST_LABEL, LABEL)],
 )
 def test_lines_keep_their_meaning(line, record):
     assert msgspec.json.decode(line, type=Record) == record
 
 
-@pytest.mark.parametrize(("line", "record"), [(EXCHANGE_OF_A_KEY, OF_A_KEY), (OLDEST_LABEL, LABEL)])
+@pytest.mark.parametrize(("line", "record"), [(NEWEST_EXCHANGE, NEWEST), (OLDEST_LABEL, LABEL)])
 def test_records_are_written_so(line, record):
     assert msgspec.json.decode(msgspec.json.encode(record)) == msgspec.json.decode(line)
 
@@ -94,14 +97,14 @@ def test_what_a_record_does_not_have_is_null_in_the_ledger(tmp_path):
 
 
 def test_every_field_arrives_in_the_ledger(tmp_path):
-    (tmp_path / "0.jsonl").write_bytes(EXCHANGE_OF_A_KEY + OLDEST_LABEL)
+    (tmp_path / "0.jsonl").write_bytes(NEWEST_EXCHANGE + OLDEST_LABEL)
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
     assert ingest_once(engine, tmp_path) == 2
     with engine.connect() as connection:
         row = connection.execute(sa.select(exchanges)).mappings().one()
         reply = connection.execute(sa.select(teacher_replies)).mappings().one()
     draft = msgspec.to_builtins(EXCHANGE.draft)
-    flat = msgspec.to_builtins(OF_A_KEY) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
+    flat = msgspec.to_builtins(NEWEST) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
     flat |= {f"draft_{name}": tokens for name, tokens in draft["usage"].items()}
     flat |= {"draft_cost_usd": draft["cost_usd"], "evidence": draft["evidence"], "seq": 1}
     assert dict(row) == {name: value for name, value in flat.items() if name not in {"type", "draft", "teacher_reply"}}

@@ -193,3 +193,9 @@ def test_what_came_while_no_reference_was_drawn_teaches_and_stands_for_no_traffi
     assert [row.at for row in found.window] == [float(n) for n in range(70, 100, 2)]
     older = take(ledger(), window_share=0.1).older
     assert len(older) == 126 and [row.exchange_id for row in older if row.reference] == ids(range(0, 100, 2))
+
+
+def test_what_has_opted_out_teaches_nothing_and_is_measured_all_the_same(ledger):
+    found = take(ledger(*(exchange(n, teaches=n not in (2, 3, 8)) for n in range(10))))
+    assert [row.exchange_id for row in found.older] == ids([0, 1, 4, 5])
+    assert [row.exchange_id for row in found.window] == ids([6, 8])

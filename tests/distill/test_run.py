@@ -32,6 +32,7 @@ from distill.run import CannotReuse, TooFewRows, run
 from distill.train import TrainConfig, TrainReport
 from ledger import verdicts
 from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.modes import FREE, decoding_mode
 from ledger.queries import rows_used
@@ -283,6 +284,18 @@ def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_tau
     assert champion.report["adapter_of"] == first and champion.valid(config.binding)
     fitted = used_by(engine, champion.name)
     assert set(fitted.values()) == {"fit", "certify"} and not fitted.keys() & taught
+
+
+def test_what_is_forgotten_teaches_no_later_release_and_its_adapter_is_not_certified_anew(engine, config, world):
+    first = run(engine, config, progress=world).release
+    taught = next(id for id, use in used_by(engine, first).items() if use == "train")
+    meant = Meant(exchanges=(taught,))
+    forget(engine, find(engine, meant), meant=meant, now=1.0)
+    store(engine, traffic()[ROWS:])
+    with pytest.raises(CannotReuse, match="forgotten"):
+        run(engine, replace(config, reuse=first), progress=world)
+    second = run(engine, config, progress=world)
+    assert isinstance(second, Released) and taught not in used_by(engine, second.release)
 
 
 def test_what_is_certified_for_other_settings_waits_for_them(engine, config, world):

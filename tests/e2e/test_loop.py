@@ -22,12 +22,14 @@ import yaml
 
 from bench.easy import LABELS, write_easy_task
 from bench.parts import Part, started, wait_until
+from distill.adapters import AdapterServer
 from ledger.database import connect
 from ledger.decisions import latest
 from ledger.ingest import lag_bytes
 from ledger.prices import Price
 from ledger.queries import answered_after, rows_used
 from ledger.releases import champions, get, history
+from ledger.schema import exchanges
 from router.http_client import HttpClient
 from router.settings import Settings, load
 from router.student import VllmStudent
@@ -273,3 +275,22 @@ def test_where_the_teacher_begins_to_answer_otherwise_the_alarm_closes_the_task_
     wait_until(lambda: lag_bytes(running.engine, running.settings.ledger.spool_dir) == 0)
     assert answered_after(running.engine, name, since=0.0) > 10
     assert answered_after(running.engine, name, since=voided.changed_at + SEEN_S) == 0
+
+
+def test_what_is_forgotten_takes_the_adapter_that_learned_from_it_along(running):
+    first = get(running.engine, f"{TASK}--v000001")
+    learned = max(row for row, uses in rows_used(running.engine, TASK).items() if uses == {"train"})
+    with running.engine.connect() as connection:
+        asked = connection.execute(sa.select(exchanges.c.messages).where(exchanges.c.id == learned)).scalar_one()
+    text = asked[-1]["content"].encode()
+    assert first.name in tutelage(running, "forget", "--exchange", learned)
+    assert Path(first.adapter_path).is_dir() and text in ledger_files(running)
+    assert "forgotten" in tutelage(running, "forget", "--exchange", learned, "--yes")
+    assert not Path(first.adapter_path).exists()
+    assert first.name not in AdapterServer(running.settings.student.url).loaded()
+    assert get(running.engine, first.name).forgotten and text not in ledger_files(running)
+
+
+def ledger_files(running: Running) -> bytes:
+    kept = Path(str(running.engine.url.database))
+    return b"".join(path.read_bytes() for path in kept.parent.glob(f"{kept.name}*"))

@@ -244,3 +244,15 @@ def test_a_closed_writer_opens_a_new_segment(tmp_path):
     writer.append(exchange(2))
     assert [writer_is_gone(path) for path in segments(tmp_path)] == [True, False]
     writer.close()
+
+
+def test_a_segment_ends_by_itself_after_its_time_and_nothing_is_lost(tmp_path):
+    writer = SpoolWriter(tmp_path, fsync_interval_s=0.01, segment_s=0.05)
+    for number in range(3):
+        writer.append(exchange(number))
+        deadline = time.monotonic() + 5
+        while not writer_is_gone(segments(tmp_path)[-1]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert writer_is_gone(segments(tmp_path)[-1])
+    assert len(segments(tmp_path)) == 3 and len(records(tmp_path)) == 3
+    writer.close()

@@ -350,3 +350,24 @@ async def test_our_own_questions_are_paid_and_refused_one_by_one():
     assert sorted(answers, key=str) == [{"error": "InsufficientQuota"}, {"text": "delivery"}]
     assert [(bill.task, bill.payer) for bill in parts.budgets.bills] == [("desk", None)] * 2
     assert parts.budgets.settled == {"r1": 0.01}
+
+
+@pytest.mark.parametrize("student", [FakeStudent(), unsure()])
+async def test_key_and_request_say_whether_a_student_may_learn_from_it(ring, student):
+    keyring, (shop, apart) = ring(Grant("shop"), Grant("apart", teaches=False))
+    parts, no = gateway(keyring=keyring, student=student), {"x-tutelage-train": "false"}
+    yes = {"x-tutelage-train": "TRUE"}
+    asked = [(shop, {}), (shop | yes, {"store": True}), (apart | yes, {"store": True}), (shop | no, {})]
+    async with http(parts) as session:
+        for headers, field in [*asked, (shop, {"store": False})]:
+            found = await session.post("/v1/chat/completions", json={**BODY, **field}, headers=headers)
+            assert found.status_code == 200
+    assert [each.teaches for each in parts.spool.records] == [True, True, False, False, False]
+
+
+async def test_what_says_neither_yes_nor_no_is_refused_before_anybody_is_asked():
+    parts = gateway()
+    async with http(parts) as session:
+        found = await session.post("/v1/chat/completions", json=BODY, headers={"x-tutelage-train": "never"})
+    assert found.status_code == 400 and found.json()["error"]["param"] == "x-tutelage-train"
+    assert parts.spool.records == parts.student.asked == []

@@ -107,3 +107,8 @@ def test_processes_that_count_by_themselves_limit_no_key(config):
     found = ask(config, "create", "shop", "--rpm", 5)
     assert found.exit_code == 2 and "server.limits_url" in found.stderr and stored(config) == []
     assert ask(config, "create", "shop", "--budget-usd", 5).exit_code == 0  # the ledger counts for all
+
+
+def test_a_key_that_teaches_nothing_says_so_in_the_list(config):
+    ask(config, "create", "shop", "--no-train")
+    assert not stored(config)[0].grant.teaches and "nothing" in ask(config, "list").stdout

@@ -1,10 +1,6 @@
 """Long answers judged by their first tokens, then a new prompt certified beside what serves, and the cut-over to it.
 
 Real vLLM, real LoRA, real LiteLLM, the official client; four answers of a sentence each, each named in its message.
-
-    pytest -m e2e bench/cutover.py
-
-The part before `recertify` has been seen to pass; the rest takes longer than it has been given yet.
 """
 
 import asyncio

@@ -1,0 +1,18 @@
+"""Whether a student may learn from what was asked, by request and by key."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    for table in ("exchanges", "keys"):
+        op.add_column(table, sa.Column("teaches", sa.Boolean(), nullable=False, server_default=sa.true()))
+
+
+def downgrade() -> None:
+    for name in ("exchanges", "keys"):
+        with op.batch_alter_table(name) as table:
+            table.drop_column("teaches")

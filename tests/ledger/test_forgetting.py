@@ -1,0 +1,140 @@
+"""What is forgotten is gone, ends what has learned from it, and counts for nothing any more."""
+
+import pytest
+import sqlalchemy as sa
+
+from ledger import keys, verdicts
+from ledger.database import connect
+from ledger.decisions import latest
+from ledger.forgetting import Meant, NothingToForget, find, forget
+from ledger.ingest import store
+from ledger.keys import Grant
+from ledger.queries import Use, answers_since, record_uses, spend, task_rows
+from ledger.records import Label, TeacherReply, Usage
+from ledger.releases import ReleaseError, add_candidate, get, hold, newest_certified, promote, rollback, set_adapter
+from ledger.schema import exchanges
+from ledger.standing import standing
+from tests.ledger.make import certified, exchange, student_exchange
+
+SECRET = "my card is 4929 0000 1111"
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return connect(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def told(number, **fields):
+    """An exchange that holds the secret everywhere it could."""
+    asked = {"messages": [{"role": "user", "content": [{"type": "text", "text": SECRET}]}], "params": {"user": SECRET}}
+    reply = TeacherReply("big", f"{SECRET} label", "stop", Usage(10, 1), 0.01)
+    return exchange(number, **{**asked, "teacher_reply": reply, "answer": f"{SECRET} label", **fields})
+
+
+def release(engine, *, learned=(), digest=None, status="champion"):
+    made = add_candidate(engine, task="desk", cut_at=50.0, base_model="base", now=60.0)
+    set_adapter(engine, made.name, path=f"/adapters/{made.name}", digest=digest or made.name)
+    record_uses(engine, release=made.name, uses=[Use(each, "train", SECRET) for each in learned])
+    step = {"champion": promote, "ready": hold}[status]
+    step(engine, made.name, values=certified(), now=70.0)
+    return made.name
+
+
+def run(engine, **meant):
+    asked = Meant(**meant)
+    forget(engine, find(engine, asked), meant=asked, now=100.0)
+
+
+def test_its_texts_are_gone_from_the_file(engine, tmp_path):
+    store(engine, [told(1), student_exchange(2), exchange(3)])
+    run(engine, exchanges=("id-000001",))
+    engine.dispose()
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("ledger.db*"))
+    assert SECRET.encode() not in kept and b"message 3" in kept
+
+
+def test_what_money_is_counted_from_stays(engine):
+    store(engine, [told(1), exchange(2)])
+    before = spend(engine, "desk")
+    run(engine, exchanges=("id-000001",))
+    assert spend(engine, "desk") == before
+
+
+def test_it_teaches_certifies_and_is_heard_nowhere(engine):
+    rows = [told(2), told(4, **_answered()), *(exchange(n) for n in range(6, 12))]
+    store(engine, [*rows, Label(exchange_id="id-000004", at=5.0, reply=TeacherReply("big", SECRET))])
+    asked = {"teacher": "big", "window_share": 0.5}
+    before = standing(engine, "desk", **asked)
+    run(engine, exchanges=("id-000002", "id-000004"))
+    assert [row.exchange_id for row in task_rows(engine, "desk") if row.eligible][:1] == ["id-000006"]
+    assert answers_since(engine, "desk--v000001") == []
+    assert standing(engine, "desk", **asked).new_rows == before.new_rows - 2
+
+
+def _answered():
+    found = student_exchange(4, rho=0.5, reference=True)
+    return {name: getattr(found, name) for name in ("route", "reason", "draft", "score", "release", "teacher_reply")}
+
+
+def test_the_champion_that_learned_from_it_is_voided_and_none_with_its_adapter_comes_back(engine):
+    store(engine, [told(1), exchange(2)])
+    first = release(engine, learned=["id-000001"], digest="a")
+    again = release(engine, digest="a")  # the same adapter, certified anew
+    waits = release(engine, digest="a", status="ready")
+    found = find(engine, Meant(exchanges=("id-000001",)))
+    assert [each.name for each in found.releases] == [first, again, waits]
+    run(engine, exchanges=("id-000001",))
+    assert [get(engine, each).status for each in (first, again, waits)] == ["retired", "voided", "retired"]
+    assert "id-000001" in get(engine, again).refusal["reason"]
+    assert all(get(engine, each).forgotten for each in (first, again, waits))
+    with pytest.raises(ReleaseError):
+        newest_certified(engine, "desk")
+    assert [each.action for each in latest(engine, "desk")] == ["forget"]
+
+
+def test_one_that_has_not_learned_from_it_stays_in_force_and_cannot_be_rolled_back_to_one_that_has(engine):
+    store(engine, [told(1), exchange(2)])
+    learned, other = release(engine, learned=["id-000001"]), release(engine, learned=["id-000002"])
+    run(engine, exchanges=("id-000001",))
+    assert (get(engine, learned).status, get(engine, other).status) == ("retired", "champion")
+    assert rollback(engine, "desk", binding={}, now=200.0) is None
+
+
+def test_a_line_of_keys_and_a_user_are_forgotten_with_all_that_they_asked(engine):
+    first, _ = keys.create(engine, Grant("web"), now=1.0)
+    second, _ = keys.rotate(engine, first.id, now=2.0, grace_s=1.0)
+    by_key = [told(1, key=first.id), told(2, key=second.id, task=None), exchange(3, key="key-0")]
+    store(engine, [*by_key, told(4, params={"safety_identifier": "u1"}), told(5, params={"user": "u2"})])
+    found = find(engine, Meant(keys=(second.id,), users=("u1",), exchanges=("id-000001",)))
+    assert found.ids == {"desk": ["id-000001", "id-000004"], None: ["id-000002"]}
+
+
+def test_pairs_that_people_have_labelled_are_forgotten_with_their_exchange(engine):
+    store(engine, [told(1, **_answered(), task="desk"), exchange(2)])
+    store(engine, [Label(exchange_id="id-000001", at=5.0, reply=TeacherReply("big", "label"))])
+    label = lambda prompt: verdicts.JudgedLabel(verdicts.Pair(prompt, "refund", "label"), same=True, flagged=False)  # noqa: E731
+    verdicts.label(engine, "desk", judge="j", labels=[label(SECRET), label("another")], now=1.0)
+    run(engine, exchanges=("id-000001",))
+    assert verdicts.labelled(engine, "desk", judge="j").same == 1
+
+
+@pytest.mark.parametrize("meant", [{"exchanges": ("id-000009",)}, {"keys": ("key-9",)}, {"users": ("nobody",)}])
+def test_what_is_not_recorded_is_refused_by_name_and_changes_nothing(engine, meant):
+    store(engine, [told(1)])
+    with pytest.raises(NothingToForget, match=next(iter(meant.values()))[0]):
+        find(engine, Meant(**meant))
+
+
+def test_what_is_forgotten_already_is_not_forgotten_again(engine):
+    store(engine, [told(1), told(2)])
+    run(engine, exchanges=("id-000001",))
+    with pytest.raises(NothingToForget, match="or left"):
+        find(engine, Meant(exchanges=("id-000001",)))
+    assert find(engine, Meant(users=(SECRET,))).ids == {"desk": ["id-000002"]}
+
+
+def test_thousands_at_once(engine):
+    store(engine, [told(n) for n in range(1200)])
+    run(engine, users=(SECRET,))
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).where(exchanges.c.eligible)).scalar() == 0

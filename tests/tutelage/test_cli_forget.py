@@ -1,0 +1,103 @@
+"""`tutelage forget`: told first, done when asked to, and never half."""
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ledger.database import connect
+from ledger.forgetting import FORGOTTEN
+from ledger.ingest import store
+from ledger.leases import held, run_lease
+from ledger.queries import Use, record_uses
+from ledger.releases import add_candidate, get, promote, set_adapter
+from ledger.schema import exchanges
+from router.settings import load
+from tests.ledger.make import certified, exchange
+from tests.tutelage.test_cli_keys import VALUES
+from tutelage.cli import app
+
+TAUGHT = "id-000001"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A champion that has learned from the first of two exchanges."""
+    path = tmp_path / "tutelage.yaml"
+    student = {**VALUES["student"], "adapters_dir": str(tmp_path / "adapters"), "port": 1}
+    path.write_text(yaml.safe_dump({**VALUES, "student": student}))
+    store(engine(path), [exchange(1), exchange(2)])
+    made = add_candidate(engine(path), task="desk", cut_at=50.0, base_model="m", now=60.0)
+    adapter = tmp_path / "adapters" / made.name
+    adapter.mkdir(parents=True)
+    set_adapter(engine(path), made.name, path=str(adapter), digest="d")
+    record_uses(engine(path), release=made.name, uses=[Use(TAUGHT, "train")])
+    promote(engine(path), made.name, values=certified(), now=70.0)
+    return path
+
+
+def engine(config):
+    return connect(load(config).ledger.url)
+
+
+def ask(config, *words):
+    return CliRunner(env={"COLUMNS": "300"}).invoke(app, ["forget", *words, "--config", str(config)])
+
+
+def champion(config):
+    return get(engine(config), "desk--v000001")
+
+
+def left(config):
+    with engine(config).connect() as connection:
+        query = exchanges.select().where(exchanges.c.prompt_fingerprint != FORGOTTEN)
+        return {row.id for row in connection.execute(query)}
+
+
+def test_it_is_told_first_and_changes_nothing(config, tmp_path):
+    told = ask(config, "--exchange", TAUGHT)
+    assert told.exit_code == 0 and "1 exchanges of desk" in told.stdout and "say --yes" in told.stdout
+    assert "desk--v000001 (champion) has learned from some" in told.stdout
+    assert champion(config).status == "champion" and len(left(config)) == 2
+    assert (tmp_path / "adapters" / "desk--v000001").is_dir()
+
+
+def test_the_exchange_the_adapter_and_its_release_are_gone(config, tmp_path):
+    assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
+    assert left(config) == {"id-000002"} and champion(config).status == "voided"
+    assert list((tmp_path / "adapters").iterdir()) == []
+
+
+def test_what_has_taught_nothing_ends_nothing(config):
+    assert ask(config, "--exchange", "id-000002", "--yes").exit_code == 0
+    assert left(config) == {TAUGHT} and champion(config).status == "champion"
+
+
+def test_records_that_were_set_aside_are_named(config, tmp_path):
+    spool = load(config).ledger.spool_dir
+    spool.mkdir(parents=True, exist_ok=True)
+    (spool / "1.jsonl.rejected").write_text("{}")
+    assert "were not searched" in ask(config, "--exchange", TAUGHT, "--yes").stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--exchange", "id-9"), ("--key", "key-9"), ("--user", "nobody")])
+def test_nothing_and_nobody_are_refused_in_words(config, words):
+    refused = ask(config, *words, "--yes")
+    assert refused.exit_code == 2 and (words[-1] if words else "--exchange ID") in refused.stderr
+    assert len(left(config)) == 2
+
+
+def test_while_a_release_is_made_nothing_is_forgotten(config):
+    with held(engine(config), run_lease("desk"), holder="another"):
+        refused = ask(config, "--exchange", TAUGHT, "--yes")
+    assert refused.exit_code == 2 and "under way" in refused.stderr
+    assert len(left(config)) == 2 and champion(config).status == "champion"
+
+
+def test_an_adapter_that_cannot_be_deleted_stops_it(config, tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    refused = ask(config, "--exchange", TAUGHT, "--yes")
+    assert refused.exit_code == 2 and "cannot be deleted" in refused.stderr
+    assert len(left(config)) == 2 and champion(config).status == "champion"

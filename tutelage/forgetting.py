@@ -1,0 +1,59 @@
+"""To forget what was recorded, on all that keeps it: adapters on vLLM and on disk, then the ledger.
+
+In this order: whatever ends it half-way, the adapters are gone or the next call still finds them.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+import sqlalchemy as sa
+
+from distill.adapters import AdapterError, AdapterServer
+from ledger.forgetting import Found, Meant, find, forget
+from ledger.spool import segments
+from router.settings import ConfigError, Settings
+from tutelage.distilling import exclusive
+
+REJECTED = "*.rejected"
+
+
+def in_words(found: Found) -> list[str]:
+    """What is meant, and what becomes of it."""
+    counts = [f"{len(ids)} exchanges of {task or 'no task'}" for task, ids in found.ids.items()]
+    learned = [
+        f"{each.name} ({each.status}) has learned from some: its adapter is deleted"
+        + (", and the teacher answers until there is another release" if each.status == "champion" else "")
+        for each in found.releases
+    ]
+    return [*counts, *learned]
+
+
+def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Callable[[str], None]) -> Found:
+    """Forget what is found now. Raises NothingToForget, LeaseTaken while a release of these tasks is made, ConfigError
+    where an adapter cannot be deleted; nothing is forgotten then."""
+    with ExitStack() as stack:
+        for task in find(engine, meant).ids:
+            if task is not None:
+                stack.enter_context(exclusive(engine, task))
+        found = find(engine, meant)
+        for release in found.releases:
+            _delete_adapter(settings, release.name)
+        forget(engine, found, meant=meant, now=time.time())
+    if kept := sorted(settings.ledger.spool_dir.glob(REJECTED)):
+        say(f"WARNING: {len(kept)} files of records that no database took were not searched: {kept[0]}")
+    if segments(settings.ledger.spool_dir):
+        say("what is recorded from now on is not forgotten by this: say it again when no more of it comes")
+    return found
+
+
+def _delete_adapter(settings: Settings, name: str) -> None:
+    with suppress(AdapterError):  # not loaded, or no engine: nothing is served from it
+        AdapterServer(settings.student.url, timeout_s=5.0).unload(name)
+    try:
+        shutil.rmtree(settings.student.adapters_dir / name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"the adapter {error.filename} cannot be deleted: {error.strerror}") from error
