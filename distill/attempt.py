@@ -74,6 +74,8 @@ class Attempt:
         self._use(lessons.train, "train")
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
+        rejected = [Use(row.exchange_id, "reject", reason=row.reason) for row in lessons.rejected]
+        record_uses(self.engine, release=self.name, uses=rejected)
         if self.config.reuse is None:
             self._train(lessons)
         else:

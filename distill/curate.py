@@ -45,9 +45,10 @@ class Curated:
     kept: tuple[TrainingRow, ...]
     rejected: tuple[Rejected, ...]
 
-    def summary(self) -> dict[str, int]:
-        """How many rows were rejected, by reason; reasons that did not occur are absent."""
-        return dict(Counter(rejected.reason for rejected in self.rejected))
+
+def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
+    """How many rows were rejected for each reason; reasons that did not occur are absent."""
+    return dict(Counter(row.reason for row in rejected))
 
 
 Verdicts = list[Reason | None]  # one per row; None keeps it

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calibration.certify import cluster_cap
 from distill.clusters import cluster
-from distill.curate import curate
+from distill.curate import Rejected, curate
 from distill.harvest import Harvest
 from distill.rows import TrainingRow
 from distill.split import split_by_cluster
@@ -14,12 +14,14 @@ from distill.split import split_by_cluster
 @dataclass(frozen=True)
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
-    calibrator. `cap` is the M of the window's thinning."""
+    calibrator; rows that would have taught or validated, and why they do not. `cap` is the M of the window's thinning.
+    """
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
     cap: int
+    rejected: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,8 @@ class Shares:
     seed: int
 
 
-def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> tuple[Lessons, dict[str, int]]:
-    """The lessons of the rows before the cut, and how many rows curation rejects of those that would teach, by reason.
-    `window`: how many references lie behind the cut.
+def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> Lessons:
+    """The lessons of the rows before the cut. `window`: how many references lie behind it.
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
@@ -47,13 +48,13 @@ def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> tupl
     wanted = {"train": 1.0 - validate, "validate": validate}
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
     curated = {name: curate([older[others[i]] for i in members]) for name, members in parts.items()}
-    lessons = Lessons(
+    return Lessons(
         train=curated["train"].kept,
         validate=curated["validate"].kept,
         fit=tuple(older[i] for i in fit),
         cap=_cap(clusters, window=window),
+        rejected=curated["train"].rejected + curated["validate"].rejected,
     )
-    return lessons, curated["train"].summary()
 
 
 def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:

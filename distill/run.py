@@ -16,6 +16,7 @@ from distill.adapters import AdapterServer
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.candidate import Candidate, Progress, check_room
+from distill.curate import by_reason
 from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
@@ -97,7 +98,8 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
             f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
             f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
         )
-    lessons, rejected = _lessons(engine, found, config)
+    lessons = _lessons(engine, found, config)
+    rejected = by_reason(lessons.rejected)
     report = {
         "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
         "window_references": len(found.window),
@@ -109,18 +111,18 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     return lessons, found, report
 
 
-def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> tuple[Lessons, dict[str, int]]:
+def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> Lessons:
     if config.reuse is None:
-        lessons, rejected = divide(found.older, window=len(found.window), shares=config.shares)
+        lessons = divide(found.older, window=len(found.window), shares=config.shares)
     else:
-        lessons, rejected = _untaught(engine, found, config, reuse=config.reuse), {}
+        lessons = _untaught(engine, found, config, reuse=config.reuse)
     if len(lessons.fit) < MIN_ROWS:
         untold = f" have not taught {config.reuse}" if config.reuse else ", in the share distill.fit_share,"
         raise TooFewRows(
             f"{len(lessons.fit)} references before the data cut{untold} are there to fit a calibrator, and {MIN_ROWS} "
             "are needed: wait for more requests"
         )
-    return lessons, rejected
+    return lessons
 
 
 def _untaught(engine: sa.Engine, found: Harvest, config: RunConfig, *, reuse: str) -> Lessons:

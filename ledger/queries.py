@@ -15,7 +15,7 @@ from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import last_voided, of_adapter
 from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
 
-UseKind = Literal["train", "validate", "fit", "certify", "study"]
+UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]
 REFERENCE_KEY = "reference_key"
 _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 
@@ -86,13 +86,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Use:
-    """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows."""
+    """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows,
+    `reason` for rejected ones."""
 
     exchange_id: str
     use: UseKind
     draft_text: str | None = None
     score: float | None = None
     disagreement: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,11 @@ def _used_to_certify() -> sa.ColumnElement[bool]:
 
 
 def rows_used(engine: sa.Engine, task: str) -> dict[str, set[str]]:
-    """Exchange id -> what it has been used for, over all releases of the task; to be studied uses nothing up."""
+    """Exchange id -> what it has been used for, over all releases of the task; what was studied or rejected is not
+    used up."""
     prefix = f"{task}--v"  # compared as it is: in LIKE a task's underscore would stand for any letter
     of_task = sa.func.substr(row_uses.c.release, 1, len(prefix)) == prefix
-    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(of_task, row_uses.c.use != "study")
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(of_task, row_uses.c.use.not_in(("study", "reject")))
     used: dict[str, set[str]] = {}
     with engine.connect() as connection:
         for exchange_id, use in connection.execute(query):

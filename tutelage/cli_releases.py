@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from calibration.words import percent
@@ -194,3 +195,39 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
             say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
         else:
             say(f"in force: {release.name}")
+
+
+@releases.command("show")
+def releases_show(
+    name: str,
+    rows: Annotated[Path | None, typer.Option(help="A new file: each row that it was made of, and what for.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """What the release NAME was made of and with, and what was found of it."""
+    from ledger.database import connect
+    from ledger.releases import get
+    from tutelage.explaining import facts, write_rows
+
+    table = Table(show_header=False)
+    with known_errors():
+        engine = connect(load(config).ledger.url)
+        for fact in facts(engine, get(engine, name)).items():
+            table.add_row(*map(escape, fact))
+        console.print(table)
+        if rows is not None:
+            say(f"wrote {write_rows(engine, name, rows)} rows to {rows}")
+
+
+@releases.command("diff")
+def releases_diff(before: str, after: str, config: Config = CONFIG) -> None:
+    """By what the release AFTER differs from BEFORE, rows that taught only one of them among it."""
+    from ledger.database import connect
+    from ledger.releases import get
+    from tutelage.explaining import differences
+
+    table = Table("", before, after)
+    with known_errors():
+        engine = connect(load(config).ledger.url)
+        for found in differences(engine, get(engine, before), get(engine, after)):
+            table.add_row(*map(escape, (found.name, found.before, found.after)))
+    console.print(table)

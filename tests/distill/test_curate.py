@@ -1,6 +1,6 @@
 import pytest
 
-from distill.curate import curate
+from distill.curate import by_reason, curate
 from tests.distill.tiny import row
 
 
@@ -18,7 +18,7 @@ def test_unusable_answers_are_rejected_with_their_reason():
     ]
     assert reasons(rows) == {"empty": "empty answer", "cut": "truncated", "tool": "truncated", "refused": "refusal"}
     assert [kept.exchange_id for kept in curate(rows).kept] == ["good"]
-    assert curate(rows).summary() == {"empty answer": 1, "truncated": 2, "refusal": 1}
+    assert by_reason(curate(rows).rejected) == {"empty answer": 1, "truncated": 2, "refusal": 1}
 
 
 @pytest.mark.parametrize(

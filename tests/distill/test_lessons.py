@@ -17,7 +17,7 @@ def numbers(rows):
 
 
 def test_the_newest_rows_fit_where_all_are_references():
-    lessons, _ = divide([row(n) for n in range(100)], window=10, shares=SHARES)
+    lessons = divide([row(n) for n in range(100)], window=10, shares=SHARES)
     assert numbers(lessons.fit) == list(range(80, 100))
     assert max(numbers(lessons.train) + numbers(lessons.validate)) < 80
 
@@ -25,7 +25,7 @@ def test_the_newest_rows_fit_where_all_are_references():
 def test_what_a_champion_was_unsure_of_teaches_and_forecasts_nothing():
     # Under a champion the newest rows are escalations, but for every tenth.
     older = [row(n, reference=n < 60 or n % 10 == 0) for n in range(100)]
-    lessons, _ = divide(older, window=10, shares=SHARES)
+    lessons = divide(older, window=10, shares=SHARES)
     assert numbers(lessons.fit) == [*range(44, 60), 60, 70, 80, 90]
     taught = {*numbers(lessons.train), *numbers(lessons.validate)}
     assert taught.isdisjoint(numbers(lessons.fit))

@@ -22,6 +22,7 @@ from calibration.study import FIT_SHARE
 from distill.adapters import AdapterError, base_folder, digest, verify
 from distill.candidate import Candidate, check_room
 from distill.clusters import cluster
+from distill.curate import by_reason
 from distill.errors import DistillError
 from distill.evaluate import acceptable, judge
 from distill.lessons import Lessons, divide
@@ -123,15 +124,15 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig)
     """As a run divides recorded traffic: the newest rows before the cut are drafted too, and fit the calibrator."""
     cut = int(len(lines) * (1.0 - config.window_share))
     older = [_lesson(line) for line in lines[:cut]]
-    lessons, rejected = divide(older, window=len(lines) - cut, shares=config.shares)
+    lessons = divide(older, window=len(lines) - cut, shares=config.shares)
     if not lessons.train:
-        raise NoStudent(f"none of {cut} rows teaches: curation rejects them ({rejected})")
+        raise NoStudent(f"none of {cut} rows teaches: curation rejects them ({by_reason(lessons.rejected)})")
     first = cut - len(lessons.fit)
     fits = [_fits(*row, most=config.max_tokens) for row in zip(lines[first:], tokens[first:], strict=True)]
     if sum(fits[: round(FIT_SHARE * len(fits))]) < MIN_ROWS:
         long = len(fits) - sum(fits)
         raise NoStudent(f"{long} of {len(fits)} rows do not fit into the {CONTEXT_TOKENS} tokens of a student")
-    return _Part(lessons, rejected, lines[first:], fits)
+    return _Part(lessons, by_reason(lessons.rejected), lines[first:], fits)
 
 
 def _lesson(line: Line) -> TrainingRow:

@@ -1,0 +1,34 @@
+"""From a release to the rows that it was made of, and why others were left out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger.queries import UseKind
+from ledger.schema import row_uses
+
+
+@dataclass(frozen=True)
+class UsedRow:
+    """`reason`: why curation has rejected it."""
+
+    exchange_id: str
+    use: UseKind
+    reason: str | None
+
+
+def counts(engine: sa.Engine, release: str) -> dict[tuple[UseKind, str | None], int]:
+    """(use, reason) -> rows."""
+    query = sa.select(row_uses.c.use, row_uses.c.reason, sa.func.count()).where(row_uses.c.release == release)
+    with engine.connect() as connection:
+        found = connection.execute(query.group_by(row_uses.c.use, row_uses.c.reason))
+        return {(use, reason): count for use, reason, count in found}
+
+
+def rows(engine: sa.Engine, release: str) -> Iterator[UsedRow]:
+    """By use, then in the order of their ids, which is that of their arrival."""
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use, row_uses.c.reason).where(row_uses.c.release == release)
+    with engine.connect() as connection:
+        for row in connection.execute(query.order_by(row_uses.c.use, row_uses.c.exchange_id)):
+            yield UsedRow(*row)

@@ -1,0 +1,88 @@
+"""A release explained, and two of them compared, by command."""
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
+from ledger.ingest import store
+from ledger.queries import Use, record_uses
+from ledger.releases import add_candidate, get, promote, refuse, set_adapter
+from router.settings import load
+from tests.ledger.make import CALIBRATOR, CERTIFICATE, exchange
+from tests.tutelage.test_cli_forget import config  # noqa: F401  the same champion
+from tutelage.cli import app
+from tutelage.explaining import Difference, differences, facts
+
+FIRST, SECOND = "desk--v000001", "desk--v000002"
+TRAINING = {"epochs": 2, "steps": 40, "seconds": 12.3, "validation_losses": [0.5, 0.25], "rows_too_long": 1}
+
+
+@pytest.fixture
+def engine(config):  # noqa: F811
+    return connect(load(config).ledger.url)
+
+
+@pytest.fixture
+def second(engine):
+    """A later release, of other rows, with a report."""
+    store(engine, [exchange(3), exchange(4), exchange(5)])
+    add_candidate(engine, task="desk", cut_at=55.0, base_model="m", now=80.0)
+    set_adapter(engine, SECOND, path="/adapters/2", digest="e")
+    uses = [Use("id-000001", "train"), Use("id-000003", "train"), Use("id-000004", "reject", reason="truncated")]
+    record_uses(engine, release=SECOND, uses=[*uses, Use("id-000005", "certify", "refund", 0.9, 0.0)])
+    report = {"training": {**TRAINING, "dataset_digest": "f" * 64}, "fit_agreement": 0.9}
+    report |= {"bound_to": {"teacher": "[red]big[/red]"}}
+    values = {"calibrator": CALIBRATOR, "certificate": {**CERTIFICATE, "alpha": 0.05}, "report": report}
+    promote(engine, SECOND, values=values, now=90.0)
+    return get(engine, SECOND)
+
+
+def ask(config, *words):  # noqa: F811
+    return CliRunner(env={"COLUMNS": "300"}).invoke(app, ["releases", *map(str, words), "--config", str(config)])
+
+
+def test_it_says_what_it_was_made_of_and_with(engine, second):
+    found = facts(engine, second)
+    assert (found["rows that taught"], found["rows rejected: truncated"]) == ("2", "1")
+    assert found["validation loss by epoch"] == "0.5000 0.2500" and found["drafts that agree, fit rows"] == "90.0%"
+    assert found["contract"].startswith("at most 5% differ") and found["bound to teacher"] == "[red]big[/red]"
+
+
+def test_one_that_was_refused_says_why_and_one_without_a_report_what_there_is(engine):
+    name = add_candidate(engine, task="desk", cut_at=55.0, base_model="m", now=80.0).name
+    assert facts(engine, get(engine, name))["status"] == "candidate"
+    refuse(engine, name, refusal={"reason": "too weak"}, report={}, now=81.0)
+    assert facts(engine, get(engine, name))["because"] == "too weak"
+
+
+def test_an_adapter_that_had_to_be_deleted_is_told(engine, second):
+    meant = Meant(exchanges=("id-000003",))
+    forget(engine, find(engine, meant), meant=meant, now=100.0)
+    assert facts(engine, get(engine, SECOND))["status"] == "voided, its adapter deleted"
+
+
+def test_two_differ_by_their_facts_and_by_the_rows_that_taught_one_only(engine, second):
+    found = differences(engine, get(engine, FIRST), second)
+    assert Difference("rows that only it learned from", "0", "1") in found
+    assert Difference("rows that taught", "1", "2") in found
+    assert "base model" not in {each.name for each in found}
+    assert differences(engine, second, second) == [Difference("rows that only it learned from", "0", "0")]
+
+
+def test_the_commands_show_it_as_it_is_and_write_the_rows(config, second, tmp_path):  # noqa: F811
+    shown, path = ask(config, "show", SECOND, "--rows", tmp_path / "rows.jsonl"), tmp_path / "rows.jsonl"
+    assert shown.exit_code == 0 and "[red]big[/red]" in shown.stdout
+    rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    assert [(row["exchange_id"], row["use"]) for row in rows if row["reason"]] == [("id-000004", "reject")]
+    assert len(rows) == 4
+    again = ask(config, "show", SECOND, "--rows", path)
+    assert again.exit_code == 2 and "not overwritten" in again.stderr
+    assert "truncated" in ask(config, "diff", FIRST, SECOND).stdout
+
+
+@pytest.mark.parametrize("words", [("show", "desk--v9"), ("diff", FIRST, "desk--v9")])
+def test_an_unknown_release_is_refused_by_name(config, words):  # noqa: F811
+    refused = ask(config, *words)
+    assert refused.exit_code == 2 and "desk--v9" in refused.stderr

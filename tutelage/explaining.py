@@ -1,0 +1,112 @@
+"""A release explained: what it was made of and with, what was found of it, and how two of them differ."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from calibration.words import percent
+from ledger import lineage
+from ledger.releases import Release
+from router.settings import ConfigError
+from tutelage.standing import date
+
+USES = {"train": "taught", "validate": "stopped it in time", "fit": "fitted the calibrator", "certify": "certified it"}
+TAUGHT = ("train", "validate")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact that two releases do not share; "" where one has none."""
+
+    name: str
+    before: str
+    after: str
+
+
+def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
+    """In the order in which it came about."""
+    report = release.report or {}
+    named = (*_made(release, report), *_rows(engine, release), *_training(report.get("training") or {}))
+    return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
+
+
+def differences(engine: sa.Engine, before: Release, after: Release) -> list[Difference]:
+    """What is otherwise in the later one, with the rows that taught only one of them."""
+    old, new = facts(engine, before), facts(engine, after)
+    both = {**old, **new}
+    found = [Difference(name, old.get(name, ""), new.get(name, "")) for name in both if old.get(name) != new.get(name)]
+    taught = [
+        {row.exchange_id for row in lineage.rows(engine, each.name) if row.use in TAUGHT} for each in (before, after)
+    ]
+    only = [f"{len(mine - others):,}" for mine, others in (taught, taught[::-1])]
+    return [*found, Difference("rows that only it learned from", *only)]
+
+
+def _made(release: Release, report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "status", release.status + (", its adapter deleted" if release.forgotten else "")
+    if reason := (release.refusal or {}).get("reason"):
+        yield "because", reason
+    yield "made", date(release.created_at)
+    yield "status since", date(release.changed_at)
+    yield "base model", release.base_model
+    if release.adapter_digest:
+        yield "adapter", release.adapter_digest[:16]
+    if "adapter_of" in report:
+        yield "adapter of", report["adapter_of"]
+    yield "rows before", date(release.cut_at)
+
+
+def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:
+    found = lineage.counts(engine, release.name)
+    for use, words in USES.items():
+        if count := sum(number for (each, _), number in found.items() if each == use):
+            yield f"rows that {words}", f"{count:,}"
+    for (use, reason), number in sorted(found.items(), key=str):
+        if use == "reject":
+            yield f"rows rejected: {reason}", f"{number:,}"
+
+
+def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if training:
+        yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
+        yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
+        yield "rows too long", f"{training['rows_too_long']:,}"
+        yield "digest of its rows", training["dataset_digest"][:16]
+
+
+def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
+    for name, words in {**shares, "window_agreement": "drafts that agree, window"}.items():
+        if report.get(name) is not None:
+            yield words, f"{report[name]:.1%}"
+
+
+def _certificate(release: Release) -> Iterator[tuple[str, str]]:
+    if held := release.certificate:
+        yield "contract", f"at most {percent(held['alpha'])} differ, delta {percent(held['delta'])}"
+        yield "threshold", f"{held['threshold']:.6f}"
+        yield "accepts", f"{held['coverage']:.1%} of the window, {held['errors']} of {held['accepted']} disagree"
+        yield "upper bound", f"{held['upper_bound']:.2%}"
+        yield "expires", date(held["expires_at"])
+
+
+def _bound(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in (report.get("bound_to") or {}).items():
+        yield f"bound to {name}", str(value)
+
+
+def write_rows(engine: sa.Engine, name: str, path: Path) -> int:
+    """One JSON line a row; returns how many. Raises ConfigError rather than overwrite a file."""
+    lines = [msgspec.json.encode(row) + b"\n" for row in lineage.rows(engine, name)]
+    try:
+        with path.open("xb") as file:
+            file.write(b"".join(lines))
+    except FileExistsError as error:
+        raise ConfigError(f"{path} exists; it is not overwritten") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return len(lines)
