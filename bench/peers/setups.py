@@ -1,6 +1,7 @@
 """What is measured: the ways from a client to the model server, each proxy one process on loopback."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,13 @@ http {{
 """
 
 
+def bare(site: Site) -> Setup:
+    """uvicorn and our HTTP client as a relay: what of our own figures is the language's and the server's."""
+    port = site.ports[0]
+    command = [sys.executable, "-m", "bench.peers.bare", str(port), str(site.upstream)]
+    return Setup(Program("uvicorn relay", command, f"http://127.0.0.1:{port}/health"), (Target("uvicorn relay", port),))
+
+
 def litellm(site: Site) -> Setup:
     """LiteLLM's proxy with a master key and without a database."""
     environment = _environment("litellm", site, duration="a minute or two, 900 MB")
@@ -133,6 +141,7 @@ def tutelage(site: Site) -> Setup:
 
 SETUPS: dict[str, Callable[[Site], Setup]] = {
     "nginx": nginx,
+    "bare": bare,
     "litellm": litellm,
     "vllm-router": vllm_router,
     US: tutelage,
