@@ -173,7 +173,18 @@ class Attempt:
         ]
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
+        self._report_corrections(window, drafts, judged)
         return rows
+
+    def _report_corrections(self, window: Sequence[Row], drafts: Sequence[Draft | None], judged: list[Judged]) -> None:
+        """How it stands to what people say is right: told, and not what is certified (docs/decisions/0019)."""
+        corrected = [i for i, row in enumerate(window) if row.correction is not None]
+        if not corrected:
+            return
+        rows, words = [window[i] for i in corrected], [window[i].correction for i in corrected]
+        beside = dict(zip(corrected, self._compare(rows, [drafts[i] for i in corrected], words), strict=True))
+        self.report["corrections"] = len(corrected)
+        self.report["window_agreement_corrected"] = agreement([beside.get(i, one) for i, one in enumerate(judged)])
 
     def _compare(
         self, rows: Sequence[TrainingRow | Row], drafts: Sequence[Draft | None], answers: Sequence[str | None]

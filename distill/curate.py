@@ -14,7 +14,7 @@ from typing import Literal
 from distill.clusters import cluster, normalise
 from distill.rows import TrainingRow
 
-Reason = Literal["empty answer", "truncated", "refusal", "conflicting labels", "near-duplicate"]
+Reason = Literal["marked as wrong", "empty answer", "truncated", "refusal", "conflicting labels", "near-duplicate"]
 
 DUPLICATES_KEPT = 3  # rows per (cluster, answer): a few wordings teach, a flood of one outvotes the rest
 
@@ -75,6 +75,8 @@ def _unusable(rows: Sequence[TrainingRow]) -> Verdicts:
 
 
 def _unusable_alone(row: TrainingRow) -> Reason | None:
+    if row.wrong:
+        return "marked as wrong"
     if not row.completion.strip():
         return "empty answer"
     if row.finish_reason != "stop":

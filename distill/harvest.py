@@ -86,8 +86,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     drawn = [row for row in settled if row.rho is not None]
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
-    taught = [row for row in older if row.teaches and row.teacher_text is not None]
-    lessons = [_lesson(row, reference=row.exchange_id in fair) for row in taught]
+    taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]
+    lessons = [_lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None) for row in taught]
     references = _uniform([row for row in drawn if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
@@ -136,4 +136,6 @@ def _lesson(row: Row, *, reference: bool) -> TrainingRow:
         finish_reason=row.teacher_finish_reason,
         reference=reference,
         params=row.params,
+        correction=row.correction,
+        wrong=row.good is False and row.answer == row.teacher_text,
     )

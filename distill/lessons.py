@@ -39,7 +39,8 @@ def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> Less
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
-    that one was unsure of: it teaches, and forecasts nothing.
+    that one was unsure of: it teaches, and forecasts nothing. What people have corrected teaches as they say and
+    fits as the teacher says, since that is what a certificate compares with.
     """
     clusters = cluster([row.variable_text for row in older])
     fit = _newest_references(older, most=max(1, round(shares.fit * len(older))))
@@ -47,7 +48,7 @@ def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> Less
     validate = shares.validate / (1.0 - shares.fit)
     wanted = {"train": 1.0 - validate, "validate": validate}
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
-    curated = {name: curate([older[others[i]] for i in members]) for name, members in parts.items()}
+    curated = {name: curate([older[others[i]].corrected for i in members]) for name, members in parts.items()}
     return Lessons(
         train=curated["train"].kept,
         validate=curated["validate"].kept,

@@ -4,7 +4,7 @@ Facts only. It does not know where a row came from or whether it is any good; `h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -14,7 +14,8 @@ class TrainingRow:
     else was asked.
 
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
-    answers the others because they are difficult.
+    answers the others because they are difficult. `correction`: what people say is right instead; `wrong`: they say
+    that the completion is not.
     """
 
     exchange_id: str
@@ -23,6 +24,15 @@ class TrainingRow:
     finish_reason: str | None
     reference: bool = True
     params: Mapping[str, Any] = field(default_factory=dict)
+    correction: str | None = None
+    wrong: bool = False
+
+    @property
+    def corrected(self) -> "TrainingRow":
+        """With the word of people in the place of the teacher's, where there is one."""
+        if self.correction is None:
+            return self
+        return replace(self, completion=self.correction, finish_reason="stop", correction=None, wrong=False)
 
     @property
     def variable_text(self) -> str:

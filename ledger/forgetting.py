@@ -14,7 +14,7 @@ from ledger import schema
 from ledger.database import LedgerError, writing
 from ledger.decisions import Decision
 from ledger.releases import FORGOTTEN, Release, learned_from
-from ledger.schema import exchanges, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
+from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
 AT_ONCE = 500  # keys a query
 USER_FIELDS = ("user", "safety_identifier")  # of a request: who is behind it
@@ -34,16 +34,26 @@ class Meant:
 
     def __str__(self) -> str:
         """In words."""
-        named = (("exchange", self.exchanges), ("key", self.keys), ("user", self.users))
-        return ", ".join(f"{kind} {each}" for kind, several in named for each in several)
+        return self._words([f"user {each}" for each in self.users])
+
+    @property
+    def recorded(self) -> str:
+        """The same without names of users, which are to be forgotten too."""
+        return self._words([f"{len(self.users)} users"] if self.users else [])
+
+    def _words(self, users: list[str]) -> str:
+        named = [f"exchange {each}" for each in self.exchanges] + [f"key {each}" for each in self.keys]
+        return ", ".join(named + users)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The exchanges that are meant, by task (None: of no task), and the releases whose adapter has learned from any."""
+    """The exchanges that are meant, by task (None: of no task), and the releases whose adapter has learned from any. So
+    many more are `waiting` for a label that is on its way, and would come back with it."""
 
     ids: dict[str | None, list[str]]
     releases: list[Release]
+    waiting: int
 
     @property
     def all_ids(self) -> list[str]:
@@ -51,21 +61,33 @@ class Found:
         return [each for several in self.ids.values() for each in several]
 
 
-def find(engine: sa.Engine, meant: Meant) -> Found:
-    """Look, and change nothing. Raises NothingToForget, also where one of several exchanges or keys is unknown."""
+def find(engine: sa.Engine, meant: Meant, *, due: float) -> Found:
+    """Look, and change nothing. A label that is missing of a request before `due` is lost.
+
+    Raises NothingToForget, also where one of several exchanges or keys is unknown.
+    """
     with engine.connect() as connection:
         _check_known(connection, meant)
         ids: dict[str | None, dict[str, None]] = {}
+        waiting = set[str]()
         for condition in _conditions(meant):
-            known = sa.and_(condition, exchanges.c.prompt_fingerprint != FORGOTTEN)
-            query = sa.select(exchanges.c.task, exchanges.c.id).where(known).order_by(exchanges.c.seq)
-            for task, exchange_id in connection.execute(query):
-                ids.setdefault(task, {})[exchange_id] = None
-        found = Found({task: list(several) for task, several in ids.items()}, [])
+            for row in connection.execute(_known(condition)):
+                if row.reference and not row.replied and row.at >= due:
+                    waiting.add(row.id)
+                else:
+                    ids.setdefault(row.task, {})[row.id] = None
+        found = Found({task: list(several) for task, several in ids.items()}, [], len(waiting))
         taught = [release for part in _parts(found.all_ids) for release in learned_from(connection, part)]
-    if not found.ids:
+    if not found.ids and not found.waiting:
         raise NothingToForget(f"nothing is recorded, or left, of {meant}")
     return replace(found, releases=list({release.name: release for release in taught}.values()))
+
+
+def _known(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    left = sa.and_(condition, exchanges.c.prompt_fingerprint != FORGOTTEN)
+    replied = sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id).label("replied")
+    columns = [exchanges.c[name] for name in ("task", "id", "at", "reference")]
+    return sa.select(*columns, replied).where(left).order_by(exchanges.c.seq)
 
 
 def _check_known(connection: sa.Connection, meant: Meant) -> None:
@@ -95,15 +117,13 @@ def forget(engine: sa.Engine, found: Found, *, meant: Meant, now: float) -> None
         _forget_pairs(connection, found)
         for part in _parts(found.all_ids):
             _wipe(connection, part)
+        reason = f"it has learned from what is forgotten: {meant.recorded}"
         for release in found.releases:
-            values = {
-                "adapter_path": FORGOTTEN,
-                **_end(release, f"it has learned from what is forgotten: {meant}", now),
-            }
+            values = {"adapter_path": FORGOTTEN, **_end(release, reason, now)}
             connection.execute(releases.update().where(releases.c.name == release.name).values(values))
         for task, ids in found.ids.items():
             if task is not None:
-                asked = f"{len(ids)} exchanges, a person has asked for it: {meant}"
+                asked = f"{len(ids)} exchanges, a person has asked for it: {meant.recorded}"
                 decision = Decision(now, task, "forget", "hand", asked)
                 connection.execute(schema.decisions.insert().values(**vars(decision)))
     _overwrite(engine)
@@ -129,6 +149,7 @@ def _wipe(connection: sa.Connection, ids: Sequence[str]) -> None:
     replies = teacher_replies.update().where(teacher_replies.c.exchange_id.in_(ids))
     connection.execute(replies.values(text=None, error=FORGOTTEN))
     connection.execute(row_uses.update().where(row_uses.c.exchange_id.in_(ids)).values(draft_text=None))
+    connection.execute(feedback.delete().where(feedback.c.exchange_id.in_(ids)))
     connection.execute(probe_questions.delete().where(probe_questions.c.exchange_id.in_(ids)))
 
 

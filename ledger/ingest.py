@@ -18,13 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.database import LedgerError, connect, writing
-from ledger.records import Exchange, Label, Record
+from ledger.records import Exchange, Feedback, Label, Record
 from ledger.rows import exchange_row, reply_row
-from ledger.schema import exchanges, spool_offsets, teacher_replies
+from ledger.schema import exchanges, feedback, spool_offsets, teacher_replies
 from ledger.spool import CorruptSpool, read_segment, segments, writer_is_gone
 
 POLL_S = 0.25
@@ -195,7 +196,17 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
     late = [reply_row(label.exchange_id, label.at, label.reply, background=True) for label in labels]
-    return stored + _insert_new(connection, teacher_replies, late)
+    said = [record for record in records if isinstance(record, Feedback)]
+    return stored + _insert_new(connection, teacher_replies, late) + _heed(connection, said)
+
+
+def _heed(connection: sa.Connection, said: Sequence[Feedback]) -> int:
+    """Keep what was said last of each exchange; what is there already was read before, or is older."""
+    insert = _dialect(connection).insert(feedback)
+    newer = feedback.c.at < insert.excluded.at
+    columns = {name: insert.excluded[name] for name in ("at", "good", "correction", "key")}
+    insert = insert.on_conflict_do_update(index_elements=["exchange_id"], set_=columns, where=newer)
+    return sum(connection.execute(insert, msgspec.structs.asdict(each)).rowcount for each in said)
 
 
 def _numbered(connection: sa.Connection, found: Sequence[Exchange]) -> Iterator[dict[str, Any]]:

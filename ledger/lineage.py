@@ -1,12 +1,14 @@
-"""From a release to the rows that it was made of, and why others were left out."""
+"""From a release to the rows that it was made of, and why others were left out; which rows there are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from ledger.queries import UseKind
-from ledger.schema import row_uses
+from ledger.schema import exchanges, row_uses
+
+AT_ONCE = 500  # keys a query
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,13 @@ def rows(engine: sa.Engine, release: str) -> Iterator[UsedRow]:
     with engine.connect() as connection:
         for row in connection.execute(query.order_by(row_uses.c.use, row_uses.c.exchange_id)):
             yield UsedRow(*row)
+
+
+def unknown(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[str]:
+    """Those that no exchange has."""
+    known: set[str] = set()
+    with engine.connect() as connection:
+        for start in range(0, len(exchange_ids), AT_ONCE):
+            part = exchange_ids[start : start + AT_ONCE]
+            known |= set(connection.execute(sa.select(exchanges.c.id).where(exchanges.c.id.in_(part))).scalars())
+    return [each for each in exchange_ids if each not in known]

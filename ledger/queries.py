@@ -13,7 +13,7 @@ from ledger import teachers
 from ledger.database import writing
 from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import last_voided, of_adapter
-from ledger.schema import exchanges, releases, row_uses, settings, teacher_replies
+from ledger.schema import exchanges, feedback, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]
 REFERENCE_KEY = "reference_key"
@@ -27,7 +27,7 @@ class RowReused(Exception):
 @dataclass(frozen=True)
 class Row:
     """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost, or, while
-    the teacher has not `replied`, may still be on its way."""
+    the teacher has not `replied`, may still be on its way. `good` and `correction`: what people say of the `answer`."""
 
     exchange_id: str
     at: float
@@ -46,6 +46,9 @@ class Row:
     replied: bool
     score: float | None
     teaches: bool
+    answer: str | None
+    good: bool | None
+    correction: str | None
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,12 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
             exchanges.c.score,
             exchanges.c.teaches,
+            exchanges.c.answer,
+            feedback.c.good,
+            feedback.c.correction,
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
+        .join(feedback, exchanges.c.id == feedback.c.exchange_id, isouter=True)
         .where(_of(task, since, until, origins=TRAFFIC))
         .order_by(exchanges.c.at, exchanges.c.id)
     )

@@ -1,4 +1,4 @@
-"""The records of the spool: what became of a request, and a label that arrives after the reply.
+"""The records of the spool: what became of a request, a label that arrives after the reply, and what people say of it.
 
 Facts only. Records are frozen, written once as one JSON line, and identified by the exchange id, so that reading a
 spool twice changes nothing. Times are seconds since the epoch, money is US dollars, latencies are seconds.
@@ -92,4 +92,15 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, tag="label"):
     reply: TeacherReply
 
 
-Record = Exchange | Label
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
+    """What somebody says of an answer that was given: whether it was right, and what would have been; the last word of
+    an exchange counts. `key` is the public id of the key that said it."""
+
+    exchange_id: str
+    at: float
+    good: bool
+    correction: str | None = None
+    key: str | None = None
+
+
+Record = Exchange | Label | Feedback

@@ -266,7 +266,8 @@ def learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list
     some hundred ids at most."""
     taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(("train", "validate")))
     digests = sa.select(releases.c.adapter_digest).join(row_uses, row_uses.c.release == releases.c.name).where(taught)
-    return _select(connection, sa.and_(releases.c.adapter_digest.in_(digests), releases.c.adapter_path != FORGOTTEN))
+    has_one = sa.and_(releases.c.adapter_digest != "", releases.c.adapter_path != FORGOTTEN)
+    return _select(connection, sa.and_(has_one, releases.c.adapter_digest.in_(digests)))
 
 
 def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:

@@ -66,6 +66,17 @@ teacher_replies = sa.Table(
     sa.Column("error", sa.Text),
 )
 
+feedback = sa.Table(
+    # The last word of people on an answer.
+    "feedback",
+    metadata,
+    sa.Column("exchange_id", sa.String(40), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("good", sa.Boolean, nullable=False),
+    sa.Column("correction", sa.Text),
+    sa.Column("key", sa.String(24)),
+)
+
 releases = sa.Table(
     # A release is adapter + base + calibrator + certificate, one lifecycle:
     # candidate [-> ready] -> champion -> retired | rolled_back | voided, or candidate -> refused.

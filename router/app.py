@@ -19,7 +19,7 @@ from ledger.database import LedgerError, connect
 from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
-from router import api, api_passed, api_responses
+from router import api, api_feedback, api_passed, api_responses
 from router.breaker import Breaker
 from router.budgets import LedgerBudgets
 from router.capacity import Allowance, SlidingCapacity
@@ -99,6 +99,7 @@ def _add_routes(app: FastAPI) -> None:
     app.router.add_route("/v1/responses", api_responses.responses, methods=["POST"])
     app.router.add_route("/v1/completions", api_passed.completions, methods=["POST"])
     app.router.add_route("/v1/embeddings", api_passed.embeddings, methods=["POST"])
+    app.router.add_route("/v1/feedback", api_feedback.feedback, methods=["POST"])
     app.router.add_route("/v1/models", api.models, methods=["GET"])
     app.router.add_route("/v1/models/{name:path}", api.model, methods=["GET"])
     app.router.add_route("/internal/drafts", api.internal_drafts, methods=["POST"])

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from calibration.references import REFERENCE_DOMAIN, draw
-from ledger.records import Exchange, Label, Origin, Record, Route, TeacherReply
+from ledger.records import Exchange, Feedback, Label, Origin, Record, Route, TeacherReply
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
 from router.errors import (
@@ -143,15 +143,18 @@ class Gateway:
         if label_later:
             self.label_in_background(ticket)
 
+    def heed(self, said: Feedback) -> None:
+        """Keep what people say of an answer. Raises SpoolFull."""
+        self._append(said)
+        self.metrics.count_feedback("corrected" if said.correction else "good" if said.good else "wrong")
+
     def _append(self, record: Record) -> None:
         try:
             self.spool.append(record)
         except SpoolUnavailable as error:
             self.metrics.spool_errors.inc()
             log.error("%s", error)
-            raise SpoolFull(
-                "The exchange could not be recorded, so its answer is withheld. Try again later."
-            ) from error
+            raise SpoolFull("It could not be recorded, so its answer is withheld. Try again later.") from error
 
     def label_in_background(self, ticket: Ticket) -> None:
         """Ask the teacher about a request that it has not answered; the client does not wait for it."""

@@ -66,6 +66,12 @@ class Metrics:
         self.spool_errors = Counter(
             "tutelage_spool_errors", "Records that could not be appended.", registry=self.registry
         )
+        self._feedback = Counter(
+            "tutelage_feedback",
+            "What people said of answers: good, wrong or corrected.",
+            ["said"],
+            registry=self.registry,
+        )
         self._add_capacity()
 
     def _add_capacity(self) -> None:
@@ -117,6 +123,10 @@ class Metrics:
         """Count a label of the reference stream."""
         self._references.labels(task, "lost" if lost else "labelled").inc()
         self._cost.labels(task, "reference").inc(cost_usd)
+
+    def count_feedback(self, said: str) -> None:
+        """Count a word of people on an answer."""
+        self._feedback.labels(said).inc()
 
     def count_own(self, task: str, *, component: str, cost_usd: float) -> None:
         """Count what the teacher was asked on our own account."""

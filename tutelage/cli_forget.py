@@ -20,8 +20,8 @@ def forget(  # noqa: PLR0917  typer reads options from the signature
     Costs, counts and certificates of the past stay. The next release is made without what is forgotten.
     """
     from ledger.database import connect
-    from ledger.forgetting import Meant, find
-    from tutelage.forgetting import forget_all, in_words
+    from ledger.forgetting import Meant
+    from tutelage.forgetting import forget_all, in_words, look
 
     meant = Meant(tuple(exchange or ()), tuple(key or ()), tuple(user or ()))
     with known_errors():
@@ -29,7 +29,7 @@ def forget(  # noqa: PLR0917  typer reads options from the signature
             raise ConfigError("say what is to be forgotten: --exchange ID, --key ID or --user NAME")
         settings = load(config)
         engine = connect(settings.ledger.url)
-        found = forget_all(engine, settings, meant, say=say) if yes else find(engine, meant)
+        found = forget_all(engine, settings, meant, say=say) if yes else look(engine, settings, meant)
     for words in in_words(found):
         say(words)
     say("forgotten" if yes else "nothing is changed yet: say --yes to do it")

@@ -80,7 +80,9 @@ def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
-    for name, words in {**shares, "window_agreement": "drafts that agree, window"}.items():
+    shares["window_agreement"] = "drafts that agree, window"
+    shares["window_agreement_corrected"] = f"drafts that agree, {report.get('corrections')} rows as people correct them"
+    for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"
 

@@ -14,7 +14,7 @@ from distill.adapters import AdapterError, AdapterServer
 from ledger.forgetting import Found, Meant, find, forget
 from ledger.spool import segments
 from router.settings import ConfigError, Settings
-from tutelage.distilling import exclusive
+from tutelage.distilling import exclusive, label_due_s
 
 REJECTED = "*.rejected"
 
@@ -27,17 +27,24 @@ def in_words(found: Found) -> list[str]:
         + (", and the teacher answers until there is another release" if each.status == "champion" else "")
         for each in found.releases
     ]
-    return [*counts, *learned]
+    waits = f"{found.waiting} more wait for the teacher's label: say it again in some minutes"
+    return [*counts, *learned, *([waits] if found.waiting else [])]
+
+
+def look(engine: sa.Engine, settings: Settings, meant: Meant) -> Found:
+    """What is meant now. Raises NothingToForget."""
+    slowest_s = max((label_due_s(settings, task) for task in settings.tasks), default=0.0)
+    return find(engine, meant, due=time.time() - slowest_s)
 
 
 def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Callable[[str], None]) -> Found:
     """Forget what is found now. Raises NothingToForget, LeaseTaken while a release of these tasks is made, ConfigError
     where an adapter cannot be deleted; nothing is forgotten then."""
     with ExitStack() as stack:
-        for task in find(engine, meant).ids:
+        for task in look(engine, settings, meant).ids:
             if task is not None:
                 stack.enter_context(exclusive(engine, task))
-        found = find(engine, meant)
+        found = look(engine, settings, meant)
         for release in found.releases:
             _delete_adapter(settings, release.name)
         forget(engine, found, meant=meant, now=time.time())

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from ledger.database import connect
 from ledger.ingest import ingest_once
-from ledger.records import Draft, Exchange, Label, Record, TeacherReply, Usage
-from ledger.schema import exchanges, teacher_replies
+from ledger.records import Draft, Exchange, Feedback, Label, Record, TeacherReply, Usage
+from ledger.schema import exchanges, feedback, teacher_replies
 
 # Literal lines: whoever changes the format has to change these, and to ask what becomes of lines in spools.
 OLDEST_EXCHANGE = (
@@ -23,6 +23,9 @@ NEWEST_EXCHANGE = EXCHANGE_OF_A_KEY.replace(b'6789ab"', b'6789ab","teaches":fals
 OLDEST_LABEL = (
     b'{"type":"label","exchange_id":"e1","at":2.5,"reply":{"teacher":"big","text":null,"finish_reason":null,'
     b'"usage":{"prompt_tokens":0,"completion_tokens":0},"cost_usd":0.0,"latency_s":0.0,"error":"TeacherDown"}}\n'
+)
+OLDEST_FEEDBACK = (
+    b'{"type":"feedback","exchange_id":"e1","at":3.5,"good":false,"correction":"a refund","key":"key-0123456789ab"}\n'
 )
 EXCHANGE = Exchange(
     id="e1",
@@ -49,7 +52,7 @@ EXCHANGE = Exchange(
     first_byte_s=0.1,
 )
 LABEL = Label(exchange_id="e1", at=2.5, reply=TeacherReply("big", None, error="TeacherDown"))
-
+FEEDBACK = Feedback(exchange_id="e1", at=3.5, good=False, correction="a refund", key="key-0123456789ab")
 
 OF_A_KEY = msgspec.structs.replace(EXCHANGE, key="key-0123456789ab")
 NEWEST = msgspec.structs.replace(OF_A_KEY, teaches=False)
@@ -57,13 +60,21 @@ NEWEST = msgspec.structs.replace(OF_A_KEY, teaches=False)
 
 @pytest.mark.parametrize(
     ("line", "record"),
-    [(OLDEST_EXCHANGE, EXCHANGE), (EXCHANGE_OF_A_KEY, OF_A_KEY), (NEWEST_EXCHANGE, NEWEST), (OLDEST_LABEL, LABEL)],
+    [
+        (OLDEST_EXCHANGE, EXCHANGE),
+        (EXCHANGE_OF_A_KEY, OF_A_KEY),
+        (NEWEST_EXCHANGE, NEWEST),
+        (OLDEST_LABEL, LABEL),
+        (OLDEST_FEEDBACK, FEEDBACK),
+    ],
 )
 def test_lines_keep_their_meaning(line, record):
     assert msgspec.json.decode(line, type=Record) == record
 
 
-@pytest.mark.parametrize(("line", "record"), [(NEWEST_EXCHANGE, NEWEST), (OLDEST_LABEL, LABEL)])
+@pytest.mark.parametrize(
+    ("line", "record"), [(NEWEST_EXCHANGE, NEWEST), (OLDEST_LABEL, LABEL), (OLDEST_FEEDBACK, FEEDBACK)]
+)
 def test_records_are_written_so(line, record):
     assert msgspec.json.decode(msgspec.json.encode(record)) == msgspec.json.decode(line)
 
@@ -97,12 +108,14 @@ def test_what_a_record_does_not_have_is_null_in_the_ledger(tmp_path):
 
 
 def test_every_field_arrives_in_the_ledger(tmp_path):
-    (tmp_path / "0.jsonl").write_bytes(NEWEST_EXCHANGE + OLDEST_LABEL)
+    (tmp_path / "0.jsonl").write_bytes(NEWEST_EXCHANGE + OLDEST_LABEL + OLDEST_FEEDBACK)
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
-    assert ingest_once(engine, tmp_path) == 2
+    assert ingest_once(engine, tmp_path) == 3
     with engine.connect() as connection:
         row = connection.execute(sa.select(exchanges)).mappings().one()
         reply = connection.execute(sa.select(teacher_replies)).mappings().one()
+        said = connection.execute(sa.select(feedback)).mappings().one()
+    assert dict(said) == msgspec.structs.asdict(FEEDBACK)
     draft = msgspec.to_builtins(EXCHANGE.draft)
     flat = msgspec.to_builtins(NEWEST) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
     flat |= {f"draft_{name}": tokens for name, tokens in draft["usage"].items()}

@@ -5,13 +5,13 @@ import pytest
 from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
-from ledger.ingest import ingest_once
+from ledger.ingest import ingest_once, store
 from ledger.queries import Use, record_uses, reference_key
-from ledger.records import TeacherReply
+from ledger.records import Feedback, Label, TeacherReply
 from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
 from ledger.studies import record_study
-from tests.ledger.make import certified, exchange
+from tests.ledger.make import certified, exchange, student_exchange
 
 LOST = TeacherReply("big", None, error="TeacherUnavailable")
 
@@ -199,3 +199,25 @@ def test_what_has_opted_out_teaches_nothing_and_is_measured_all_the_same(ledger)
     found = take(ledger(*(exchange(n, teaches=n not in (2, 3, 8)) for n in range(10))))
     assert [row.exchange_id for row in found.older] == ids([0, 1, 4, 5])
     assert [row.exchange_id for row in found.window] == ids([6, 8])
+
+
+def said(number, **fields):
+    return Feedback(exchange_id=f"id-{number:06d}", at=99.0, **{"good": False, **fields})
+
+
+def test_what_people_say_goes_with_the_row(ledger):
+    by_student = student_exchange(3, rho=0.5, reference=False)
+    engine = ledger(*(exchange(n) for n in range(10) if n != 3), by_student)
+    store(engine, [said(0, correction="refund"), said(1), said(2, good=True), said(3, correction="delivery")])
+    found = {row.exchange_id: row for row in take(engine).older}
+    assert found["id-000000"].completion == "label 0" and found["id-000000"].corrected.completion == "refund"
+    assert [found[each].wrong for each in ids([0, 1, 2])] == [True, True, False]
+    alone = found["id-000003"]  # the teacher has not answered it, so it can teach and fit nothing
+    assert (alone.completion, alone.corrected.completion, alone.reference) == ("", "delivery", False)
+
+
+def test_that_the_students_answer_was_wrong_says_nothing_of_the_teachers(ledger):
+    served = student_exchange(2, rho=0.5, reference=True)
+    engine = ledger(*(exchange(n) for n in range(10) if n != 2), served)
+    store(engine, [said(2), Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "delivery", "stop"))])
+    assert not next(row for row in take(engine).older if row.exchange_id == "id-000002").wrong

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from hashlib import sha256
 
 from distill.harvest import Harvest
@@ -37,3 +38,13 @@ def test_an_adapter_that_exists_is_fitted_on_references_that_have_not_taught_it(
     found = Harvest(cut_at=1.0, older=older, window=(), window_span=(0.0, 1.0))
     lessons = untaught(found, taught={"38", "36"}, most=5)
     assert numbers(lessons.fit) == [26, 28, 30, 32, 34] and not lessons.train
+
+
+def test_people_have_the_last_word_on_what_teaches_and_the_teacher_on_what_fits():
+    older = [replace(row(n), correction="delivery" if n % 2 else None, wrong=n % 3 == 0) for n in range(100)]
+    lessons = divide(older, window=10, shares=SHARES)
+    taught = {int(each.exchange_id): each.completion for each in (*lessons.train, *lessons.validate)}
+    assert all(taught[n] == ("delivery" if n % 2 else "refund") for n in taught)
+    assert {each.completion for each in lessons.fit} == {"refund"}
+    marked = {int(each.exchange_id) for each in lessons.rejected if each.reason == "marked as wrong"}
+    assert marked == {n for n in range(80) if n % 3 == 0 and n % 2 == 0}

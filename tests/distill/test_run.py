@@ -290,7 +290,7 @@ def test_what_is_forgotten_teaches_no_later_release_and_its_adapter_is_not_certi
     first = run(engine, config, progress=world).release
     taught = next(id for id, use in used_by(engine, first).items() if use == "train")
     meant = Meant(exchanges=(taught,))
-    forget(engine, find(engine, meant), meant=meant, now=1.0)
+    forget(engine, find(engine, meant, due=1e12), meant=meant, now=1.0)
     store(engine, traffic()[ROWS:])
     with pytest.raises(CannotReuse, match="forgotten"):
         run(engine, replace(config, reuse=first), progress=world)

@@ -40,17 +40,46 @@ def release(engine, *, learned=(), digest=None, status="champion"):
     return made.name
 
 
+def look(engine, meant, *, due=1e9):
+    return find(engine, meant, due=due)
+
+
 def run(engine, **meant):
     asked = Meant(**meant)
-    forget(engine, find(engine, asked), meant=asked, now=100.0)
+    forget(engine, look(engine, asked), meant=asked, now=100.0)
 
 
 def test_its_texts_are_gone_from_the_file(engine, tmp_path):
     store(engine, [told(1), student_exchange(2), exchange(3)])
     run(engine, exchanges=("id-000001",))
+    assert SECRET.encode() not in files(engine, tmp_path) and b"message 3" in files(engine, tmp_path)
+
+
+def test_who_is_forgotten_is_not_kept_as_the_reason(engine, tmp_path):
+    store(engine, [told(1), exchange(2)])
+    release(engine, learned=["id-000001"])
+    run(engine, users=(SECRET,))
+    assert SECRET.encode() not in files(engine, tmp_path)
+    assert "1 users" in latest(engine, "desk")[0].reason
+
+
+def files(engine, tmp_path):
     engine.dispose()
-    kept = b"".join(path.read_bytes() for path in tmp_path.glob("ledger.db*"))
-    assert SECRET.encode() not in kept and b"message 3" in kept
+    return b"".join(path.read_bytes() for path in tmp_path.glob("ledger.db*"))
+
+
+def test_what_waits_for_its_label_is_forgotten_when_that_is_there(engine):
+    store(engine, [told(2, teacher_reply=None), told(3), exchange(4)])
+    found = look(engine, Meant(users=(SECRET,)), due=2.0)
+    assert (found.ids, found.waiting) == ({"desk": ["id-000003"]}, 1)
+    assert look(engine, Meant(users=(SECRET,)), due=2.5).waiting == 0  # lost
+
+
+def test_a_candidate_that_got_no_adapter_is_none_to_delete(engine):
+    store(engine, [told(1)])
+    made = add_candidate(engine, task="desk", cut_at=50.0, base_model="base", now=60.0)
+    record_uses(engine, release=made.name, uses=[Use("id-000001", "train")])
+    assert look(engine, Meant(exchanges=("id-000001",))).releases == []
 
 
 def test_what_money_is_counted_from_stays(engine):
@@ -81,7 +110,7 @@ def test_the_champion_that_learned_from_it_is_voided_and_none_with_its_adapter_c
     first = release(engine, learned=["id-000001"], digest="a")
     again = release(engine, digest="a")  # the same adapter, certified anew
     waits = release(engine, digest="a", status="ready")
-    found = find(engine, Meant(exchanges=("id-000001",)))
+    found = look(engine, Meant(exchanges=("id-000001",)))
     assert [each.name for each in found.releases] == [first, again, waits]
     run(engine, exchanges=("id-000001",))
     assert [get(engine, each).status for each in (first, again, waits)] == ["retired", "voided", "retired"]
@@ -105,7 +134,7 @@ def test_a_line_of_keys_and_a_user_are_forgotten_with_all_that_they_asked(engine
     second, _ = keys.rotate(engine, first.id, now=2.0, grace_s=1.0)
     by_key = [told(1, key=first.id), told(2, key=second.id, task=None), exchange(3, key="key-0")]
     store(engine, [*by_key, told(4, params={"safety_identifier": "u1"}), told(5, params={"user": "u2"})])
-    found = find(engine, Meant(keys=(second.id,), users=("u1",), exchanges=("id-000001",)))
+    found = look(engine, Meant(keys=(second.id,), users=("u1",), exchanges=("id-000001",)))
     assert found.ids == {"desk": ["id-000001", "id-000004"], None: ["id-000002"]}
 
 
@@ -122,15 +151,15 @@ def test_pairs_that_people_have_labelled_are_forgotten_with_their_exchange(engin
 def test_what_is_not_recorded_is_refused_by_name_and_changes_nothing(engine, meant):
     store(engine, [told(1)])
     with pytest.raises(NothingToForget, match=next(iter(meant.values()))[0]):
-        find(engine, Meant(**meant))
+        look(engine, Meant(**meant))
 
 
 def test_what_is_forgotten_already_is_not_forgotten_again(engine):
     store(engine, [told(1), told(2)])
     run(engine, exchanges=("id-000001",))
     with pytest.raises(NothingToForget, match="or left"):
-        find(engine, Meant(exchanges=("id-000001",)))
-    assert find(engine, Meant(users=(SECRET,))).ids == {"desk": ["id-000002"]}
+        look(engine, Meant(exchanges=("id-000001",)))
+    assert look(engine, Meant(users=(SECRET,))).ids == {"desk": ["id-000002"]}
 
 
 def test_thousands_at_once(engine):

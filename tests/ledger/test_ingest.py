@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from ledger.database import LedgerError, connect
-from ledger.ingest import ingest_once, lag_bytes, run
+from ledger.ingest import ingest_once, lag_bytes, run, store
 from ledger.queries import task_rows
-from ledger.records import Label, TeacherReply, Usage
-from ledger.schema import exchanges, spool_offsets, teacher_replies
+from ledger.records import Feedback, Label, TeacherReply, Usage
+from ledger.schema import exchanges, feedback, spool_offsets, teacher_replies
 from ledger.spool import SpoolWriter, segments
 from tests.ledger.make import exchange, student_exchange
 
@@ -255,3 +255,14 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it has not come true in time"
         time.sleep(0.01)
+
+
+def test_the_last_word_on_an_answer_counts_however_often_and_in_whatever_order_it_is_read(engine):
+    early = Feedback(exchange_id="id-000001", at=1.0, good=True)
+    late = Feedback(exchange_id="id-000001", at=2.0, good=False, correction="refund", key="key-1")
+    assert store(engine, [late]) == 1
+    assert store(engine, [early, late]) == 0
+    with engine.connect() as connection:
+        (found,) = connection.execute(sa.select(feedback)).mappings()
+    assert dict(found) == msgspec.structs.asdict(late)
+    assert store(engine, [Feedback(exchange_id="id-000001", at=3.0, good=True)]) == 1
