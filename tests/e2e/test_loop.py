@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
+import httpx
 import openai
 import orjson
 import psutil
@@ -29,7 +30,7 @@ from ledger.ingest import lag_bytes
 from ledger.prices import Price
 from ledger.queries import answered_after, rows_used
 from ledger.releases import champions, get, history
-from ledger.schema import exchanges
+from ledger.schema import exchanges, feedback
 from router.http_client import HttpClient
 from router.settings import Settings, load
 from router.student import VllmStudent
@@ -252,6 +253,21 @@ def test_a_prompt_that_somebody_edited_is_shown_and_made_the_tasks_but_not_yet_t
     tutelage(running, "alias", "add", TASK, "--prompt", text_id(edited))
     wait_until(lambda: reason() == "new_alias", limit_s=2.0)
     assert route_of(running, text) == "student"  # with the prompt that it was certified with
+
+
+def test_a_release_says_what_it_was_made_of_and_people_what_is_right(running):
+    shown = tutelage(running, "releases", "show", f"{TASK}--v000001")
+    assert "rows that taught" in shown and "validation loss by epoch" in shown
+    _, reply = ask(running, sure_text(running))
+    said = httpx.post(f"{running.url}/feedback", json={"exchange_id": reply.id, "correction": LABELS[0]})
+    assert said.status_code == 200
+    told = sa.select(feedback.c.correction).where(feedback.c.exchange_id == said.json()["exchange_id"])
+
+    def kept() -> bool:
+        with running.engine.connect() as connection:
+            return connection.execute(told).scalar() == LABELS[0]
+
+    wait_until(kept)
 
 
 def test_no_row_that_taught_has_certified(running):

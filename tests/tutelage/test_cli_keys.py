@@ -11,6 +11,7 @@ from ledger.database import connect
 from ledger.keys import all_keys, digest
 from router.settings import load
 from tutelage.cli import app
+from tutelage.console import console
 
 VALUES = {
     "server": {"api_key": "boot"},
@@ -109,6 +110,7 @@ def test_processes_that_count_by_themselves_limit_no_key(config):
     assert ask(config, "create", "shop", "--budget-usd", 5).exit_code == 0  # the ledger counts for all
 
 
-def test_a_key_that_teaches_nothing_says_so_in_the_list(config):
+def test_a_key_that_teaches_nothing_says_so_in_the_list(config, monkeypatch):
     ask(config, "create", "shop", "--no-train")
-    assert not stored(config)[0].grant.teaches and "nothing" in ask(config, "list").stdout
+    monkeypatch.setattr(console, "width", 300)
+    assert not stored(config)[0].grant.teaches and "teaches nothing" in ask(config, "list").stdout
