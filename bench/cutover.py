@@ -1,6 +1,9 @@
 """Long answers judged by their first tokens, then a new prompt certified beside what serves, and the cut-over to it.
 
-Real vLLM, real LoRA, real LiteLLM, the official client; four answers of a sentence each, each named in its message.
+Real vLLM, real LoRA, real LiteLLM, the official client; four answers of a sentence each, each named in its message. It
+takes eleven minutes on two cores, a third of what all other tests take, and so is none of them:
+
+    pytest -m e2e bench/cutover.py
 """
 
 import asyncio
@@ -55,7 +58,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     ensure_vllm(home, say=print)
     ensure_demo_model(home, say=print)
     texts = write_easy_task(work / "easy.csv", rows=FIRST + LATER + SPARE, answers=LONG_ANSWERS)
-    task = {"alpha": 0.15, "rho": 0.9, "max_tokens": 16, "prefix": PREFIX}
+    # A wide contract: how good a student taught with one prompt is with another is not the question.
+    task = {"alpha": 0.3, "rho": 0.9, "max_tokens": 16, "prefix": PREFIX}
     rows = {"window_share": 0.55, "min_rows": 240, "max_rows": 1000, "min_references": 60, "max_references": 220}
     distill = {**rows, "epochs": 2, "max_escalation_rate": 0.999}
     yield Desk(Product(work, home, work / "easy.csv", task=task, distill=distill), texts)
