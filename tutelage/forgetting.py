@@ -51,7 +51,7 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
     if kept := sorted(settings.ledger.spool_dir.glob(REJECTED)):
         say(f"WARNING: {len(kept)} files of records that no database took were not searched: {kept[0]}")
     if segments(settings.ledger.spool_dir):
-        say("what is recorded from now on is not forgotten by this: say it again when no more of it comes")
+        say("a gateway's spool holds such texts for ten minutes more; what comes from now on is not forgotten by this")
     return found
 
 
