@@ -5,7 +5,7 @@ depends on it are one step.
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from alembic.util import CommandError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WRITE_LOCK = 7_230_411  # an arbitrary constant that names our advisory lock on PostgreSQL
+KEYS_AT_ONCE = 500  # SQLite takes no unbounded list of them
 
 
 class LedgerError(RuntimeError):
@@ -49,6 +50,11 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITE_LOCK)))
         yield connection
+
+
+def parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many of them at once as a query takes."""
+    return (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
 
 
 def _engine(url: sa.URL) -> sa.Engine:

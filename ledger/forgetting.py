@@ -11,12 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import schema
-from ledger.database import LedgerError, writing
+from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
 from ledger.releases import FORGOTTEN, Release, learned_from
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
-AT_ONCE = 500  # keys a query
 USER_FIELDS = ("user", "safety_identifier")  # of a request: who is behind it
 
 
@@ -77,7 +76,7 @@ def find(engine: sa.Engine, meant: Meant, *, due: float) -> Found:
                 else:
                     ids.setdefault(row.task, {})[row.id] = None
         found = Found({task: list(several) for task, several in ids.items()}, [], len(waiting))
-        taught = [release for part in _parts(found.all_ids) for release in learned_from(connection, part)]
+        taught = [release for part in parts(found.all_ids) for release in learned_from(connection, part)]
     if not found.ids and not found.waiting:
         raise NothingToForget(f"nothing is recorded, or left, of {meant}")
     return replace(found, releases=list({release.name: release for release in taught}.values()))
@@ -98,12 +97,12 @@ def _check_known(connection: sa.Connection, meant: Meant) -> None:
 
 
 def _conditions(meant: Meant) -> Iterator[sa.ColumnElement[bool]]:
-    for part in _parts(meant.exchanges):
+    for part in parts(meant.exchanges):
         yield exchanges.c.id.in_(part)
-    for part in _parts(meant.keys):  # with all keys that came before and after them
+    for part in parts(meant.keys):  # with all keys that came before and after them
         accounts = sa.select(keys.c.account).where(keys.c.id.in_(part))
         yield exchanges.c.key.in_(sa.select(keys.c.id).where(keys.c.account.in_(accounts)))
-    for part in _parts(meant.users):
+    for part in parts(meant.users):
         yield sa.or_(*(exchanges.c.params[field].as_string().in_(part) for field in USER_FIELDS))
 
 
@@ -115,7 +114,7 @@ def forget(engine: sa.Engine, found: Found, *, meant: Meant, now: float) -> None
     """
     with writing(engine) as connection:
         _forget_pairs(connection, found)
-        for part in _parts(found.all_ids):
+        for part in parts(found.all_ids):
             _wipe(connection, part)
         reason = f"it has learned from what is forgotten: {meant.recorded}"
         for release in found.releases:
@@ -156,7 +155,7 @@ def _wipe(connection: sa.Connection, ids: Sequence[str]) -> None:
 def _forget_pairs(connection: sa.Connection, found: Found) -> None:
     """Pairs that people have labelled know no exchange: what is equal to one of these in all its texts is its."""
     texts: set[tuple[str, str | None, str | None]] = set()
-    for part in _parts(found.all_ids):
+    for part in parts(found.all_ids):
         query = (
             sa.select(exchanges.c.messages, exchanges.c.draft_text, teacher_replies.c.text)
             .join(teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id)
@@ -184,7 +183,3 @@ def _overwrite(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))

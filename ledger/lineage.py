@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ledger.database import parts
 from ledger.queries import UseKind
 from ledger.schema import exchanges, row_uses
-
-AT_ONCE = 500  # keys a query
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ def unknown(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[str]:
     """Those that no exchange has."""
     known: set[str] = set()
     with engine.connect() as connection:
-        for start in range(0, len(exchange_ids), AT_ONCE):
-            part = exchange_ids[start : start + AT_ONCE]
+        for part in parts(exchange_ids):
             known |= set(connection.execute(sa.select(exchanges.c.id).where(exchanges.c.id.in_(part))).scalars())
     return [each for each in exchange_ids if each not in known]

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ledger import teachers
-from ledger.database import writing
+from ledger.database import parts, writing
 from ledger.records import TRAFFIC, Draft, Origin, Usage
-from ledger.releases import last_voided, of_adapter
+from ledger.releases import TAUGHT, last_voided, of_adapter
 from ledger.schema import exchanges, feedback, releases, row_uses, settings, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]
@@ -220,8 +220,7 @@ def _refuse_reuse(connection: sa.Connection, certifying: Sequence[str], *, relea
     have been studied with it."""
     same = of_adapter(sa.select(releases.c.adapter_digest).where(releases.c.name == release).scalar_subquery())
     used = sa.or_(row_uses.c.use != "study", row_uses.c.release.in_(same))
-    for start in range(0, len(certifying), 500):
-        part = certifying[start : start + 500]
+    for part in parts(certifying):
         query = sa.select(row_uses.c.exchange_id, row_uses.c.use).where(row_uses.c.exchange_id.in_(part), used)
         if found := connection.execute(query.limit(1)).first():
             raise RowReused(f"row {found.exchange_id} cannot certify: it was used before ({found.use})")
@@ -232,7 +231,7 @@ def rows_that_taught(engine: sa.Engine, adapter_digest: str) -> set[str]:
     query = (
         sa.select(row_uses.c.exchange_id)
         .join(releases, releases.c.name == row_uses.c.release)
-        .where(releases.c.adapter_digest == adapter_digest, row_uses.c.use.in_(("train", "validate")))
+        .where(releases.c.adapter_digest == adapter_digest, row_uses.c.use.in_(TAUGHT))
     )
     with engine.connect() as connection:
         return set(connection.execute(query).scalars())

@@ -18,6 +18,7 @@ from ledger.schema import releases, row_uses
 
 FORMER = ("champion", "retired", "rolled_back", "voided")
 FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
+TAUGHT = ("train", "validate")  # uses of a row by which an adapter has learned from it
 CERTIFIED = {"calibrator", "certificate", "report"}
 
 
@@ -264,7 +265,7 @@ def of_adapter(digest: Any) -> sa.Select[tuple[str]]:
 def learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list[Release]:
     """The releases whose adapter has learned from any of these exchanges or was stopped by one, under whichever name;
     some hundred ids at most."""
-    taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(("train", "validate")))
+    taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(TAUGHT))
     digests = sa.select(releases.c.adapter_digest).join(row_uses, row_uses.c.release == releases.c.name).where(taught)
     has_one = sa.and_(releases.c.adapter_digest != "", releases.c.adapter_path != FORGOTTEN)
     return _select(connection, sa.and_(has_one, releases.c.adapter_digest.in_(digests)))

@@ -12,10 +12,8 @@ import sqlalchemy as sa
 from calibration.certificate import fingerprint
 from calibration.judged import Labelled
 from calibration.question import Pair
-from ledger.database import writing
+from ledger.database import parts, writing
 from ledger.schema import exchanges, judge_labels, teacher_replies, verdicts
-
-AT_ONCE = 500  # keys a query
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ def known(engine: sa.Engine, judge: str, exchange_ids: Sequence[str]) -> dict[st
 
 def _known(connection: sa.Connection, judge: str, exchange_ids: Sequence[str]) -> dict[str, bool]:
     found: dict[str, bool] = {}
-    for start in range(0, len(exchange_ids), AT_ONCE):
-        of_part = verdicts.c.exchange_id.in_(exchange_ids[start : start + AT_ONCE])
+    for part in parts(exchange_ids):
+        of_part = verdicts.c.exchange_id.in_(part)
         query = sa.select(verdicts.c.exchange_id, verdicts.c.flagged).where(verdicts.c.judge == judge, of_part)
         found |= {exchange_id: flagged for exchange_id, flagged in connection.execute(query)}
     return found

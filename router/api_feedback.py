@@ -36,6 +36,8 @@ async def feedback(http: Request) -> Response:
         correction=said.correction,
         key=caller.key,
     )
+    if caller.grant.limited:  # it takes room in the spool, as a request does
+        await gateway.limits.admit(caller, tokens=1, stream=False)
     gateway.heed(record)
     return json_reply({"object": "feedback", "exchange_id": record.exchange_id, "recorded": True})
 

@@ -10,12 +10,11 @@ import sqlalchemy as sa
 
 from calibration.words import percent
 from ledger import lineage
-from ledger.releases import Release
+from ledger.releases import TAUGHT, Release
 from router.settings import ConfigError
 from tutelage.standing import date
 
 USES = {"train": "taught", "validate": "stopped it in time", "fit": "fitted the calibrator", "certify": "certified it"}
-TAUGHT = ("train", "validate")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 from calibration.judged import Labelled
 from calibration.question import Pair
 from ledger import verdicts
-from ledger.database import connect
+from ledger.database import KEYS_AT_ONCE, connect
 from ledger.ingest import store
 from ledger.records import TeacherReply, Usage
 from ledger.verdicts import JudgedLabel
@@ -27,7 +27,7 @@ def test_the_first_verdict_of_an_exchange_stays_and_judges_are_not_mixed(engine)
 
 
 def test_of_many_exchanges_none_is_passed_over(engine):
-    ids = [f"id-{n}" for n in range(2 * verdicts.AT_ONCE + 1)]
+    ids = [f"id-{n}" for n in range(2 * KEYS_AT_ONCE + 1)]
     verdicts.add(engine, "j", dict.fromkeys(ids, True), now=1.0)
     assert verdicts.known(engine, "j", ids) == dict.fromkeys(ids, True)
 

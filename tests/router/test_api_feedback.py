@@ -64,6 +64,17 @@ async def test_what_cannot_be_kept_is_not_confirmed():
     assert (await say(gateway(spool=Full()), exchange_id=ID, good=True)).status_code == 503
 
 
+async def test_a_limited_key_can_say_no_more_than_it_can_ask(ring):  # noqa: F811
+    keyring, (key,) = ring(Grant("shop", rpm=2))
+    parts = gateway(keyring=keyring)
+    async with http(parts) as session:
+        said = [
+            await session.post("/v1/feedback", json={"exchange_id": ID, "good": True}, headers=key) for _ in range(3)
+        ]
+    assert [reply.status_code for reply in said] == [200, 200, 429] and len(parts.spool.records) == 2
+    assert said[-1].headers["retry-after"]
+
+
 async def test_it_is_known_who_said_it_and_nobody_says_it_without_a_key(ring):  # noqa: F811
     keyring, (key,) = ring(Grant("shop"))
     parts = gateway(keyring=keyring)

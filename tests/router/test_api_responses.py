@@ -73,6 +73,13 @@ async def test_json_mode_and_log_probabilities_come_through():
     assert parts.teacher.asked[-1].raw["response_format"] == {"type": "json_object"}
 
 
+async def test_store_says_nothing_of_teaching_here_and_the_header_does():
+    parts = gateway()
+    await client(parts).responses.create(**ASKED, store=False)
+    await client(parts).responses.create(**ASKED, extra_headers={"x-tutelage-train": "false"})
+    assert [each.teaches for each in parts.spool.records] == [True, False]
+
+
 async def test_calls_of_tools_are_items_of_the_output():
     call = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": '{"q": 1}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}

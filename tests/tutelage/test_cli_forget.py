@@ -67,6 +67,15 @@ def test_the_exchange_the_adapter_and_its_release_are_gone(config, tmp_path):
     assert list((tmp_path / "adapters").iterdir()) == []
 
 
+def test_what_was_killed_half_way_is_finished_by_the_next_call(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("tutelage.forgetting.forget", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert ask(config, "--exchange", TAUGHT, "--yes").exit_code != 0
+    assert list((tmp_path / "adapters").iterdir()) == [] and champion(config).status == "champion"
+    assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
+    assert left(config) == {"id-000002"} and champion(config).status == "voided"
+
+
 def test_what_has_taught_nothing_ends_nothing(config):
     assert ask(config, "--exchange", "id-000002", "--yes").exit_code == 0
     assert left(config) == {TAUGHT} and champion(config).status == "champion"
