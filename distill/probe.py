@@ -7,16 +7,16 @@ near-ties.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoTokenizer
 
 from distill.adapters import AdapterError, AdapterServer
-from distill.render import Rendered, render_pair
-from distill.student import collate, completion_logprobs, load_base, silence
+from distill.render import Chat, Rendered, Unspeakable, render_pair, render_prompt
+from distill.student import collate, completion_logprobs, load_base, load_chat, silence
 
 PROMPTS = 8
 # Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
@@ -39,7 +39,10 @@ class Probe:
         if self.tokens < MIN_TOKENS or self.compared * 2 < self.prompts:
             return f"only {self.tokens} tokens of {self.compared} answers to {self.prompts} prompts could be compared"
         if not self.to_adapter <= TOLERANCE:  # so that NaN is no pass
-            return f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE})"
+            return (
+                f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE}), and "
+                f"{self.to_base:.2f} from the base model's: is the adapter applied, and to this base model?"
+            )
         if not self.to_adapter < self.to_base / 2:
             return f"it cannot be told from the base model ({self.to_base:.2f} nats from it): is the adapter applied?"
         return None
@@ -55,15 +58,17 @@ def probe(
     max_tokens: int,
 ) -> Probe:
     """Compare what vLLM serves under `name` with the adapter folder. Raises AdapterError where they differ."""
-    prompts = prompts[:PROMPTS]
+    chat = load_chat(base_model)
+    prompts = list(islice((messages for messages in prompts if _takes(chat, messages)), PROMPTS))
     served = [server.greedy(name, messages, max_tokens=max_tokens) for messages in prompts]
-    tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
-    rows = [render_pair(tokenizer, messages, text) for messages, (text, _) in zip(prompts, served, strict=True)]
-    logprobs = [values for _, values in served]
-    # A draft that was cut off, or whose text is tokenised otherwise, has no counterpart: left out.
-    fitting = [i for i, row in enumerate(rows) if sum(row.completion_mask) == len(logprobs[i])]
-    observed = torch.tensor([value for i in fitting for value in logprobs[i]])
-    with_adapter, without = _scored([rows[i] for i in fitting], base_model=base_model, adapter=adapter)
+    rows = [
+        _told(render_pair(chat, messages, text), len(values), most=max_tokens)
+        for messages, (text, values) in zip(prompts, served, strict=True)
+    ]
+    fitting = [row for row in rows if row is not None]
+    told = [values for row, (_, values) in zip(rows, served, strict=True) if row is not None]
+    observed = torch.tensor([value for values in told for value in values])
+    with_adapter, without = _scored(fitting, base_model=base_model, adapter=adapter)
     found = Probe(
         to_adapter=float((observed - with_adapter).abs().mean()),
         to_base=float((observed - without).abs().mean()),
@@ -74,6 +79,25 @@ def probe(
     if words := found.verdict():
         raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {words}")
     return found
+
+
+def _takes(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> bool:
+    try:
+        render_prompt(chat, messages)
+    except Unspeakable:
+        return False
+    return True
+
+
+def _told(row: Rendered, tokens: int, *, most: int) -> Rendered | None:
+    """The row as far as the engine has told: without its end where the draft was cut off at so many tokens.
+
+    None where the text of the draft is tokenised otherwise than the engine has produced it.
+    """
+    untold = sum(row.completion_mask) - tokens
+    if untold == 0:
+        return row
+    return Rendered(row.input_ids[:-1], row.completion_mask[:-1]) if (untold, tokens) == (1, most) else None
 
 
 def _scored(rows: Sequence[Rendered], *, base_model: str, adapter: Path) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,14 +4,31 @@ The prompt is the chat template with the generation prompt, as vLLM renders it. 
 one token at which the engine stops; a template's newline after it is never generated, so it is not taught.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
+from distill.errors import DistillError
 from distill.rows import TrainingRow, message_text
 
 if TYPE_CHECKING:  # importing transformers takes a second, and only its type is named here
     from transformers import PreTrainedTokenizerBase
+
+SAID = "tutelage"  # an answer that no template writes by itself
+
+
+class Unspeakable(DistillError):
+    """The base model's chat template does not take these messages; vLLM answers 400 to them."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """How a base model is spoken to: its tokenizer with the chat template, and the token that ends an answer."""
+
+    tokenizer: "PreTrainedTokenizerBase"
+    end: int
 
 
 @dataclass(frozen=True)
@@ -26,25 +43,50 @@ class Rendered:
         assert self.completion_mask[-1] and not self.completion_mask[0], "a completion follows a prompt"
 
 
-def render(tokenizer: "PreTrainedTokenizerBase", row: TrainingRow) -> Rendered:
-    """The row as one sequence. Raises ValueError for messages that are not text."""
-    return render_pair(tokenizer, row.messages, row.completion)
+def end_of_answer(tokenizer: "PreTrainedTokenizerBase", stops: Collection[int]) -> int:
+    """Of the tokens at which the engine stops, the one that the chat template writes after an answer.
+
+    It is not the tokenizer's end of sequence everywhere: Gemma ends a turn otherwise, and Phi. That one where the
+    template writes none.
+    """
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": SAID}]
+    after = _write(tokenizer, talk, to_be_answered=False).rpartition(SAID)[2]
+    return next((token for token in _tokenize(tokenizer, after) if token in stops), tokenizer.eos_token_id)
 
 
-def render_pair(
-    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, Any]], completion: str
-) -> Rendered:
-    """Prompt and completion as one sequence. Raises ValueError for messages that are not text."""
-    # Tokenised apart, since the engine continues a prompt that is already tokens: no token spans the border.
-    prompt = render_prompt(tokenizer, messages)
-    answer = [*_tokenize(tokenizer, completion), tokenizer.eos_token_id]
+def render(chat: Chat, row: TrainingRow) -> Rendered:
+    """The row as one sequence. Raises ValueError for messages that are not text, Unspeakable."""
+    return render_pair(chat, row.messages, row.completion)
+
+
+def render_pair(chat: Chat, messages: Sequence[Mapping[str, Any]], completion: str) -> Rendered:
+    """Prompt and completion as one sequence. Raises ValueError for messages that are not text, Unspeakable."""
+    text = _prompt_text(chat, messages)
+    prompt, both = _tokenize(chat.tokenizer, text), _tokenize(chat.tokenizer, text + completion)
+    # Tokenised by itself, an answer would begin with a space for the tokenizers of Llama 2, Mistral and Phi-3, and
+    # clients would get that space. Where a token spans the border it is apart, since the engine continues a prompt
+    # that is tokens already.
+    apart = both[: len(prompt)] != prompt
+    answer = [*(_tokenize(chat.tokenizer, completion) if apart else both[len(prompt) :]), chat.end]
     return Rendered((*prompt, *answer), (False,) * len(prompt) + (True,) * len(answer))
 
 
-def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The prompt's token ids, those that vLLM computes for the same messages."""
+def render_prompt(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The prompt's token ids, those that vLLM computes for the same messages. Raises Unspeakable."""
+    return _tokenize(chat.tokenizer, _prompt_text(chat, messages))
+
+
+def _prompt_text(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> str:
     spoken = [{**message, "content": message_text(message)} for message in messages]
-    return _tokenize(tokenizer, tokenizer.apply_chat_template(spoken, tokenize=False, add_generation_prompt=True))
+    return _write(chat.tokenizer, spoken, to_be_answered=True)
+
+
+def _write(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, Any]], *, to_be_answered: bool) -> str:
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=to_be_answered))
+    except TemplateError as error:
+        turns = ", ".join(str(message.get("role")) for message in messages)
+        raise Unspeakable(f"the chat template of {tokenizer.name_or_path} refuses {turns}: {error}") from error
 
 
 def _tokenize(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The student in torch: loading it, batching rendered rows, log-probabilities of their completions.
+"""The student in torch: loading it and its chat, batching rendered rows, log-probabilities of their completions.
 
 Shared by training and by the probe after loading, so that both mean the same by "the student's log-probability".
 """
@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from distill.render import Rendered
+from distill.errors import DistillError
+from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
 
@@ -33,6 +34,28 @@ def silence() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+class NoChat(DistillError):
+    """A base model that cannot be spoken to: it has no chat template."""
+
+
+def load_chat(base_model: str) -> Chat:
+    """The base model's tokenizer and the end of its answers. Never downloads. Raises NoChat, OSError."""
+    tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
+    if not tokenizer.chat_template:
+        raise NoChat(f"the base model {base_model} has no chat template: take the one that is tuned to instructions")
+    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}))
+
+
+def _stops(base_model: str) -> list[int]:
+    """What vLLM stops at beside the tokenizer's end of sequence: what the model's generation configuration says."""
+    try:
+        config = GenerationConfig.from_pretrained(base_model, local_files_only=True)
+    except OSError:
+        config = GenerationConfig.from_model_config(AutoConfig.from_pretrained(base_model, local_files_only=True))
+    found = config.eos_token_id
+    return [] if found is None else [found] if isinstance(found, int) else list(found)
 
 
 def load_base(base_model: str) -> PreTrainedModel:

@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict
-from transformers import AutoTokenizer, PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 from trl import SFTConfig, SFTTrainer
 from typing_extensions import override
 
 from distill.errors import DistillError
-from distill.render import Rendered, render
+from distill.render import Chat, Rendered, Unspeakable, render
 from distill.rows import TrainingRow
-from distill.student import Batch, collate, completion_logprobs, load_base, silence
+from distill.student import Batch, collate, completion_logprobs, load_base, load_chat, silence
 
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
@@ -69,7 +69,8 @@ class TrainReport:
 
     `rows` trained for `epochs` (fewer than asked after an early stop) in `steps`; `seconds` covers training and
     validation, not loading. Losses are nats per completion token; `validation_losses` has one per epoch, the smallest
-    of which is the saved adapter's. `rows_too_long` counts the rows, validation included, beyond `max_tokens`.
+    of which is the saved adapter's. `rows_too_long` counts the rows, validation included, beyond `max_tokens`,
+    `rows_unspeakable` those that the base model's chat template does not take.
     `dataset_digest` is a SHA-256 over the trained rows in their order.
     """
 
@@ -82,6 +83,7 @@ class TrainReport:
     rows_per_second: float
     dataset_digest: str
     rows_too_long: int
+    rows_unspeakable: int
 
 
 def train(
@@ -95,19 +97,19 @@ def train(
     """Train on `rows`, keep the epoch that does best on `validation` (the last, if that is empty), write it to `out`.
 
     Training stops after the first epoch that is no better than the best before. `out` appears whole or not at all.
-    Raises FileExistsError where `out` exists (adapters are immutable), TrainError where no row fits into
-    `max_tokens` or the loss is not finite. The same rows, seed, machine and number of threads give the same adapter.
+    Raises FileExistsError where `out` exists (adapters are immutable), NoChat, TrainError where the chat template takes
+    no row, none fits into `max_tokens` or the loss is not finite. The same rows, seed, machine and number of threads
+    give the same adapter.
     """
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
-    tokenizer = AutoTokenizer.from_pretrained(config.base_model, local_files_only=True)
-    fitting, rendered = _fitting(tokenizer, rows, config.max_tokens)
-    _, held_out = _fitting(tokenizer, validation, config.max_tokens)
-    if not rendered:
-        raise TrainError(f"none of {len(rows)} rows fits into {config.max_tokens} tokens")
+    chat = load_chat(config.base_model)
+    lessons, held_out = (_readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
+    if not lessons.rows:
+        raise TrainError(lessons.why_none(config))
     with silence(), TemporaryDirectory() as scratch:
-        keeper = _KeepBest(held_out, config.batch_size, progress)
-        trainer = _trainer(tokenizer, rendered, keeper, config=config, scratch=scratch)
+        keeper = _KeepBest(held_out.rendered, config.batch_size, progress)
+        trainer = _trainer(chat, lessons.rendered, keeper, config=config, scratch=scratch)
         started = time.monotonic()
         train_loss = float(trainer.train().training_loss)
         seconds = time.monotonic() - started
@@ -116,33 +118,64 @@ def train(
         _save(trainer.model, keeper.best, out=out)
     epochs = round(trainer.state.epoch)
     return TrainReport(
-        rows=len(fitting),
+        rows=len(lessons.rows),
         epochs=epochs,
         steps=trainer.state.global_step,
         seconds=seconds,
         train_loss=train_loss,
         validation_losses=tuple(keeper.losses),
-        rows_per_second=len(fitting) * epochs / seconds,
-        dataset_digest=_dataset_digest(fitting),
-        rows_too_long=len(rows) - len(rendered) + len(validation) - len(held_out),
+        rows_per_second=len(lessons.rows) * epochs / seconds,
+        dataset_digest=_dataset_digest(lessons.rows),
+        rows_too_long=lessons.too_long + held_out.too_long,
+        rows_unspeakable=lessons.unspeakable + held_out.unspeakable,
     )
 
 
-def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tuple[list[TrainingRow], list[Rendered]]:
-    pairs = [(row, render(tokenizer, row)) for row in rows]
-    short = [(row, rendered) for row, rendered in pairs if len(rendered.input_ids) <= max_tokens]
-    return [row for row, _ in short], [rendered for _, rendered in short]
+@dataclass
+class _Readable:
+    """Rows that the student can read, as tokens too; how many are too long, how many its chat template does not take,
+    and what it said of the last one."""
+
+    rows: list[TrainingRow] = field(default_factory=list)
+    rendered: list[Rendered] = field(default_factory=list)
+    too_long: int = 0
+    unspeakable: int = 0
+    refusal: str = ""
+
+    def why_none(self, config: TrainConfig) -> str:
+        if self.too_long or not self.unspeakable:
+            return f"none of {self.too_long + self.unspeakable} rows fits into {config.max_tokens} tokens"
+        return (
+            f"the base model {config.base_model} reads none of {self.unspeakable} rows: {self.refusal}. Take another "
+            "one, or write such turns into its chat_template.jinja: vLLM reads the same file"
+        )
+
+
+def _readable(chat: Chat, rows: Sequence[TrainingRow], *, max_tokens: int) -> _Readable:
+    found = _Readable()
+    for row in rows:
+        try:
+            rendered = render(chat, row)
+        except Unspeakable as error:
+            found.unspeakable, found.refusal = found.unspeakable + 1, str(error)
+            continue
+        if len(rendered.input_ids) > max_tokens:
+            found.too_long += 1
+            continue
+        found.rows.append(row)
+        found.rendered.append(rendered)
+    return found
 
 
 def _trainer(
-    tokenizer: Any, rendered: Sequence[Rendered], keeper: "_KeepBest", *, config: TrainConfig, scratch: str
+    chat: Chat, rendered: Sequence[Rendered], keeper: "_KeepBest", *, config: TrainConfig, scratch: str
 ) -> "_CompletionTrainer":
     trainer = _CompletionTrainer(
         model=load_base(config.base_model),
         args=_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
         data_collator=_collate_examples,
         train_dataset=Dataset.from_list([vars(row) for row in rendered]),
-        processing_class=tokenizer,
+        processing_class=chat.tokenizer,
         callbacks=[keeper],
         peft_config=LoraConfig(
             r=config.rank,

@@ -4,6 +4,7 @@ import shutil
 
 import httpx
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from distill import adapters
@@ -97,6 +98,15 @@ def test_half_a_pair_is_refused(adapter, base):
     weights.pop(next(name for name in weights if "lora_B" in name))
     save_file(weights, adapter / "adapter_model.safetensors")
     with pytest.raises(AdapterError, match="no counterpart"):
+        check_compatible(adapter, base_model=base)
+
+
+def test_pickled_weights_are_refused(adapter, base):
+    """vLLM would load them."""
+    weights = adapter / "adapter_model.safetensors"
+    torch.save(load_file(weights), adapter / "adapter_model.bin")
+    weights.unlink()
+    with pytest.raises(AdapterError, match=r"adapter_model\.safetensors is missing"):
         check_compatible(adapter, base_model=base)
 
 

@@ -17,7 +17,7 @@ class Engine:
         self.model, self.extra = model, extra
 
     def greedy(self, name, messages, *, max_tokens):
-        rendered = probing.render_pair(tiny.tokenizer(), messages, "yes")
+        rendered = probing.render_pair(tiny.chat(), messages, "yes")
         return "yes", [*completion_logprobs(self.model, collate([rendered])).tolist(), *[-1.0] * self.extra]
 
 
@@ -47,6 +47,21 @@ def test_answers_that_are_tokenised_otherwise_are_not_compared(base, trained):
         run(base, trained[0], Engine(served(base, trained[0]), extra=1))
 
 
+def test_answers_that_are_cut_off_are_compared_as_far_as_they_go(base, trained):
+    class Rambling:
+        def __init__(self, model):
+            self.model = model
+
+        def greedy(self, name, messages, *, max_tokens):
+            rendered = probing.render_pair(tiny.chat(), messages, "yes" * 3)
+            return "yesyesye", completion_logprobs(self.model, collate([rendered])).tolist()[:max_tokens]
+
+    found = run(base, trained[0], Rambling(served(base, trained[0])))
+    assert found.to_adapter < 1e-4 < found.to_base and (found.compared, found.tokens) == (8, 64)
+    with pytest.raises(AdapterError, match=r"and 0\.00 from the base model's: is the adapter applied"):
+        run(base, trained[0], Rambling(load_base(base).eval()))
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
@@ -65,5 +80,5 @@ def test_verdicts(found, words):
 
 
 def test_a_prompt_ends_where_the_assistant_begins():
-    ids = render_prompt(tiny.tokenizer(), PROMPTS[0])
+    ids = render_prompt(tiny.chat(), PROMPTS[0])
     assert tiny.tokenizer().decode(ids).endswith("<|im_start|>assistant\n")

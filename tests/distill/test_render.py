@@ -6,44 +6,40 @@ from tests.distill import tiny
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    return tiny.tokenizer()
+def chat():
+    return tiny.chat()
 
 
-def test_the_completion_is_the_answer_and_the_end_of_turn_without_a_newline(tokenizer):
-    rendered = render(tokenizer, tiny.row("hello", "yes"))
+def test_the_completion_is_the_answer_and_the_end_of_turn_without_a_newline(chat):
+    rendered = render(chat, tiny.row("hello", "yes"))
     taught = [token for token, mine in zip(rendered.input_ids, rendered.completion_mask, strict=True) if mine]
-    assert tokenizer.decode(taught) == "yes<|im_end|>"
-    assert taught[-1] == tokenizer.eos_token_id
+    assert chat.tokenizer.decode(taught) == "yes<|im_end|>"
+    assert taught[-1] == chat.end
 
 
-def test_the_prompt_is_what_the_template_renders(tokenizer):
+def test_the_prompt_is_what_the_template_renders(chat):
     row = tiny.row("hello", "yes")
-    expected = tokenizer.apply_chat_template(list(row.messages), add_generation_prompt=True)["input_ids"]
-    assert render_prompt(tokenizer, row.messages) == expected
-    rendered = render(tokenizer, row)
+    expected = chat.tokenizer.apply_chat_template(list(row.messages), add_generation_prompt=True)["input_ids"]
+    assert render_prompt(chat, row.messages) == expected
+    rendered = render(chat, row)
     assert list(rendered.input_ids[: len(expected)]) == expected
     assert not any(rendered.completion_mask[: len(expected)]) and all(rendered.completion_mask[len(expected) :])
 
 
-def test_the_template_adds_its_own_system_prompt(tokenizer):
-    prompt = render_prompt(tokenizer, [{"role": "user", "content": "hello"}])
-    assert tokenizer.decode(prompt).startswith("<|im_start|>system\nHelp.<|im_end|>")
+def test_the_template_adds_its_own_system_prompt(chat):
+    prompt = render_prompt(chat, [{"role": "user", "content": "hello"}])
+    assert chat.tokenizer.decode(prompt).startswith("<|im_start|>system\nHelp.<|im_end|>")
 
 
-def test_text_parts_render_as_their_text(tokenizer):
+def test_text_parts_render_as_their_text(chat):
     parts = [{"type": "text", "text": "hello"}, {"type": "text", "text": "again"}]
-    assert render_prompt(tokenizer, [{"role": "user", "content": parts}]) == render_prompt(
-        tokenizer, [{"role": "user", "content": "hello\nagain"}]
+    assert render_prompt(chat, [{"role": "user", "content": parts}]) == render_prompt(
+        chat, [{"role": "user", "content": "hello\nagain"}]
     )
 
 
-def test_an_end_of_turn_in_the_prompt_is_not_taught(tokenizer):
+def test_an_end_of_turn_in_the_prompt_is_not_taught(chat):
     row = TrainingRow("x", ({"role": "user", "content": "a"},), "b", "stop")
-    rendered = render(tokenizer, row)
-    ends = [
-        mine
-        for token, mine in zip(rendered.input_ids, rendered.completion_mask, strict=True)
-        if token == tokenizer.eos_token_id
-    ]
+    rendered = render(chat, row)
+    ends = [mine for token, mine in zip(rendered.input_ids, rendered.completion_mask, strict=True) if token == chat.end]
     assert ends == [False, False, True]

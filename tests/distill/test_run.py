@@ -75,7 +75,7 @@ class World:
         out.mkdir(parents=True)
         (out / "adapter_config.json").write_text("{}")
         (out / "adapter_model.safetensors").write_bytes(b"weights")
-        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0)
+        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, 0)
 
     def drafts(self, requests, *, release, task, progress, revive):
         if self.drafts_fail:

@@ -13,7 +13,7 @@ def model(base):
 
 @pytest.fixture(scope="module")
 def rendered():
-    return [render(tiny.tokenizer(), row) for row in (tiny.row("short", "no"), tiny.row("a longer message", "yes"))]
+    return [render(tiny.chat(), row) for row in (tiny.row("short", "no"), tiny.row("a longer message", "yes"))]
 
 
 def test_the_trimmed_head_gives_what_the_full_head_gives(model, rendered):

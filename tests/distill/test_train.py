@@ -27,7 +27,7 @@ def run(base, out, *, rows=None, validation=(), progress=silent, **settings):
 
 def loss_of(model, rows):
     with torch.no_grad():
-        return -completion_logprobs(model, collate([render(tiny.tokenizer(), row) for row in rows])).mean().item()
+        return -completion_logprobs(model, collate([render(tiny.chat(), row) for row in rows])).mean().item()
 
 
 def test_training_lowers_the_loss_of_the_saved_adapter(base, trained):

@@ -6,6 +6,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from distill.render import Chat
 from distill.rows import TrainingRow
 
 SYSTEM = "Sort."
@@ -19,19 +20,28 @@ TEMPLATE = (
 )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def byte_level(*specials: str) -> Tokenizer:
+    """Bytes as tokens 0 to 255, then the special ones."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     bytes_only = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(alphabet)}, merges=[]))
     bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     bytes_only.decoder = decoders.ByteLevel()
-    bytes_only.add_special_tokens([AddedToken("<|im_start|>", special=True), AddedToken("<|im_end|>", special=True)])
+    bytes_only.add_special_tokens([AddedToken(special, special=True) for special in specials])
+    return bytes_only
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only,
+        tokenizer_object=byte_level("<|im_start|>", "<|im_end|>"),
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         chat_template=TEMPLATE,
     )
+
+
+def chat() -> Chat:
+    return Chat(tokenizer(), end=257)
 
 
 def model(*, hidden: int = 32, seed: int = 0) -> LlamaForCausalLM:

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
-from jinja2 import TemplateError
-from transformers import AutoTokenizer
 
 from calibration.agreement import Measure
 from calibration.certificate import fingerprint
@@ -27,9 +25,10 @@ from distill.errors import DistillError
 from distill.evaluate import acceptable, judge
 from distill.lessons import Lessons, divide
 from distill.plan import RunConfig
-from distill.render import render_pair
+from distill.render import Unspeakable, render_pair
 from distill.rows import TrainingRow, as_student_reads, variable_text
 from distill.run import candidate
+from distill.student import NoChat, load_chat
 from ledger.records import Draft, Usage
 from tutelage.distilling import run_config
 from tutelage.logfile import Line
@@ -97,9 +96,9 @@ def _tokens(lines: Sequence[Line], *, base_model: str) -> list[_Tokens]:
     """Raises AdapterError where the base model is not on this machine, NoStudent where it cannot read such requests."""
     folder = base_folder(base_model)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        pairs = [render_pair(tokenizer, line.logged.request.messages, line.logged.answer) for line in lines]
-    except (OSError, ValueError, TemplateError) as error:  # no tokenizer, no chat template, or one for other turns
+        chat = load_chat(str(folder))
+        pairs = [render_pair(chat, line.logged.request.messages, line.logged.answer) for line in lines]
+    except (OSError, ValueError, NoChat, Unspeakable) as error:  # no tokenizer, no chat template, one for other turns
         raise NoStudent(f"the base model {base_model} cannot read these requests: {error}") from error
     masks = [pair.completion_mask for pair in pairs]
     return [_Tokens(prompt=len(mask) - sum(mask), answer=sum(mask)) for mask in masks]

@@ -44,7 +44,7 @@ class World:
         out.mkdir(parents=True)
         (out / "adapter_config.json").write_text("{}")
         (out / "adapter_model.safetensors").write_bytes(b"weights")
-        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0)
+        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, 0)
 
     def drafts(self, requests, *, release, task, progress, revive):
         if self.fails:
@@ -86,9 +86,7 @@ def world(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    tiny.tokenizer().save_pretrained(folder)
-    return str(folder)
+    return tiny.save(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture

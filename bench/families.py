@@ -1,0 +1,175 @@
+"""Every family of base models on real vLLM: a tiny one is trained, loaded and probed, and what does not fit is refused.
+
+The weights are random, the architectures, tokenizers and chat templates have the traits of the real ones. An engine
+is started for each, three quarters of a minute on two cores, so that this is a command of its own:
+
+    pytest -m e2e -s bench/families.py
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from bench.parts import started
+from distill.adapters import WEIGHTS, AdapterError, AdapterServer, check_compatible
+from distill.probe import TOLERANCE, Probe, probe
+from distill.render import Rendered, render
+from distill.rows import TrainingRow
+from distill.student import collate, completion_logprobs, load_base, load_chat
+from distill.train import TrainConfig, train
+from tests.distill.families import FAMILIES, Family
+from tutelage.demo.plan import free_ports
+from tutelage.processes import Program
+from tutelage.provision import Home, ensure_vllm
+from tutelage.student_server import StudentServer, command, environment
+
+pytestmark = pytest.mark.e2e
+TAUGHT, MAX_TOKENS = 192, 8
+
+
+@dataclass(frozen=True)
+class Served:
+    """A family, its base model on an engine, and an adapter for it that is loaded as NAME."""
+
+    name: str
+    family: Family
+    base: str
+    adapter: Path
+    url: str
+    server: AdapterServer
+
+    def prompts(self) -> list:
+        return [row.messages for row in self.family.rows(8)]
+
+    def probe(self, name: str, adapter: Path, *, base: str | None = None) -> Probe:
+        return probe(
+            self.server, name, self.prompts(), base_model=base or self.base, adapter=adapter, max_tokens=MAX_TOKENS
+        )
+
+
+def speaking(family: Family, folder: Path, *, seed: int = 0) -> str:
+    """A base model that answers in words, as a real one does, and wrongly."""
+    raw = family.save(folder / "raw", seed=seed)
+    wrong = [replace(row, completion={"yes": "no", "no": "yes"}[row.completion]) for row in family.rows(TAUGHT)]
+    lora = taught(raw, wrong, folder / "lora")
+    PeftModel.from_pretrained(load_base(raw), lora).merge_and_unload().save_pretrained(folder / "base")
+    for file in Path(raw).iterdir():
+        if not (folder / "base" / file.name).exists():  # the tokenizer
+            shutil.copy(file, folder / "base")
+    return str(folder / "base")
+
+
+def taught(base: str, rows: Sequence[TrainingRow], out: Path) -> Path:
+    train(rows, (), config=TrainConfig(base, learning_rate=5e-3, epochs=4), out=out, progress=lambda _: None)
+    return out
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def served(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    name, home = request.param, Home.from_environment()
+    work, family = tmp_path_factory.mktemp(name), FAMILIES[name]
+    ensure_vllm(home, say=print)
+    base = speaking(family, work)
+    adapter = taught(base, family.rows(TAUGHT), work / "right")
+    engine = StudentServer(
+        vllm_env=home.vllm_env,
+        model=base,
+        served_name="base",
+        port=free_ports().student,
+        max_model_len=256,
+        max_loras=2,
+        lora_rank=16,
+    )
+    url = f"http://127.0.0.1:{engine.port}"
+    with started([Program("vllm", command(engine), f"{url}/health", environment(engine))], work):
+        yield Served(name, family, base, adapter, url, AdapterServer(url))
+
+
+def test_what_is_trained_is_what_is_served(served):
+    check_compatible(served.adapter, base_model=served.base)
+    served.server.load("right", served.adapter)
+    found = served.probe("right", served.adapter)
+    print(f"\n{served.name}: {found.to_adapter:.4f} nats to the adapter, {found.to_base:.2f} to the base model")
+    assert found.compared == found.prompts
+    # Byte for byte what was taught: no space before it, nothing after it.
+    answers = [served.server.greedy("right", messages, max_tokens=MAX_TOKENS)[0] for messages in served.prompts()]
+    assert answers == [row.completion for row in served.family.rows(8)]
+
+
+def test_every_token_of_prompts_and_answers_has_the_same_probability(served):
+    """The answers alone are so certain that engines agree on them whatever they do; prompts are not."""
+    served.server.load("right", served.adapter)
+    chat = load_chat(served.base)
+    rows = [render(chat, row) for row in served.family.rows(8)]
+    student = PeftModel.from_pretrained(load_base(served.base), served.adapter).eval()
+    for name, model in (("right", student), ("base", load_base(served.base).eval())):
+        whole = [Rendered(row.input_ids, (False, *[True] * (len(row.input_ids) - 1))) for row in rows]
+        with torch.no_grad():
+            expected = completion_logprobs(model, collate(whole))
+        found = torch.tensor([value for row in rows for value in engine_logprobs(served, name, row.input_ids)])
+        difference = float((found - expected).abs().mean())
+        print(f"\n{served.name}, {name}: {difference:.4f} nats a token of the prompt, {-expected.mean():.1f} uncertain")
+        assert difference < TOLERANCE
+
+
+def engine_logprobs(served: Served, name: str, ids: Sequence[int]) -> list[float]:
+    """What vLLM says of every token but the first."""
+    body = {"model": name, "prompt": list(ids), "prompt_logprobs": 0, "max_tokens": 1, "temperature": 0}
+    said = httpx.post(f"{served.url}/v1/completions", json=body, timeout=60.0).raise_for_status().json()
+    entries = said["choices"][0]["prompt_logprobs"][1:]
+    return [entry[str(token)]["logprob"] for entry, token in zip(entries, ids[1:], strict=True)]
+
+
+def test_an_adapter_whose_modules_are_named_otherwise_is_refused(served, tmp_path):
+    """The engine takes it, and serves the base model under its name."""
+    adapter = Path(shutil.copytree(served.adapter, tmp_path / "renamed"))
+    weights = load_file(adapter / WEIGHTS)
+    save_file({name.replace("model.layers", "tower.layers"): t for name, t in weights.items()}, adapter / WEIGHTS)
+    with pytest.raises(AdapterError, match="no module for the tensor"):
+        check_compatible(adapter, base_model=served.base)
+    served.server.load("renamed", adapter)
+    for asked, words in (
+        (adapter, "cannot be told from the base model"),
+        (served.adapter, r"0\.0\d from the base model"),
+    ):
+        with pytest.raises(AdapterError, match=words) as refused:
+            served.probe("renamed", asked)
+        print(f"\n{served.name}, renamed: {refused.value}")
+
+
+def test_an_adapter_for_another_base_than_the_engine_has_is_refused(served, tmp_path):
+    """Of the same family and shapes, with other weights: nothing but what is served can tell."""
+    other = speaking(served.family, tmp_path, seed=1)
+    adapter = taught(other, served.family.rows(TAUGHT), tmp_path / "adapter")
+    check_compatible(adapter, base_model=other)
+    served.server.load("other", adapter)
+    with pytest.raises(AdapterError, match=r"nats from the adapter's|could be compared") as refused:
+        served.probe("other", adapter, base=other)
+    print(f"\n{served.name}, of another base: {refused.value}")
+
+
+def test_an_adapter_of_another_family_is_refused(served, tmp_path):
+    name = "llama" if served.name == "phi3" else "phi3"
+    adapter = taught(FAMILIES[name].save(tmp_path / "base"), FAMILIES[name].rows(8), tmp_path / "adapter")
+    with pytest.raises(AdapterError, match="was not made for"):
+        check_compatible(adapter, base_model=served.base)
+    with pytest.raises(AdapterError, match="expected target modules") as refused:
+        served.server.load("foreign", adapter)
+    print(f"\n{served.name}, of {name}: {refused.value}")
+
+
+def test_messages_that_the_template_refuses_are_refused_by_the_engine(served):
+    rows = FAMILIES["llama"].rows(1)  # with a system message
+    if served.family.system:
+        assert served.server.greedy("base", rows[0].messages, max_tokens=1)
+    else:
+        with pytest.raises(AdapterError, match="HTTP 400") as refused:
+            served.server.greedy("base", rows[0].messages, max_tokens=1)
+        print(f"\n{served.name}, with a system message: {refused.value}")
