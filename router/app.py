@@ -179,7 +179,6 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         limits=KeyLimits(windows, metrics=metrics),
         budgets=budgets,
         max_body_bytes=settings.server.max_body_bytes,
-        request_timeout_s=settings.server.request_timeout_s,
         metrics=metrics,
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, cast
 
@@ -37,6 +37,7 @@ class Response:
         self._connection = connection
         self._fields: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
+        self._rest = b""  # of a line that has not ended
         self._held = 0
         self._ended = False
         self._error: Exception | None = None
@@ -61,17 +62,22 @@ class Response:
                 raise BrokenOff(f"an answer of more than {LARGEST_BODY} bytes")
         return b"".join(parts)
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Its lines as they come, without their ends. Raises BrokenOff, TimeoutError."""
-        rest = b""
-        while part := await self._more():
-            *whole, rest = (rest + part).split(b"\n")
-            for line in whole:
-                yield line
-            if len(rest) > LARGEST_LINE:
+    async def events(self) -> list[bytes]:
+        """The data of the server-sent events that have come since the last call, at least one; none at the end.
+
+        Whoever waits may be cancelled, and another one goes on from there. Raises BrokenOff, TimeoutError.
+        """
+        found: list[bytes] = []
+        while not found:
+            if len(self._rest) > LARGEST_LINE:
                 raise BrokenOff("a line without an end")
-        if rest:
-            yield rest
+            part = await self._more()
+            if not part:
+                part, self._rest = self._rest, b""
+                return _data_of([part])
+            *lines, self._rest = (self._rest + part).split(b"\n")
+            found = _data_of(lines)
+        return found
 
     async def begun(self) -> None:
         """Wait for the head. Raises Unreachable, BrokenOff, TimeoutError."""
@@ -162,6 +168,10 @@ class Response:
             self.fail(TooSlow("nothing more in time"))
         elif (due := min(ends_at, goes_on_by)) < math.inf:
             self._timer = self._loop.call_at(due, self._look_at_the_time)
+
+
+def _data_of(lines: Sequence[bytes]) -> list[bytes]:
+    return [data for line in lines if line.startswith(b"data:") and (data := line[5:].strip())]
 
 
 class Connection(asyncio.Protocol):

@@ -19,6 +19,7 @@ from router.ports import TeacherCompletion
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.wire import ChatRequest
 
+END = b"[DONE]"
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
 
 
@@ -107,18 +108,16 @@ class HttpTeacher:
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
             finished = False
-            async for line in response.lines():
-                if not line.startswith(b"data:"):
-                    continue
-                data = line[5:].strip()
-                if data == b"[DONE]" and finished:
-                    return
-                if data == b"[DONE]":
-                    break
-                chunk = _decode_chunk(data, teacher)
-                finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
-                yield chunk
-            raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
+            while events := await response.events():
+                for data in events:
+                    if data == END and finished:
+                        return
+                    if data == END:
+                        raise _broke_off(teacher)
+                    chunk, ends = _decode_chunk(data, teacher)
+                    finished = finished or ends
+                    yield chunk
+            raise _broke_off(teacher)
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
@@ -153,12 +152,12 @@ class HttpTeacher:
     async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
         """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
         async with self._post(teacher, body, path=path) as response:
-            async for line in response.lines():
-                data = line[5:].strip() if line.startswith(b"data:") else b""
-                if data == b"[DONE]":
-                    return
-                if data:
-                    yield _decode_chunk(data, teacher)
+            while events := await response.events():
+                for data in events:
+                    if data == END:
+                        return
+                    chunk, _ = _decode_chunk(data, teacher)
+                    yield chunk
 
     def paid(self, teacher: str, usage: Usage) -> float:
         """US dollars by the price in force."""
@@ -201,8 +200,12 @@ class HttpTeacher:
         breaker.note(ok=True)
 
 
-def _decode_chunk(data: bytes, teacher: str) -> dict[str, Any]:
-    """A chunk that can be passed on and added up, as it came."""
+def _broke_off(teacher: str) -> TeacherUnavailable:
+    return TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
+
+
+def _decode_chunk(data: bytes, teacher: str) -> tuple[dict[str, Any], bool]:
+    """A chunk that can be passed on and added up, as it came, and whether it says why an answer ends."""
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -210,10 +213,10 @@ def _decode_chunk(data: bytes, teacher: str) -> dict[str, Any]:
     if isinstance(chunk, dict) and "error" in chunk:
         raise TeacherUnavailable(f"The teacher {teacher!r} broke off: {words(chunk)}")
     try:
-        msgspec.convert(chunk, _Chunk)
+        read = msgspec.convert(chunk, _Chunk)
     except msgspec.ValidationError as error:
         raise TeacherUnavailable(f"The teacher {teacher!r} sent a chunk that is none") from error
-    return chunk  # type: ignore[no-any-return]
+    return chunk, any([choice.finish_reason for choice in read.choices])
 
 
 def _nonsense(teacher: str) -> TeacherUnavailable:

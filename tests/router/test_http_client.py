@@ -192,19 +192,34 @@ async def test_heads_lines_and_bodies_are_bounded(monkeypatch):
             await read(await post())
         async with await post() as response:
             with pytest.raises(BrokenOff, match="a line without an end"):
-                [line async for line in response.lines()]
+                await response.events()
 
 
-async def test_lines_come_as_they_are_sent():
-    pieces = (CHUNKED, b"6\r\na\n\nb\r\n\r\n", b"2\r\nc\n\r\n", b"1\r\nd\r\n", b"0\r\n\r\n")
+async def test_the_data_of_events_comes_as_it_is_sent():
+    sent = b"data: a\n\n", b": nothing\n\nevent: x\ndata:b\r\n\r\nda", b"ta: c\ndata:\n", b"data: d\n\ndata: e"
+    pieces = (CHUNKED, *(b"%x\r\n%b\r\n" % (len(each), each) for each in sent), b"0\r\n\r\n")
+    found = []
     async with server(*pieces) as post, await post() as response:
-        assert [line async for line in response.lines()] == [b"a", b"", b"b\r", b"c", b"d"]
+        while events := await response.events():
+            found += events
+        assert found == [b"a", b"b", b"c", b"d", b"e"] and await response.events() == []
+
+
+async def test_another_reader_goes_on_where_one_was_cancelled():
+    letters = [b"2\r\n%b\r\n" % each for each in (b"da", b"ta", b": ", b"a\n", b"\nd", b"at", b"a:", b"b\n")]
+    found = []
+    async with server(CHUNKED, *letters, b"0\r\n\r\n") as post, await post() as response:
+        while found[-1:] != [[]]:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    found.append(await response.events())
+    assert found == [[b"a"], [b"b"], []]
 
 
 async def test_one_that_leaves_half_way_ends_the_connection():
-    async with server(CHUNKED, *[b"2\r\nx\n\r\n"] * 1000) as post:
+    async with server(CHUNKED, *[b"8\r\ndata: x\n\r\n"] * 1000) as post:
         async with await post() as response:
-            assert await anext(response.lines()) == b"x"
+            assert (await response.events())[0] == b"x"
         await asyncio.sleep(0.1)
         assert post.ended == [0]
 
