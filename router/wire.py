@@ -89,7 +89,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
     def estimate_prompt_tokens(self) -> int:
         """A quarter of the characters of the messages' text, at least 1."""
-        return max(1, sum(len(text) for message in self.messages for text in _texts(message)) // 4)
+        return max(1, sum([_characters(message.get("content")) for message in self.messages]) // 4)
 
     def most_usage(self, *, answer: int) -> Usage:
         """What a teacher may count at most: a token is at least one byte of the request, and every answer takes
@@ -114,10 +114,10 @@ class ChatRequest(msgspec.Struct, frozen=True):
         return as_spoken(self.messages)
 
 
-def _texts(message: dict[str, Any]) -> Iterator[str]:
-    content = message.get("content")
-    parts = [{"text": content}] if isinstance(content, str) else content or []
-    return (part["text"] for part in parts if isinstance(part.get("text"), str))
+def _characters(content: str | list[dict[str, Any]] | None) -> int:
+    if content is None or isinstance(content, str):
+        return len(content or "")
+    return sum(len(part["text"]) for part in content if isinstance(part.get("text"), str))
 
 
 FieldsT = TypeVar("FieldsT", bound=msgspec.Struct)
