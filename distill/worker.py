@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,8 @@ from distill.attention import Attention
 from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
-from distill.triggers import Facts, TriggerConfig, weigh
+from distill.triggers import Facts, TriggerConfig, Verdict, weigh
+from distill.worth import Terms, appraise
 from ledger import decisions, leases, progress, releases, teachers
 from ledger.decisions import Decision
 from ledger.queries import newest_at
@@ -67,6 +68,7 @@ class Watched:
     probe_every_s: float
     window_share: float
     triggers: TriggerConfig
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -250,11 +252,23 @@ class Worker:
         progress.publish(self._engine, task, gathered, now=now)
         if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
             return
-        verdict = weigh(self._facts(task, found, now=now), watched.triggers)
+        verdict = self._priced(task, weigh(self._facts(task, found, now=now), watched.triggers), now=now)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
             self._run = (task, self._outside.start(task))
+
+    def _priced(self, task: str, verdict: Verdict, *, now: float) -> Verdict:
+        """The price comes last: what no rule asks for need not pay."""
+        watched = self._tasks[task]
+        if not verdict.train:
+            return verdict
+        worth = appraise(self._engine, task, teacher=watched.teacher, terms=watched.terms, now=now)
+        if worth is None:
+            return verdict
+        if not worth.pays:
+            return Verdict(False, "price", f"it would not pay: {worth.words}; {watched.terms.words}")
+        return replace(verdict, reason=f"{verdict.reason}; {worth.words}")
 
     def _facts(self, task: str, found: Standing, *, now: float) -> Facts:
         watched = self._tasks[task]

@@ -13,7 +13,7 @@ from calibration.certificate import Contract
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
-from tutelage.distilling import gateway_client, label_due_s, serving_now
+from tutelage.distilling import gateway_client, label_due_s, serving_now, terms
 
 STOP_S = 10.0
 HOUR_S = 3600.0
@@ -76,4 +76,5 @@ def _watched(settings: Settings, name: str) -> Watched:
             escalation_rate=chosen.max_escalation_rate,
             age_s=chosen.max_age_days * DAY_S,
         ),
+        terms=terms(settings, name),
     )

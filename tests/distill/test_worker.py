@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -14,9 +14,11 @@ from calibration.certificate import Contract
 from calibration.question import Judge, Pair
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
+from distill.worth import Terms
 from ledger import decisions, leases, live, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
+from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
 from tests.ledger.make import certified, exchange, student_exchange
@@ -35,6 +37,7 @@ WATCHED = Watched(
     probe_every_s=86_400.0,
     window_share=0.5,
     triggers=TRIGGERS,
+    terms=Terms(Price(1e-6, 1e-6), rho=0.05),
 )
 
 
@@ -137,6 +140,18 @@ def test_without_permission_it_never_trains_and_says_so(world):
     world.record(exchange, 60)
     world.worker(may_train=False).step()
     assert world.told() == [("wait", "forbidden")] and world.runs == []
+
+
+def test_what_would_not_pay_is_not_trained_and_it_says_what_is_spent_and_saved(world):
+    world.record(exchange, 200)
+    upkeep = Terms(Price(1e-6, 1e-6), rho=0.05, upkeep_usd=1e12, within_months=3.0)
+    world.worker(terms=upkeep).step()
+    assert world.told() == [("wait", "price")] and world.runs == []
+    (decision,) = decisions.latest(world.engine, "desk")
+    assert "would not pay: the teacher alone costs $" in decision.reason and "within 3 months" in decision.reason
+    world.worker(terms=replace(upkeep, upkeep_usd=0.0)).step()
+    (decision, _) = decisions.latest(world.engine, "desk")
+    assert (decision.action, len(world.runs)) == ("train", 1) and "would save $" in decision.reason
 
 
 def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(world):
