@@ -118,7 +118,7 @@ def _stretches(logprobs: Sequence[float]) -> dict[str, float]:
 def _value_positions(texts: Sequence[str]) -> list[int]:
     """Of the tokens that carry content: not punctuation or space, which are near-certain, and not the keys of an
     object. All where none does."""
-    values = [i for i, text in enumerate(texts) if CARRIES_CONTENT(text)]
+    values = [i for i, text in enumerate(texts) if text[-1:].isalnum() or CARRIES_CONTENT(text)]
     if values and values[-1] == len(texts) - 1 and texts[-1].startswith("<|"):
         values.pop()
     if (whole := "".join(texts)).lstrip().startswith("{"):
