@@ -169,7 +169,12 @@ async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) ->
 
 
 async def _relay(
-    gateway: Gateway, ticket: Ticket, verdict: Verdict, *, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any]]
+    gateway: Gateway,
+    ticket: Ticket,
+    verdict: Verdict,
+    *,
+    first: list[dict[str, Any]],
+    rest: AsyncGenerator[list[dict[str, Any]]],
 ) -> AsyncGenerator[bytes, None]:
     """Pass chunks on; the exchange is recorded before the last byte, however the stream ends."""
     tally = StreamTally(ticket.head(), include_usage=ticket.request.include_usage)

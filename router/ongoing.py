@@ -1,7 +1,8 @@
 """A draft that vLLM is still writing: judged by its first tokens, then streamed on as it comes."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 import msgspec
 
@@ -9,7 +10,7 @@ from calibration.evidence import TokenLogprob, evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
-from router.http_connection import HttpError, Response
+from router.http_connection import GATHER_S, HttpError, Response
 from router.logprobs import Logprobs, observed
 
 
@@ -20,18 +21,28 @@ class _Delta(msgspec.Struct):
 class _Choice(msgspec.Struct):
     delta: _Delta
     finish_reason: str | None = None
+
+
+class _JudgedChoice(_Choice):
     logprobs: Logprobs | None = None
 
 
 class _Chunk(msgspec.Struct):
     """The part of vLLM's chunks that is read; `usage` is in each of them (`continuous_usage_stats`)."""
 
-    choices: list[_Choice]
+    choices: Sequence[_Choice]
     usage: Usage | None = None
 
 
+class _JudgedChunk(_Chunk):
+    """The same of the tokens that a draft is judged by."""
+
+    choices: Sequence[_JudgedChoice]
+
+
 END = b"[DONE]"
-_decode = msgspec.json.Decoder(_Chunk).decode
+_decode, _decode_judged = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_JudgedChunk).decode
+ChunkT = TypeVar("ChunkT", bound=_Chunk)
 
 
 class OngoingDraft:
@@ -59,7 +70,7 @@ class OngoingDraft:
     async def begin(self, prefix: int) -> None:
         """Read until there are `prefix` tokens, or all. Raises StudentUnavailable."""
         tokens: list[TokenLogprob] = []
-        while len(tokens) < prefix and (chunks := await self._next()):
+        while len(tokens) < prefix and (chunks := await self._next(_decode_judged)):
             tokens += [token for chunk in chunks for choice in chunk.choices for token in observed(choice.logprobs)]
             self._take(chunks)
         if len(tokens) < prefix and self._finish_reason is None:
@@ -68,7 +79,7 @@ class OngoingDraft:
 
     async def pieces(self) -> AsyncGenerator[str]:
         """The text behind what was read, as it comes; afterwards the draft is whole. Raises StudentUnavailable."""
-        while chunks := await self._next():
+        while chunks := await self._next(_decode, gather_s=GATHER_S):
             if text := self._take(chunks):
                 yield text
         if self._finish_reason is None:
@@ -82,14 +93,14 @@ class OngoingDraft:
         """End it, also half-way: the engine then writes no further."""
         await self._connection.aclose()
 
-    async def _next(self) -> list[_Chunk]:
+    async def _next(self, decode: Callable[[bytes], ChunkT], *, gather_s: float = 0.0) -> list[ChunkT]:
         """What has come; nothing at the end."""
         if self._ended:
             return []
         try:
-            events = await self._response.events()
+            events = await self._response.events(gather_s=gather_s)
             self._ended = not events or events[-1] == END
-            return [_decode(data) for data in events if data != END]
+            return [decode(data) for data in events if data != END]
         except (HttpError, TimeoutError) as error:
             raise StudentUnavailable(type(error).__name__) from error
         except msgspec.DecodeError as error:

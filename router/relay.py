@@ -1,6 +1,6 @@
 """A teacher's stream on its way to the client: rewritten to one id and one model, and added up for the record."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -25,14 +25,17 @@ class StreamTally:
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
 
-    def take(self, chunk: dict[str, Any]) -> bytes:
-        """The event for one chunk; nothing for one that only tells usage."""
+    def take(self, chunks: Sequence[dict[str, Any]]) -> bytes:
+        """The events for chunks; nothing for one that only tells usage."""
+        return b"".join([wire.event(chunk) for chunk in chunks if self._is_said(chunk)])
+
+    def _is_said(self, chunk: dict[str, Any]) -> bool:
+        """Add a chunk up and put it in order; False where nothing is left of it."""
         told = chunk.pop("usage", None)
         self._usage = told or self._usage
         chunk["choices"] = [choice for choice in chunk.get("choices") or () if self._says(choice)]
-        if told and not chunk["choices"]:
-            return b""
-        return wire.event({**chunk, "id": self._head.id, "model": self._head.model})
+        chunk["id"], chunk["model"] = self._head.id, self._head.model
+        return bool(chunk["choices"] or not told)
 
     def _says(self, choice: dict[str, Any]) -> bool:
         """Add a choice up and put it in order; False where nothing is left of it."""

@@ -14,7 +14,7 @@ from ledger.records import TeacherReply, Usage
 from router.breaker import Breaker
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
-from router.http_connection import HttpError, Response
+from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.wire import ChatRequest
@@ -100,24 +100,32 @@ class HttpTeacher:
                 raise _nonsense(teacher) from error
             return TeacherCompletion(answer, self.reply(teacher, answer, latency_s=time.perf_counter() - started))
 
-    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]]]:
         """Ask with streaming; usage is always asked for, since cost is counted from it.
 
         It is whole where it has said why it ends and that all is done: some servers say one without the other.
         """
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
-            finished = False
-            while events := await response.events():
+            finished = ended = False
+            while not ended and (events := await response.events(gather_s=GATHER_S)):
+                together, trouble = [], None
                 for data in events:
-                    if data == END and finished:
-                        return
-                    if data == END:
-                        raise _broke_off(teacher)
-                    chunk, ends = _decode_chunk(data, teacher)
+                    if ended := data == END:
+                        break
+                    try:
+                        chunk, ends = _decode_chunk(data, teacher)
+                    except TeacherUnavailable as error:
+                        trouble = error
+                        break
                     finished = finished or ends
-                    yield chunk
-            raise _broke_off(teacher)
+                    together.append(chunk)
+                if together:
+                    yield together
+                if trouble:
+                    raise trouble
+            if not (finished and ended):
+                raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
@@ -152,7 +160,7 @@ class HttpTeacher:
     async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
         """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
         async with self._post(teacher, body, path=path) as response:
-            while events := await response.events():
+            while events := await response.events(gather_s=GATHER_S):
                 for data in events:
                     if data == END:
                         return
@@ -198,10 +206,6 @@ class HttpTeacher:
             breaker.note(ok=False)
             raise failure(error, teacher) from error
         breaker.note(ok=True)
-
-
-def _broke_off(teacher: str) -> TeacherUnavailable:
-    return TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
 
 def _decode_chunk(data: bytes, teacher: str) -> tuple[dict[str, Any], bool]:
