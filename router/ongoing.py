@@ -59,6 +59,7 @@ class OngoingDraft:
         self._usage = Usage()
         self._evidence: dict[str, float] = {}
         self._ended = False
+        self._left: list[bytes] = []  # what is no chunk, behind some that were
         self._connection = AsyncExitStack()
 
     @property
@@ -94,17 +95,26 @@ class OngoingDraft:
         await self._connection.aclose()
 
     async def _next(self, decode: Callable[[bytes], ChunkT], *, gather_s: float = 0.0) -> list[ChunkT]:
-        """What has come; nothing at the end."""
+        """What has come; nothing at the end. What came before something that is no chunk counts."""
         if self._ended:
             return []
         try:
-            events = await self._response.events(gather_s=gather_s)
-            self._ended = not events or events[-1] == END
-            return [decode(data) for data in events if data != END]
+            events = self._left or await self._response.events(gather_s=gather_s)
         except (HttpError, TimeoutError) as error:
             raise StudentUnavailable(type(error).__name__) from error
-        except msgspec.DecodeError as error:
-            raise StudentUnavailable("a chunk that is none") from error
+        found: list[ChunkT] = []
+        for number, data in enumerate(events):
+            if data == END:
+                break
+            try:
+                found.append(decode(data))
+            except msgspec.DecodeError as error:
+                if not found:
+                    raise StudentUnavailable("a chunk that is none") from error
+                self._left = events[number:]
+                return found
+        self._ended = not events or END in events
+        return found
 
     def _take(self, chunks: Sequence[_Chunk]) -> str:
         text = ""
