@@ -28,12 +28,14 @@ from distill.triggers import Facts, TriggerConfig, Verdict, weigh
 from distill.worth import Terms, appraise
 from ledger import decisions, leases, progress, releases, teachers
 from ledger.decisions import Decision
+from ledger.forgetting import expire
 from ledger.queries import newest_at
 from ledger.standing import Standing, standing
 
 LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
+EXPIRE_EVERY_S = 3600.0
 DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
 PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
@@ -102,7 +104,9 @@ class Worker:
         outside: Outside,
         holder: str,
         clocks: Clocks | None = None,
+        keep_s: float | None = None,
     ) -> None:
+        """`keep_s`: so long the ledger keeps texts; None: for ever."""
         self._engine = engine
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
@@ -111,6 +115,7 @@ class Worker:
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
         self._holder = holder
+        self._keep_s, self._expires_at = keep_s, -math.inf
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -128,6 +133,16 @@ class Worker:
                 self._look(task, watched)
             except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
                 log.error("the look at %s failed: %s", task, _where(error))
+        self._expire()
+
+    def _expire(self) -> None:
+        """A batch a look, so that the ingester never waits long; then not again for an hour."""
+        if self._keep_s is None or self._monotonic() < self._expires_at:
+            return
+        if gone := expire(self._engine, before=self._clock() - self._keep_s):
+            log.info("the texts of %d exchanges have been kept long enough, and have left the ledger", gone)
+        else:
+            self._expires_at = self._monotonic() + EXPIRE_EVERY_S
 
     def _look(self, task: str, watched: Watched) -> None:
         if model := watched.binding.get("teacher"):

@@ -86,10 +86,12 @@ class Server(Budgeted):
 
 
 class LedgerSettings(Section):
-    """Where records live: every gateway process's spool folder and the database the ingester fills."""
+    """Where records live: every gateway process's spool folder and the database the ingester fills. After keep_days the
+    worker takes the texts out, prompts and answers; times, tokens, costs and scores stay (null: all is kept)."""
 
     url: str = "sqlite:///tutelage-data/ledger.db"
     spool_dir: Path = Path("tutelage-data/spool")
+    keep_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
 
 
 class TokenPrice(Section):
@@ -254,6 +256,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"server.workers: {self.server.workers} processes would each spend the capacity of {limited[0]}: set "
                 "server.limits_url to a Redis that they share, or workers to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _texts_outlive_a_release(self) -> Self:
+        keep, age = self.ledger.keep_days, self.distill.max_age_days
+        if keep is not None and keep < age:
+            raise ValueError(
+                f"ledger.keep_days: {keep:g} would take from a release, within its max_age_days of {age:g}, the answers "
+                "that its alarm hears: raise keep_days or lower distill.max_age_days"
             )
         return self
 

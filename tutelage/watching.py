@@ -52,7 +52,8 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
         ask_judge=lambda task, judge, requests: gateway.answers(task, requests, origin="judge", teacher=judge.name),
         serving=partial(serving_now, settings),
     )
-    return Worker(engine, tasks, outside=outside, holder=holder)
+    keep_s = settings.ledger.keep_days * DAY_S if settings.ledger.keep_days else None
+    return Worker(engine, tasks, outside=outside, holder=holder, keep_s=keep_s)
 
 
 def _watched(settings: Settings, name: str) -> Watched:
