@@ -129,7 +129,7 @@ def forget(engine: sa.Engine, found: Found, *, meant: Meant, now: float) -> None
 
 
 def expire(engine: sa.Engine, *, before: float, most: int = 1000) -> int:
-    """Take the texts of the oldest exchanges from before that time out of the ledger, so many at once; how many it were.
+    """Take the texts of the oldest exchanges from before that time out of the ledger, so many at once; how many.
 
     What has learned from them stays: nobody has asked for its end (docs/decisions/0025).
     """

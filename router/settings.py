@@ -264,7 +264,7 @@ class Settings(BaseSettings):
         keep, age = self.ledger.keep_days, self.distill.max_age_days
         if keep is not None and keep < age:
             raise ValueError(
-                f"ledger.keep_days: {keep:g} would take from a release, within its max_age_days of {age:g}, the answers "
+                f"ledger.keep_days: {keep:g} would take from a release within its max_age_days of {age:g} the answers "
                 "that its alarm hears: raise keep_days or lower distill.max_age_days"
             )
         return self
