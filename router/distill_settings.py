@@ -1,6 +1,6 @@
 """The settings of distillation: when a run begins, how a student is trained, and what it may cost."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,8 @@ class DistillSettings(Section):
     fit_share: the newest share of them, never trained on, that the calibrator is fitted on. The worker begins a run
     with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
     come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
-    max_age_days old.
+    max_age_days old. pattern: response learns from right answers alone, preference also from wrong ones that are
+    recorded beside them, auto from these where there are enough.
 
     A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
@@ -36,6 +37,7 @@ class DistillSettings(Section):
     validation_share: Share = 0.08
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
     rank: Annotated[int, Field(ge=1, le=256)] = 16
+    pattern: Literal["auto", "response", "preference"] = "auto"
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0

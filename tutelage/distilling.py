@@ -41,6 +41,7 @@ def run_config(
         binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
         measure=settings.compares_by(task_name),
+        pattern=chosen.pattern,
         prefix=task.prefix,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
