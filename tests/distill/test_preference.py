@@ -46,11 +46,14 @@ def margin(base, out, found):
     return total / len(found)
 
 
-def test_the_margin_grows_by_more_than_answers_alone_teach(base, tmp_path):
+def test_wrong_answers_widen_the_margin_beyond_what_the_right_ones_do(base, tmp_path, monkeypatch):
     found = pairs(32)
     answers = run(base, tmp_path / "a", found=())
     preferred = run(base, tmp_path / "b", found=found)
-    assert margin(base, tmp_path / "b", found) > margin(base, tmp_path / "a", found) + 0.1
+    monkeypatch.setattr("distill.preference.WEIGHTS", {"sft": 1.0})
+    run(base, tmp_path / "c", found=found)
+    first, wrong_too, right_again = (margin(base, tmp_path / name, found) for name in "abc")
+    assert wrong_too > right_again + 0.1 and wrong_too > first + 0.1
     assert answers.preferred is None and preferred.train_loss == answers.train_loss
     assert (preferred.preferred.pairs, preferred.preferred.steps, preferred.preferred.kept) == (32, 4, True)
 
@@ -82,14 +85,16 @@ def test_pairs_that_make_validation_worse_are_given_up(base, tmp_path):
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
-def test_the_second_lesson_begins_from_the_best_epoch_of_the_first(base, tmp_path):
+def test_the_second_lesson_begins_from_the_best_epoch_of_the_first(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.preference.GENTLER", 0.0)
     swapped = [tiny.row(row.variable_text, OTHER[row.completion]) for row in tiny.rows(8)]
-    wrong = [Pair(pair.exchange_id, pair.messages, pair.rejected, pair.chosen) for pair in pairs(16)]
     settings = {"rows": tiny.rows(64), "validation": swapped, "epochs": 8, "learning_rate": 2e-2}
-    report = run(base, tmp_path / "a", found=wrong, **settings)
-    assert report.validation_losses[-1] > min(report.validation_losses)  # the last epoch is not the best
-    assert report.preferred.validation_losses[0] < report.validation_losses[-1]
-    assert report.preferred.kept
+    report = run(base, tmp_path / "a", found=pairs(8), **settings)
+    best = min(report.validation_losses)
+    assert report.validation_losses[-1] > best  # the last epoch is not the best
+    assert report.preferred.validation_losses == (pytest.approx(best, rel=1e-5),)
+    run(base, tmp_path / "b", found=(), **settings)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
 def test_progress_tells_both_lessons_to_their_ends(base, tmp_path):
