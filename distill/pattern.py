@@ -14,7 +14,7 @@ from distill.rows import TrainingRow
 
 Pattern = Literal["response", "preference"]
 Asked = Pattern | Literal["auto"]
-MIN_PAIRS = 64  # eight batches: fewer leave no mark (docs/decisions/0021)
+MIN_PAIRS = 64  # eight batches (docs/decisions/0021)
 
 
 class NoPairs(DistillError):
@@ -45,14 +45,14 @@ def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By) -> Choice:
     found = tuple(pair for row in rows for pair in pairs(row, by=by))
     said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
     if asked == "response":
-        return Choice("response", "it is set (distill.pattern)", ())
+        return Choice("response", "distill.pattern is response", ())
     if asked == "preference":
         if not found:
             raise NoPairs(
                 f"distill.pattern is preference, and none of {len(rows)} rows has a student's draft that disagrees "
                 f"with its teacher, or an answer that people call wrong{_of_judged(by)}: set it to auto or response"
             )
-        return Choice("preference", f"it is set (distill.pattern); {said}", found)
+        return Choice("preference", f"distill.pattern is preference; {said}", found)
     if len(found) < MIN_PAIRS:
         return Choice("response", f"{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
     return Choice("preference", f"{said}, and {MIN_PAIRS} are enough to learn from them", found)

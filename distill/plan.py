@@ -39,7 +39,7 @@ class RunConfig:
     window_share: float
     fit_share: float
     validation_share: float
-    pattern: Asked = "auto"
+    pattern: Asked = "response"
     prefix: int | None = None
     reuse: str | None = None
     anew: Anew | None = None

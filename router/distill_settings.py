@@ -37,7 +37,7 @@ class DistillSettings(Section):
     validation_share: Share = 0.08
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
     rank: Annotated[int, Field(ge=1, le=256)] = 16
-    pattern: Literal["auto", "response", "preference"] = "auto"
+    pattern: Literal["auto", "response", "preference"] = "response"
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0

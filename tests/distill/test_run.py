@@ -281,7 +281,7 @@ def drafted(tmp_path, *, wrong, opted_out=lambda n: False):
 
 def test_drafts_that_were_wrong_are_learned_from_and_only_those_of_rows_that_teach(tmp_path, config, world):
     engine = drafted(tmp_path, wrong=lambda n: n % 4 != 1, opted_out=lambda n: n % 4 == 0)
-    outcome = run(engine, config, progress=world)
+    outcome = run(engine, replace(config, pattern="auto"), progress=world)
     assert isinstance(outcome, Released)
     paired, uses = {pair.exchange_id for pair in world.pairs}, used_by(engine, outcome.release)
     assert {uses[each] for each in paired} == {"train"} and {pair.rejected for pair in world.pairs} == {"neither"}
@@ -296,7 +296,7 @@ def test_drafts_that_were_wrong_are_learned_from_and_only_those_of_rows_that_tea
 
 
 def test_with_few_wrong_drafts_answers_alone_teach_and_it_says_why(tmp_path, config, world):
-    outcome = run(drafted(tmp_path, wrong=lambda n: n % 50 == 0), config, progress=world)
+    outcome = run(drafted(tmp_path, wrong=lambda n: n % 50 == 0), replace(config, pattern="auto"), progress=world)
     assert isinstance(outcome, Released) and world.pairs == ()
     assert outcome.report["pattern"]["name"] == "response" and outcome.report["training"]["preferred"] is None
     assert "are needed to learn from them" in outcome.report["pattern"]["because"]
