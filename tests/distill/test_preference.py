@@ -47,6 +47,7 @@ def margin(base, out, found):
 
 
 def test_wrong_answers_widen_the_margin_beyond_what_the_right_ones_do(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.preference.GENTLER", 0.1)  # four steps are few
     found = pairs(32)
     answers = run(base, tmp_path / "a", found=())
     preferred = run(base, tmp_path / "b", found=found)
