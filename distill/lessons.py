@@ -7,6 +7,7 @@ from calibration.certify import cluster_cap
 from distill.clusters import cluster
 from distill.curate import Rejected, curate
 from distill.harvest import Harvest
+from distill.pattern import Pair
 from distill.rows import TrainingRow
 from distill.split import split_by_cluster
 
@@ -14,14 +15,15 @@ from distill.split import split_by_cluster
 @dataclass(frozen=True)
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
-    calibrator; rows that would have taught or validated, and why they do not. `cap` is the M of the window's thinning.
-    """
+    calibrator; rows that would have taught or validated, and why they do not. `cap` is the M of the window's thinning;
+    `pairs`: of the rows that teach, with wrong answers to learn from."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
     cap: int
     rejected: tuple[Rejected, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)

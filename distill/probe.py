@@ -15,7 +15,7 @@ import torch
 from peft import PeftModel
 
 from distill.adapters import AdapterError, AdapterServer
-from distill.render import Chat, Rendered, Unspeakable, render_pair, render_prompt
+from distill.render import Rendered, render_pair, takes
 from distill.student import collate, completion_logprobs, load_base, load_chat, silence
 
 PROMPTS = 8
@@ -59,7 +59,7 @@ def probe(
 ) -> Probe:
     """Compare what vLLM serves under `name` with the adapter folder. Raises AdapterError where they differ."""
     chat = load_chat(base_model)
-    prompts = list(islice((messages for messages in prompts if _takes(chat, messages)), PROMPTS))
+    prompts = list(islice((messages for messages in prompts if takes(chat, messages)), PROMPTS))
     served = [server.greedy(name, messages, max_tokens=max_tokens) for messages in prompts]
     rows = [
         _told(render_pair(chat, messages, text), len(values), most=max_tokens)
@@ -79,14 +79,6 @@ def probe(
     if words := found.verdict():
         raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {words}")
     return found
-
-
-def _takes(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> bool:
-    try:
-        render_prompt(chat, messages)
-    except Unspeakable:
-        return False
-    return True
 
 
 def _told(row: Rendered, tokens: int, *, most: int) -> Rendered | None:

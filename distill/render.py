@@ -5,7 +5,7 @@ one token at which the engine stops; a template's newline after it is never gene
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
@@ -52,6 +52,44 @@ def end_of_answer(tokenizer: "PreTrainedTokenizerBase", stops: Collection[int]) 
     talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": SAID}]
     after = _write(tokenizer, talk, to_be_answered=False).rpartition(SAID)[2]
     return next((token for token in _tokenize(tokenizer, after) if token in stops), tokenizer.eos_token_id)
+
+
+@dataclass
+class Readable:
+    """Rows that the student can read, and as tokens; how many are too long, and how many its chat template does not
+    take, with what it says of the last of these."""
+
+    rows: list[TrainingRow] = field(default_factory=list)
+    rendered: list[Rendered] = field(default_factory=list)
+    too_long: int = 0
+    unspeakable: int = 0
+    refusal: str = ""
+
+
+def readable(chat: Chat, rows: Sequence[TrainingRow], *, max_tokens: int) -> Readable:
+    """Those of `max_tokens` at most, prompt and answer together. Raises ValueError for messages that are not text."""
+    found = Readable()
+    for row in rows:
+        try:
+            rendered = render(chat, row)
+        except Unspeakable as error:
+            found.unspeakable, found.refusal = found.unspeakable + 1, str(error)
+            continue
+        if len(rendered.input_ids) > max_tokens:
+            found.too_long += 1
+            continue
+        found.rows.append(row)
+        found.rendered.append(rendered)
+    return found
+
+
+def takes(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the base model's chat template takes them, and so the engine."""
+    try:
+        _prompt_text(chat, messages)
+    except Unspeakable:
+        return False
+    return True
 
 
 def render(chat: Chat, row: TrainingRow) -> Rendered:

@@ -29,7 +29,7 @@ class Difference:
 def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
-    named = (*_made(release, report), *_rows(engine, release), *_training(report.get("training") or {}))
+    named = (*_made(release, report), *_rows(engine, release), *_training(report))
     return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
 
 
@@ -69,7 +69,11 @@ def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:
             yield f"rows rejected: {reason}", f"{number:,}"
 
 
-def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    training = report.get("training") or {}
+    if chosen := report.get("pattern"):
+        yield "pattern", chosen["name"]
+        yield "pattern because", chosen["because"]
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
@@ -77,6 +81,12 @@ def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if refused := training.get("rows_unspeakable"):  # releases of before do not say
             yield "rows that its chat template does not take", f"{refused:,}"
         yield "digest of its rows", training["dataset_digest"][:16]
+    if preferred := training.get("preferred"):
+        yield "pairs", f"{preferred['pairs']:,}"
+        yield "pairs too long", f"{preferred['too_long']:,}"
+        kept = "kept" if preferred["kept"] else "given up"
+        yield "pairs learned in", f"{preferred['steps']} steps, {preferred['seconds']:.0f} s; {kept}"
+        yield "validation loss with pairs", " ".join(f"{loss:.4f}" for loss in preferred["validation_losses"])
 
 
 def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from peft import PeftModel
 from safetensors import safe_open
 
 from distill.adapters import AdapterError, check_compatible
+from distill.pattern import Pair
 from distill.render import Unspeakable, render
 from distill.student import IGNORE, collate, completion_logprobs, load_base, load_chat
 from distill.train import TrainConfig, TrainError, train
@@ -110,5 +111,6 @@ def test_a_template_that_takes_no_system_message_is_told(bases, tmp_path):
     with pytest.raises(TrainError, match=r"reads none of 8 rows.*no system role here.*chat_template\.jinja"):
         train(rows, (), config=config, out=tmp_path / "a", progress=lambda at: None)
     some = [*rows, *FAMILIES["gemma2"].rows(8)]
-    report = train(some, rows, config=config, out=tmp_path / "a", progress=lambda at: None)
-    assert (report.rows, report.rows_unspeakable) == (8, 16)
+    pairs = [Pair(row.exchange_id, row.messages, row.completion, "maybe") for row in some]
+    report = train(some, rows, config=config, out=tmp_path / "a", progress=lambda at: None, pairs=pairs)
+    assert (report.rows, report.rows_unspeakable, report.preferred.pairs) == (8, 16, 8)
