@@ -1,5 +1,5 @@
 """One tiny model of each family that can be a student, with the traps of the real one in its configuration, its
-tokenizer and its chat template. Heads of 32, the smallest that vLLM computes on a CPU.
+tokenizer and its chat template. Heads of 32 are the smallest that vLLM's attention on a CPU names as its own.
 """
 
 import string

@@ -77,7 +77,7 @@ def test_the_log_probabilities_are_those_of_the_whole_forward_pass(name, bases):
     ],
 )
 def test_caps_and_windows_count(name, trait, *, bases, tmp_path):
-    """Otherwise the comparison above, and the one with vLLM in bench/families, would say nothing of them."""
+    """Otherwise the comparison above, and the one with vLLM in tests/e2e, would say nothing of them."""
     wide = FAMILIES[name].save(tmp_path, **{trait: 512 if trait == "sliding_window" else None})
     batch = batch_of(name, bases[name], count=8)
     with torch.no_grad():

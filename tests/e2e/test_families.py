@@ -1,9 +1,9 @@
 """Every family of base models on real vLLM: a tiny one is trained, loaded and probed, and what does not fit is refused.
 
-The weights are random, the architectures, tokenizers and chat templates have the traits of the real ones. An engine
-is started for each, three quarters of a minute on two cores, so that this is a command of its own:
+The weights are random; architectures, tokenizers and chat templates have the traits of the real ones. An engine is
+started for each, half a minute on two cores. The numbers of docs/families.md:
 
-    pytest -m e2e -s bench/families.py
+    pytest -m e2e -s tests/e2e/test_families.py
 """
 
 import shutil
@@ -36,7 +36,7 @@ TAUGHT, MAX_TOKENS = 192, 8
 
 @dataclass(frozen=True)
 class Served:
-    """A family, its base model on an engine, and an adapter for it that is loaded as NAME."""
+    """A family, its base model on an engine, and an adapter for it."""
 
     name: str
     family: Family
@@ -71,6 +71,10 @@ def taught(base: str, rows: Sequence[TrainingRow], out: Path) -> Path:
     return out
 
 
+def show(words: str) -> None:
+    print(f"\n{words}")  # noqa: T201  for whoever asks for it with -s
+
+
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     name, home = request.param, Home.from_environment()
@@ -96,7 +100,7 @@ def test_what_is_trained_is_what_is_served(served):
     check_compatible(served.adapter, base_model=served.base)
     served.server.load("right", served.adapter)
     found = served.probe("right", served.adapter)
-    print(f"\n{served.name}: {found.to_adapter:.4f} nats to the adapter, {found.to_base:.2f} to the base model")
+    show(f"{served.name}: {found.to_adapter:.4f} nats to the adapter, {found.to_base:.2f} to the base model")
     assert found.compared == found.prompts
     # Byte for byte what was taught: no space before it, nothing after it.
     answers = [served.server.greedy("right", messages, max_tokens=MAX_TOKENS)[0] for messages in served.prompts()]
@@ -115,7 +119,7 @@ def test_every_token_of_prompts_and_answers_has_the_same_probability(served):
             expected = completion_logprobs(model, collate(whole))
         found = torch.tensor([value for row in rows for value in engine_logprobs(served, name, row.input_ids)])
         difference = float((found - expected).abs().mean())
-        print(f"\n{served.name}, {name}: {difference:.4f} nats a token of the prompt, {-expected.mean():.1f} uncertain")
+        show(f"{served.name}, {name}: {difference:.4f} nats apart on tokens of {-float(expected.mean()):.1f} nats")
         assert difference < TOLERANCE
 
 
@@ -127,6 +131,7 @@ def engine_logprobs(served: Served, name: str, ids: Sequence[int]) -> list[float
     return [entry[str(token)]["logprob"] for entry, token in zip(entries, ids[1:], strict=True)]
 
 
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")  # peft notices too, and goes on
 def test_an_adapter_whose_modules_are_named_otherwise_is_refused(served, tmp_path):
     """The engine takes it, and serves the base model under its name."""
     adapter = Path(shutil.copytree(served.adapter, tmp_path / "renamed"))
@@ -141,7 +146,7 @@ def test_an_adapter_whose_modules_are_named_otherwise_is_refused(served, tmp_pat
     ):
         with pytest.raises(AdapterError, match=words) as refused:
             served.probe("renamed", asked)
-        print(f"\n{served.name}, renamed: {refused.value}")
+        show(f"{served.name}, renamed: {refused.value}")
 
 
 def test_an_adapter_for_another_base_than_the_engine_has_is_refused(served, tmp_path):
@@ -152,7 +157,7 @@ def test_an_adapter_for_another_base_than_the_engine_has_is_refused(served, tmp_
     served.server.load("other", adapter)
     with pytest.raises(AdapterError, match=r"nats from the adapter's|could be compared") as refused:
         served.probe("other", adapter, base=other)
-    print(f"\n{served.name}, of another base: {refused.value}")
+    show(f"{served.name}, of another base: {refused.value}")
 
 
 def test_an_adapter_of_another_family_is_refused(served, tmp_path):
@@ -162,7 +167,7 @@ def test_an_adapter_of_another_family_is_refused(served, tmp_path):
         check_compatible(adapter, base_model=served.base)
     with pytest.raises(AdapterError, match="expected target modules") as refused:
         served.server.load("foreign", adapter)
-    print(f"\n{served.name}, of {name}: {refused.value}")
+    show(f"{served.name}, of {name}: {refused.value}")
 
 
 def test_messages_that_the_template_refuses_are_refused_by_the_engine(served):
@@ -172,4 +177,4 @@ def test_messages_that_the_template_refuses_are_refused_by_the_engine(served):
     else:
         with pytest.raises(AdapterError, match="HTTP 400") as refused:
             served.server.greedy("base", rows[0].messages, max_tokens=1)
-        print(f"\n{served.name}, with a system message: {refused.value}")
+        show(f"{served.name}, with a system message: {refused.value}")
