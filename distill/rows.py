@@ -32,7 +32,7 @@ class TrainingRow:
         """With the word of people in the place of the teacher's, where there is one."""
         if self.correction is None:
             return self
-        return replace(self, completion=self.correction, finish_reason="stop", correction=None, wrong=False)
+        return replace(self, completion=self.correction, finish_reason="stop", wrong=False)
 
     @property
     def variable_text(self) -> str:

@@ -29,8 +29,9 @@ class Difference:
 def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
-    named = (*_made(release, report), *_rows(engine, release), *_training(report.get("training") or {}))
-    return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
+    named = (*_made(release, report), *_rows(engine, release), *_noise(report.get("noise") or {}))
+    taught = (*_training(report.get("training") or {}), *_found(report))
+    return dict((*named, *taught, *_certificate(release), *_bound(report)))
 
 
 def differences(engine: sa.Engine, before: Release, after: Release) -> list[Difference]:
@@ -67,6 +68,11 @@ def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:
     for (use, reason), number in sorted(found.items(), key=str):
         if use == "reject":
             yield f"rows rejected: {reason}", f"{number:,}"
+
+
+def _noise(noise: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if noise:
+        yield "labels", noise["words"]
 
 
 def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
