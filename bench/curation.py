@@ -26,6 +26,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
+from distill.clusters import cluster
 from distill.curate import curate
 from distill.rows import TrainingRow
 from distill.suspicion import NoLabels
@@ -56,8 +57,9 @@ class Found:
 def measure(taught: Sequence[Pair], wrong: Sequence[str | None], *, test: Sequence[Pair], seed: int) -> Found:
     """`wrong`: in the place of the intent, where one is given."""
     rows = [_row(n, text, said or intent) for n, ((text, intent), said) in enumerate(zip(taught, wrong, strict=True))]
+    clusters = cluster([row.variable_text for row in rows])
     started = time.monotonic()
-    curated = curate(rows, seed=seed, progress=lambda done, total: None)
+    curated = curate(rows, clusters=clusters, seed=seed, progress=lambda *_: None)
     seconds = time.monotonic() - started
     if isinstance(curated.noise, NoLabels):
         raise SystemExit(curated.noise.words)
@@ -115,9 +117,11 @@ def likeness(pairs: Sequence[Pair]) -> dict[str, list[str]]:
 
 def lines(pairs: Sequence[Pair], *, seeds: int) -> Iterator[str]:
     """Of the table: mean over seeds, accuracies with the standard deviation of their differences."""
-    header = "rows|errors|looked at, labels|suspected|precision|recall|estimate|true|believed|all|left|right|left - all|s"
+    header = (
+        "rows|errors|looked at, labels|suspected|precision|recall|estimate|true|believed|all|left|right|left - all|s"
+    )
     yield f"| {header.replace('|', ' | ')} |"
-    yield "|---" * 14 + "|"
+    yield "|---" * (1 + header.count("|")) + "|"
     like = likeness(pairs)
     cells = [(size, kind) for size in SIZES for kind in KINDS]
     for size, kind in track(cells, description="cells"):

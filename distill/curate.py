@@ -7,11 +7,12 @@ certificate (CALIBRATION.md).
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from distill.clusters import cluster, normalise
+from distill.clusters import normalise
 from distill.formats import Misfit, misfit
 from distill.rows import TrainingRow
 from distill.suspicion import Noise, NoLabels, suspect
@@ -69,15 +70,20 @@ def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
 Verdicts = list[Reason | None]  # one per row; None keeps it
 
 
-def curate(rows: Sequence[TrainingRow], *, seed: int, progress: Callable[[int, int], None]) -> Curated:
-    """Keep the rows that teach; people's corrections stand in them already (`TrainingRow.corrected`).
+def curate(
+    rows: Sequence[TrainingRow], *, clusters: Sequence[int], seed: int, progress: Callable[[int, int], None]
+) -> Curated:
+    """Keep the rows that teach; people's corrections stand in them already (`TrainingRow.corrected`). `clusters`: of
+    near-duplicates, aligned with the rows.
 
     In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
     where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer). Texts
     and answers are compared after `clusters.normalise`. Then, where answers are labels, suspected teacher errors:
     `seed` and `progress` are for that (`suspicion.suspect`). What people have corrected is never suspected.
     """
-    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (_unusable, _conflicts, _duplicates)
+    where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
+    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...]
+    steps = (_unusable, _conflicts, partial(_duplicates, where=where))
     kept, rejected = list(rows), list[Rejected]()
     for step in steps:
         kept, out = _sifted(kept, step(kept))
@@ -85,6 +91,7 @@ def curate(rows: Sequence[TrainingRow], *, seed: int, progress: Callable[[int, i
     noise = suspect(
         [row.variable_text for row in kept],
         [normalise(row.completion) for row in kept],
+        clusters=[where[row.exchange_id] for row in kept],
         sure={i for i, row in enumerate(kept) if row.correction is not None},
         seed=seed,
         progress=progress,
@@ -138,11 +145,10 @@ def _majority(answers: Counter[str]) -> str | None:
     return first if all(votes > fewer for _, fewer in others) else None
 
 
-def _duplicates(rows: Sequence[TrainingRow]) -> Verdicts:
+def _duplicates(rows: Sequence[TrainingRow], *, where: Mapping[str, int]) -> Verdicts:
     repeats = _beyond(1, (_prompt_key(row) for row in rows))
     first = [row for row, repeat in zip(rows, repeats, strict=True) if not repeat]
-    groups = zip(cluster([row.variable_text for row in first]), (normalise(r.completion) for r in first), strict=True)
-    crowded = iter(_beyond(DUPLICATES_KEPT, groups))
+    crowded = iter(_beyond(DUPLICATES_KEPT, ((where[row.exchange_id], normalise(row.completion)) for row in first)))
     return ["near-duplicate" if repeat or next(crowded) else None for repeat in repeats]
 
 

@@ -55,7 +55,12 @@ def divide(
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
     # Together, since errors are seen the better the more rows there are: what is compared with each other lies in one
     # cluster, so in one part, and to which of them a row belongs decides nothing.
-    curated = curate([older[i].corrected for i in others], seed=shares.seed, progress=progress)
+    curated = curate(
+        [older[i].corrected for i in others],
+        clusters=[clusters[i] for i in others],
+        seed=shares.seed,
+        progress=progress,
+    )
     validating = {older[others[i]].exchange_id for i in parts["validate"]}
     return Lessons(
         train=tuple(row for row in curated.kept if row.exchange_id not in validating),

@@ -26,8 +26,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import Normalizer
 
-from distill.clusters import cluster
-
 # When answers are labels: a label is given in so many clusters of texts, such labels are most of all answers, and there
 # are two of them at least. Their number bounds the memory, rows * labels * 8 bytes.
 LEAST_CLUSTERS, LEAST_COVERED, MOST_LABELS = 5, 0.8, 300
@@ -38,7 +36,7 @@ MARGIN = 0.7  # in probability
 MOST_NOISE, MOST_SURER = 0.25, 0.03
 
 FOLDS = 5
-LETTERS = 1000  # of a text that are read, half from each end: bounds memory
+LETTERS = 1000  # of a text that are read, half from each end: 20,000 such texts take 1 GB
 HASHED, DIMENSIONS, POWERS = 2**13, 256, 2  # n-grams of each kind; reduced to so many, by so many power iterations
 INVERSE_L2, ITERATIONS = 10.0, 300  # of the logistic regression, on vectors of length one
 
@@ -48,9 +46,9 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Noise:
-    """Of `rows` answers that are one of `labels` labels about the share `estimate`, in [0, 1], is wrong; `suspected`
-    are the positions, among all answers, of those that probably are. `surer`: by so much, in probability, the classifier
-    is surer on average than it is right."""
+    """Of `rows` answers that are one of `labels` labels about the share `estimate`, in [0, 1], is wrong: with a dozen
+    rows a label half of that (docs/curation.md). `suspected`: the positions, among all answers, of those that probably
+    are. `surer`: by so much, in probability, the classifier is surer on average than it is right."""
 
     rows: int
     labels: int
@@ -99,26 +97,26 @@ def suspect(
     texts: Sequence[str],
     answers: Sequence[str],
     *,
+    clusters: Sequence[int],
     sure: Set[int],
     seed: int,
     progress: Callable[[int, int], None],
 ) -> Noise | NoLabels:
-    """Look for labels that are probably wrong. `texts` and `answers` are aligned, answers already normalised; those at
-    the positions `sure` are beyond doubt. `progress` gets steps done and in all: 5,000 rows with 150 labels take some
-    five seconds.
+    """Look for labels that are probably wrong.
 
-    The same rows, seed, machine and number of threads give the same.
+    `texts`, `answers` and `clusters` are aligned, answers already normalised; rows of one cluster are near-duplicates
+    and stay in one fold. Those at the positions `sure` are beyond doubt. `progress` gets steps done and in all: 5,000
+    rows with 150 labels take some five seconds. The same rows, seed, machine and number of threads give the same.
     """
-    read = [_bounded(text) for text in texts]
-    clusters = np.array(cluster(read))
     labels = _labels(answers, clusters)
     if isinstance(labels, NoLabels):
         return labels
     at = np.array([i for i, answer in enumerate(answers) if answer in labels])
     given = np.array([labels[answers[i]] for i in at])
-    vectors = _vectors([read[i] for i in at], seed=seed)
+    vectors = _vectors([_bounded(texts[i]) for i in at], seed=seed)
     progress(1, 1 + FOLDS)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given, clusters[at])
+    groups = [clusters[i] for i in at]
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given, groups)
     probable = np.zeros((len(at), len(labels)))
     for done, (seen, unseen) in enumerate(folds, start=2):
         model = LogisticRegression(C=INVERSE_L2, max_iter=ITERATIONS).fit(vectors[seen], given[seen])
@@ -137,7 +135,7 @@ def _bounded(text: str) -> str:
     return text if len(text) <= LETTERS else f"{text[: LETTERS // 2]} {text[-LETTERS // 2 :]}"
 
 
-def _labels(answers: Sequence[str], clusters: Ints) -> dict[str, int] | NoLabels:
+def _labels(answers: Sequence[str], clusters: Sequence[int]) -> dict[str, int] | NoLabels:
     """The number of each answer that is a label, in the order of their names."""
     found: dict[str, set[int]] = defaultdict(set)
     for answer, number in zip(answers, clusters, strict=True):

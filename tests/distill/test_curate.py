@@ -1,14 +1,17 @@
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
 from distill import curate as curation
+from distill.clusters import cluster
 from distill.curate import by_reason
 from tests.distill.tiny import row
 from tests.distill.written import WORDS, written
 
-curate = partial(curation.curate, seed=0, progress=lambda done, total: None)
+
+def curate(rows):
+    clusters = cluster([row.variable_text for row in rows])
+    return curation.curate(rows, clusters=clusters, seed=0, progress=lambda done, total: None)
 
 
 def reasons(rows):

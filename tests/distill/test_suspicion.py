@@ -1,14 +1,17 @@
 import random
-from functools import partial
 
 import numpy as np
 import pytest
 
 from distill import suspicion
+from distill.clusters import cluster
 from distill.suspicion import Noise, NoLabels
 from tests.distill.written import WORDS, written
 
-suspect = partial(suspicion.suspect, sure=frozenset(), seed=0, progress=lambda done, total: None)
+
+def suspect(texts, answers, **others):
+    usual = {"clusters": cluster(texts), "sure": frozenset(), "seed": 0, "progress": lambda done, total: None}
+    return suspicion.suspect(texts, answers, **{**usual, **others})
 
 
 def world(*, rows, errors, labels=tuple(WORDS), seed=0):

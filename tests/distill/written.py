@@ -8,7 +8,21 @@ WORDS = {
     "delivery": ["parcel", "late", "courier", "track", "shipped", "address", "doorstep", "waiting", "arrived", "lost"],
     "login": ["password", "account", "locked", "reset", "email", "code", "sign", "username", "browser", "session"],
 }
-ANYWHERE = ["please", "could", "you", "tell", "me", "about", "this", "since", "yesterday", "again", "now", "thanks", "how"]
+ANYWHERE = [
+    "please",
+    "could",
+    "you",
+    "tell",
+    "me",
+    "about",
+    "this",
+    "since",
+    "yesterday",
+    "again",
+    "now",
+    "thanks",
+    "how",
+]
 
 
 def written(labels: Sequence[str], *, seed: int = 0) -> list[str]:

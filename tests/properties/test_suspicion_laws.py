@@ -5,6 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distill.clusters import cluster
 from distill.suspicion import NoLabels, suspect
 
 TEXTS = st.lists(st.text("abc de1é", max_size=12), min_size=1, max_size=12)
@@ -18,7 +19,7 @@ def test_it_ends_in_numbers_or_in_a_reason(data):
     texts = data.draw(st.lists(st.sampled_from(some), min_size=size, max_size=size))
     answers = data.draw(st.lists(st.sampled_from("xyz"), min_size=size, max_size=size))
     sure = frozenset(range(0, size, 2))
-    found = suspect(texts, answers, sure=sure, seed=0, progress=lambda done, total: None)
+    found = suspect(texts, answers, clusters=cluster(texts), sure=sure, seed=0, progress=lambda done, total: None)
     if isinstance(found, NoLabels):
         assert found.reason
         return
