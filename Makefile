@@ -10,6 +10,7 @@ SHELL := bash
 PYTHON ?= python3
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+DATA ?= ../shared/data/banking77/train.csv
 export TUTELAGE_HOME ?= $(CURDIR)/.tutelage
 export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
 
@@ -56,6 +57,10 @@ bench: .venv/.stamp ## Measure what the gateway adds to a request
 .PHONY: bench-gateway
 bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vllm-router over real sockets (half an hour)
 	$(BIN)/python -m bench.peers $(BENCH_ARGS)
+
+.PHONY: bench-distill
+bench-distill: setup ## Measure students by rows and lessons; DATA=Banking77's train.csv (hours)
+	$(BIN)/python -m bench.distillation $(DATA) $(BENCH_ARGS)
 
 .PHONY: validity
 validity: .venv/.stamp ## Show certificate, interval and alarm holding by repetition (minutes)

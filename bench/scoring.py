@@ -14,7 +14,7 @@ import numpy as np
 
 from calibration.certificate import Contract
 from calibration.certify import Plan, ScoredRow, certify, frozen_grid, predicted_power
-from calibration.evidence import TokenLogprob, evidence
+from calibration.evidence import Alternative, TokenLogprob, evidence
 from calibration.fit import fit_calibrator
 
 ROUNDS, DRAFTS, ROWS, FIT_ROWS = 7, 2000, 100_000, 4000
@@ -26,7 +26,7 @@ def a_draft(rng: np.random.Generator) -> list[TokenLogprob]:
     for number in range(TOKENS):
         probabilities = np.sort(rng.dirichlet(np.full(ALTERNATIVES, 0.1)))[::-1] + 1e-9
         logs = tuple(np.log(probabilities / probabilities.sum()).tolist())
-        found.append(TokenLogprob(f" word{number}", logs[0], logs))
+        found.append(TokenLogprob(f" word{number}", logs[0], list(map(Alternative, logs))))
     return found
 
 

@@ -7,9 +7,11 @@ every draft, and for some twenty tokens numpy's overhead would cost more than it
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, chain, pairwise
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+
+import msgspec
 
 SHORT = (
     "first_logprob",  # of the first value token
@@ -36,16 +38,23 @@ LONG = (
 WINDOW = 16  # tokens
 EVEN = math.log(0.5)
 MARGIN_LIMIT = 20.0  # nats; an alternative that was not reported is at least about this unlikely
-ALPHANUMERIC = re.compile(r"[^\W_]")
+CARRIES_CONTENT = re.compile(r"[^\W_]").search
 LEAST, MOST = -1e5, 1e-3  # a log-probability, with what rounding may add to 0
+ALTERNATIVES = 5  # that are read of a token, however many are there: 20 would cost three times the decoding
 
 
-class TokenLogprob(NamedTuple):  # a dataclass takes thrice as long to make
-    """One token of a draft: its log-probability, and those of the likeliest tokens at its place, descending."""
+class Alternative(msgspec.Struct, gc=False):
+    """A token that might have stood at a place."""
 
-    text: str
     logprob: float
-    top: Sequence[float]
+
+
+class TokenLogprob(msgspec.Struct):
+    """One token of a draft as OpenAI's API tells of it: the likeliest tokens at its place come in descending order."""
+
+    token: str
+    logprob: float
+    top_logprobs: list[Alternative] = []
 
 
 def evidence(tokens: Sequence[TokenLogprob], *, prompt_tokens: int) -> dict[str, float] | None:
@@ -53,34 +62,45 @@ def evidence(tokens: Sequence[TokenLogprob], *, prompt_tokens: int) -> dict[str,
 
     `tokens` is the whole draft, with the end-of-text token last where the server reports it. None for no tokens,
     for values that are no log-probabilities, and where all are exactly 0 (a server that does not compute them).
+
+    Columns rather than a function a token: it is called for every draft, and calls are what costs.
     """
-    if not tokens or not _are_logprobs(tokens):
+    own, tops = [t.logprob for t in tokens], [t.top_logprobs for t in tokens]
+    if not any(own) or not all(tops):
         return None
-    values = _value_tokens(tokens)
-    first = values[0]
+    best = [top[0].logprob for top in tops]
+    others = [top[1].logprob if len(top) > 1 else LEAST for top in tops]
+    values = _value_positions([t.token for t in tokens])
+    first, last = values[0], len(own) - 1
+    alternatives = [a.logprob for a in tops[first][:ALTERNATIVES]]
+    if not _are_logprobs([*own, *best, *others, *alternatives]):
+        return None
+    margins = [
+        logprob - other if logprob == likeliest else _margin_below(logprob, top)
+        for logprob, likeliest, other, top in zip(own, best, others, tops, strict=True)
+    ]
     # To stop here is part of the answer: "refund" where "refund_status" was meant ends too early.
-    judged = values if values[-1] is tokens[-1] else [*values, tokens[-1]]
-    logprobs = [t.logprob for t in judged]
+    judged = values if values[-1] == last else [*values, last]
+    logprobs = [own[i] for i in judged]
+    probabilities = list(map(math.exp, alternatives))
+    covered = sum(probabilities)
     return {
-        "first_logprob": first.logprob,
-        "first_margin": _margin(first),
-        "first_entropy": _entropy(first.top),
-        "first_mass": min(1.0, sum(map(math.exp, first.top))),
+        "first_logprob": own[first],
+        "first_margin": min(MARGIN_LIMIT, margins[first]),
+        "first_entropy": _entropy([*probabilities, max(0.0, 1.0 - covered)]),
+        "first_mass": min(1.0, covered),
         "min_logprob": min(logprobs),
-        "min_margin": min(map(_margin, judged)),
+        "min_margin": min(MARGIN_LIMIT, min([margins[i] for i in judged])),
         "sum_logprob": sum(logprobs),
-        "log_tokens": math.log(len(tokens)),
+        "log_tokens": math.log(len(own)),
         "log_prompt_tokens": math.log1p(prompt_tokens),
         **_stretches(logprobs),
     }
 
 
-def _are_logprobs(tokens: Sequence[TokenLogprob]) -> bool:
-    """Whether all values can be log-probabilities, and some are not 0; one that is no number makes the sum none."""
-    own = [t.logprob for t in tokens]
-    every = [*own, *chain.from_iterable([t.top for t in tokens])]
-    within = min(every) >= LEAST and max(every) <= MOST and not math.isnan(sum(every))
-    return within and any(own) and all([t.top for t in tokens])
+def _are_logprobs(numbers: Sequence[float]) -> bool:
+    """Whether all of them can be; one that is no number makes the sum none."""
+    return min(numbers) >= LEAST and max(numbers) <= MOST and not math.isnan(sum(numbers))
 
 
 def _stretches(logprobs: Sequence[float]) -> dict[str, float]:
@@ -88,35 +108,28 @@ def _stretches(logprobs: Sequence[float]) -> dict[str, float]:
     ordered, n = sorted(logprobs), len(logprobs)
     sums = list(accumulate(logprobs, initial=0.0))
     width = min(WINDOW, n)
-    return {
-        **{name: ordered[int(share * (n - 1))] for name, share in QUANTILES.items()},
-        "window_logprob": min(sums[end] - sums[end - width] for end in range(width, n + 1)) / width,
-        "tail_logprob": (sums[n] - sums[n - width]) / width,
-        "unlikely_share": sum(lp < EVEN for lp in logprobs) / n,
-    }
+    found = {name: ordered[int(share * (n - 1))] for name, share in QUANTILES.items()}
+    found["window_logprob"] = min([sums[end] - sums[end - width] for end in range(width, n + 1)]) / width
+    found["tail_logprob"] = (sums[n] - sums[n - width]) / width
+    found["unlikely_share"] = bisect_left(ordered, EVEN) / n
+    return found
 
 
-def _value_tokens(tokens: Sequence[TokenLogprob]) -> list[TokenLogprob]:
-    """Tokens that carry content: not punctuation or space, which are near-certain, and not the keys of an object."""
-    keys = _key_positions([t.text for t in tokens])
-    last = len(tokens) - 1
-    values = [
-        t
-        for i, t in enumerate(tokens)
-        if i not in keys and ALPHANUMERIC.search(t.text) and not (i == last and t.text.startswith("<|"))
-    ]
-    return values or list(tokens)
+def _value_positions(texts: Sequence[str]) -> list[int]:
+    """Of the tokens that carry content: not punctuation or space, which are near-certain, and not the keys of an
+    object. All where none does."""
+    values = [i for i, text in enumerate(texts) if text[-1:].isalnum() or CARRIES_CONTENT(text)]
+    if values and values[-1] == len(texts) - 1 and texts[-1].startswith("<|"):
+        values.pop()
+    if (whole := "".join(texts)).lstrip().startswith("{"):
+        keys = _key_positions(texts, whole)
+        values = [i for i in values if i not in keys]
+    return values or list(range(len(texts)))
 
 
-def _key_positions(texts: Sequence[str]) -> set[int]:
-    """Tokens that lie in a JSON object's keys; none where the draft is no object.
-
-    A string is a key when the next sign after it is a colon: one pass over the characters, no parser, since a draft
-    may be cut off.
-    """
-    whole = "".join(texts)
-    if not whole.lstrip().startswith("{"):
-        return set()
+def _key_positions(texts: Sequence[str], whole: str) -> set[int]:
+    """Tokens that lie in a JSON object's keys. A string is a key when the next sign after it is a
+    colon: one pass over the characters, no parser, since a draft may be cut off."""
     spans = [span for span in _string_spans(whole) if whole[span[1] :].lstrip()[:1] == ":"]
     bounds = list(pairwise(_offsets(texts)))
     return {i for i, (start, end) in enumerate(bounds) if any(start < right and end > left for left, right in spans)}
@@ -144,17 +157,12 @@ def _offsets(texts: Sequence[str]) -> list[int]:
     return offsets
 
 
-def _margin(token: TokenLogprob) -> float:
-    """Distance to the best other token; negative where the token is not the likeliest."""
-    _, own, top = token
-    if own == top[0]:
-        return min(MARGIN_LIMIT, own - top[1]) if len(top) > 1 else MARGIN_LIMIT
-    tied = top.count(own) > 1  # exactly: the other one is as likely
-    return 0.0 if tied else min(MARGIN_LIMIT, own - top[0])
+def _margin_below(logprob: float, top: Sequence[Alternative]) -> float:
+    """Distance to the likeliest token of one that is less likely: below 0, but 0 where another is exactly as likely."""
+    tied = [a.logprob for a in top[:ALTERNATIVES]].count(logprob) > 1
+    return 0.0 if tied else logprob - top[0].logprob
 
 
-def _entropy(top: Sequence[float]) -> float:
-    """Entropy in nats of the alternatives plus one bucket for all that was not reported."""
-    probabilities = [math.exp(lp) for lp in top]
-    tail = max(0.0, 1.0 - sum(probabilities))
-    return -sum(p * math.log(p) for p in (*probabilities, tail) if p > 0.0)
+def _entropy(probabilities: Sequence[float]) -> float:
+    """Of these, in nats."""
+    return -sum([p * math.log(p) for p in probabilities if p > 0.0])

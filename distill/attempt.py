@@ -5,7 +5,7 @@ Everything that is fixed before the window's labels are seen is fixed here, in t
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Attempt:
                 f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
             )
             return Refusal(reason, len(harvested.window), None, labels_seen=False)
-        self._use(lessons.train, "train")
+        self._use(lessons.train, "train", paired={pair.exchange_id for pair in lessons.pairs})
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
         rejected = [Use(row.exchange_id, "reject", reason=row.reason) for row in lessons.rejected]
@@ -92,8 +92,9 @@ class Attempt:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
         return Released(self.name, outcome, self.report, in_force)
 
-    def _use(self, rows: Sequence[TrainingRow], use: Any) -> None:
-        record_uses(self.engine, release=self.name, uses=[Use(row.exchange_id, use) for row in rows])
+    def _use(self, rows: Sequence[TrainingRow], use: Any, *, paired: Set[str] = frozenset()) -> None:
+        uses = [Use(row.exchange_id, use, reason="paired" if row.exchange_id in paired else None) for row in rows]
+        record_uses(self.engine, release=self.name, uses=uses)
 
     def _train(self, lessons: Lessons) -> None:
         self.report["training"] = asdict(self.made.train(lessons))

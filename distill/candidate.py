@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distill.adapters import AdapterServer, check_compatible
+from distill.best import TrainProgress
 from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
-from distill.train import TrainConfig, TrainProgress, TrainReport, train
+from distill.train import TrainConfig, TrainReport, train
 from ledger.records import Draft
 
 ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
@@ -64,10 +65,21 @@ class Candidate:
         self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs")
 
         def show(at: TrainProgress) -> None:
+            if at.of == "pairs" and at.step == 1:
+                self.progress.step(f"learning from {len(lessons.pairs)} pairs of answers")
             self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
 
-        trained = train(lessons.train, lessons.validate, config=self.config, out=self.path, progress=show)
+        trained = train(
+            lessons.train,
+            lessons.validate,
+            config=self.config,
+            out=self.path,
+            progress=show,
+            pairs=lessons.pairs,
+        )
         self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
+        if trained.preferred:
+            self.progress.step(trained.preferred.in_words())
         return trained
 
     def load(self, prompts: Sequence[Sequence[Mapping[str, Any]]]) -> Probe:

@@ -137,5 +137,6 @@ def _lesson(row: Row, *, reference: bool) -> TrainingRow:
         reference=reference,
         params=row.params,
         correction=row.correction,
-        wrong=row.good is False and row.answer == row.teacher_text,
+        disowned=row.answer if row.good is False else None,
+        draft=row.draft_text if row.draft_finish_reason == "stop" else None,
     )

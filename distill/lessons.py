@@ -7,6 +7,7 @@ from calibration.certify import cluster_cap
 from distill.clusters import cluster
 from distill.curate import Rejected, curate
 from distill.harvest import Harvest
+from distill.pattern import Pair
 from distill.rows import TrainingRow
 from distill.split import split_by_cluster
 from distill.suspicion import Noise, NoLabels
@@ -16,8 +17,8 @@ from distill.suspicion import Noise, NoLabels
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among them,
-    where anything teaches. `cap` is the M of the window's thinning.
-    """
+    where anything teaches. `cap` is the M of the window's thinning; `pairs`: of the rows that teach, with wrong answers
+    to learn from."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -25,6 +26,7 @@ class Lessons:
     cap: int
     rejected: tuple[Rejected, ...] = ()
     noise: Noise | NoLabels | None = None
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from calibration.certificate import Certificate, Contract, Refusal
 from calibration.question import By
 from distill.anew import Anew
 from distill.lessons import Shares
+from distill.pattern import Asked
 from distill.train import TrainConfig
 
 
@@ -38,6 +39,7 @@ class RunConfig:
     window_share: float
     fit_share: float
     validation_share: float
+    pattern: Asked = "response"
     prefix: int | None = None
     reuse: str | None = None
     anew: Anew | None = None

@@ -14,8 +14,8 @@ class TrainingRow:
     else was asked.
 
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
-    answers the others because they are difficult. `correction`: what people say is right instead; `wrong`: they say
-    that the completion is not.
+    answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
+    answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole.
     """
 
     exchange_id: str
@@ -25,14 +25,20 @@ class TrainingRow:
     reference: bool = True
     params: Mapping[str, Any] = field(default_factory=dict)
     correction: str | None = None
-    wrong: bool = False
+    disowned: str | None = None
+    draft: str | None = None
 
     @property
     def corrected(self) -> "TrainingRow":
         """With the word of people in the place of the teacher's, where there is one."""
         if self.correction is None:
             return self
-        return replace(self, completion=self.correction, finish_reason="stop", wrong=False)
+        return replace(self, completion=self.correction, finish_reason="stop")
+
+    @property
+    def wrong(self) -> bool:
+        """Whether people say so of the completion."""
+        return self.completion == self.disowned
 
     @property
     def variable_text(self) -> str:

@@ -22,6 +22,7 @@ from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
 from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
+from distill.pattern import choose
 from distill.plan import Refused, Released, RunConfig
 from ledger import releases
 from ledger.queries import newest_at, rows_that_taught
@@ -38,8 +39,8 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows or DiskFull before anything is written. An error after that is
-    recorded with the candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs or DiskFull before anything is written. An error after that
+    is recorded with the candidate, which is refused, and raised.
     """
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
@@ -80,7 +81,7 @@ def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
 
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
-    """Harvest, split and curate."""
+    """Harvest, split, curate, and choose how it is learned."""
     check_room(config.adapters_dir)
     found = harvest(
         engine,
@@ -109,6 +110,11 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     if lessons.noise is not None:
         report["noise"] = lessons.noise.facts
         progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {lessons.noise.words}")
+    if config.reuse is None:
+        chosen = choose(config.pattern, lessons.train, by=config.measure)
+        report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
+        progress.step(f"pattern {chosen.pattern}: {chosen.because}")
+        lessons = replace(lessons, pairs=chosen.pairs)
     return lessons, found, report
 
 

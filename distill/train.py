@@ -9,19 +9,22 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model_state_dict
-from transformers import AutoTokenizer, PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 from typing_extensions import override
 
+from distill.best import HeldOut, KeepBest, TrainProgress, Weights
 from distill.errors import DistillError
+from distill.pattern import Pair
+from distill.preference import PairsReport, prefer, rendered_pair
 from distill.render import Rendered, render
 from distill.rows import TrainingRow
 from distill.student import Batch, collate, completion_logprobs, load_base, silence
@@ -54,23 +57,14 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class TrainProgress:
-    """After a step: its number of `steps`, its mean loss per completion token (nats), seconds left at this pace."""
-
-    step: int
-    steps: int
-    loss: float
-    eta_s: float
-
-
-@dataclass(frozen=True)
 class TrainReport:
     """What was trained.
 
     `rows` trained for `epochs` (fewer than asked after an early stop) in `steps`; `seconds` covers training and
     validation, not loading. Losses are nats per completion token; `validation_losses` has one per epoch, the smallest
-    of which is the saved adapter's. `rows_too_long` counts the rows, validation included, beyond `max_tokens`.
-    `dataset_digest` is a SHA-256 over the trained rows in their order.
+    of which is the saved adapter's, unless a second lesson was kept: `preferred`, None without pairs. `rows_too_long`
+    counts the rows, validation included, beyond `max_tokens`. `dataset_digest` is a SHA-256 over the trained rows and
+    the pairs in their order.
     """
 
     rows: int
@@ -82,6 +76,7 @@ class TrainReport:
     rows_per_second: float
     dataset_digest: str
     rows_too_long: int
+    preferred: PairsReport | None = None
 
 
 def train(
@@ -91,12 +86,14 @@ def train(
     config: TrainConfig,
     out: Path,
     progress: Callable[[TrainProgress], None],
+    pairs: Sequence[Pair] = (),
 ) -> TrainReport:
     """Train on `rows`, keep the epoch that does best on `validation` (the last, if that is empty), write it to `out`.
 
-    Training stops after the first epoch that is no better than the best before. `out` appears whole or not at all.
+    Training stops after the first epoch that is no better than the best before. Then a second lesson is learned from
+    `pairs`, of the same rows, and kept where `validation` is no worse for it. `out` appears whole or not at all.
     Raises FileExistsError where `out` exists (adapters are immutable), TrainError where no row fits into
-    `max_tokens` or the loss is not finite. The same rows, seed, machine and number of threads give the same adapter.
+    `max_tokens` or a loss is not finite. The same rows, seed, machine and number of threads give the same adapter.
     """
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
@@ -106,14 +103,14 @@ def train(
     if not rendered:
         raise TrainError(f"none of {len(rows)} rows fits into {config.max_tokens} tokens")
     with silence(), TemporaryDirectory() as scratch:
-        keeper = _KeepBest(held_out, config.batch_size, progress)
+        keeper = KeepBest(HeldOut(held_out, batch_size=config.batch_size), progress)
         trainer = _trainer(tokenizer, rendered, keeper, config=config, scratch=scratch)
         started = time.monotonic()
         train_loss = float(trainer.train().training_loss)
         seconds = time.monotonic() - started
-        if not all(map(math.isfinite, (train_loss, *keeper.losses))):
-            raise TrainError(f"the loss is not finite: try a smaller learning rate than {config.learning_rate}")
-        _save(trainer.model, keeper.best, out=out)
+        _check_finite((train_loss, *keeper.losses), config)
+        preferred, better = _prefer(trainer, pairs, keeper=keeper, config=config) if pairs else (None, None)
+        _save(trainer.model, better or keeper.best, out=out)
     epochs = round(trainer.state.epoch)
     return TrainReport(
         rows=len(fitting),
@@ -123,9 +120,32 @@ def train(
         train_loss=train_loss,
         validation_losses=tuple(keeper.losses),
         rows_per_second=len(fitting) * epochs / seconds,
-        dataset_digest=_dataset_digest(fitting),
+        dataset_digest=_dataset_digest(fitting, pairs),
         rows_too_long=len(rows) - len(rendered) + len(validation) - len(held_out),
+        preferred=preferred,
     )
+
+
+def _prefer(
+    trainer: "_CompletionTrainer", pairs: Sequence[Pair], *, keeper: KeepBest, config: TrainConfig
+) -> tuple[PairsReport, Weights | None]:
+    """The second lesson, begun from the best of the first; no weights where that remains the best."""
+    found = [rendered_pair(trainer.processing_class, pair) for pair in pairs]
+    short = [pair for pair in found if len(pair) <= config.max_tokens]
+    too_long = len(found) - len(short)
+    if not short:
+        return PairsReport(too_long=too_long), None
+    set_peft_model_state_dict(trainer.model, keeper.best)
+    second = keeper.next("pairs")
+    arguments = _arguments(config, trainer.args.output_dir, longest=2 * max(map(len, short)))
+    report = prefer(trainer.model, short, tokenizer=trainer.processing_class, arguments=arguments, keeper=second)
+    _check_finite((report.loss, *report.validation_losses), config)
+    return replace(report, too_long=too_long), second.best
+
+
+def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
+    if not all(map(math.isfinite, losses)):
+        raise TrainError(f"the loss is not finite: try a smaller learning rate than {config.learning_rate}")
 
 
 def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tuple[list[TrainingRow], list[Rendered]]:
@@ -135,11 +155,15 @@ def _fitting(tokenizer: Any, rows: Sequence[TrainingRow], max_tokens: int) -> tu
 
 
 def _trainer(
-    tokenizer: Any, rendered: Sequence[Rendered], keeper: "_KeepBest", *, config: TrainConfig, scratch: str
+    tokenizer: Any, rendered: Sequence[Rendered], keeper: KeepBest, *, config: TrainConfig, scratch: str
 ) -> "_CompletionTrainer":
     trainer = _CompletionTrainer(
         model=load_base(config.base_model),
-        args=_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
+        args=SFTConfig(
+            **_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
+            train_sampling_strategy="group_by_length",
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
         data_collator=_collate_examples,
         train_dataset=Dataset.from_list([vars(row) for row in rendered]),
         processing_class=tokenizer,
@@ -156,33 +180,32 @@ def _trainer(
     return trainer
 
 
-def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> SFTConfig:
+def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> dict[str, Any]:
+    """What both lessons have in common; `longest`: tokens of the longest example."""
     at_once = _rows_at_once(config.batch_size, longest)
-    return SFTConfig(
-        output_dir=scratch,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.05,  # of all steps
-        max_grad_norm=1.0,
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=at_once,
-        gradient_accumulation_steps=config.batch_size // at_once,
-        train_sampling_strategy="group_by_length",
-        seed=config.seed,
-        # The rows are tokens already, and short enough.
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
+    return {
+        "output_dir": scratch,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05,  # of all steps
+        "max_grad_norm": 1.0,
+        "num_train_epochs": config.epochs,
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": config.batch_size // at_once,
+        "seed": config.seed,
+        # The examples are tokens already, and short enough.
+        "max_length": None,
+        "remove_unused_columns": False,
         # The weights stay as loaded; peft keeps the adapter's in float32.
-        bf16=False,
-        activation_checkpointing=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        save_strategy="no",
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # would hide a loss that is not finite
-        report_to="none",
-        disable_tqdm=True,
-    )
+        "bf16": False,
+        "activation_checkpointing": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # would hide a loss that is not finite
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
 
 
 def _rows_at_once(batch_size: int, longest: int) -> int:
@@ -211,66 +234,24 @@ class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no type
         """Nothing: TRL reports each training to its makers, and this product does not call home."""
 
 
-class _KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
-    """Reports each step, validates each epoch, keeps the best epoch's adapter in memory, stops when none is better."""
-
-    def __init__(
-        self, validation: Sequence[Rendered], batch_size: int, progress: Callable[[TrainProgress], None]
-    ) -> None:
-        ordered = sorted(validation, key=lambda row: len(row.input_ids))
-        self._batches = [collate(ordered[i : i + batch_size]) for i in range(0, len(ordered), batch_size)]
-        self._progress = progress
-        self._started = time.monotonic()
-        self.losses: list[float] = []
-        self.best: dict[str, torch.Tensor] = {}
-
-    @override
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._started = time.monotonic()
-
-    @override
-    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        logs = kwargs["logs"]
-        if "loss" in logs:  # the last call brings totals only
-            pace_s = (time.monotonic() - self._started) / state.global_step
-            left_s = pace_s * (state.max_steps - state.global_step)
-            self._progress(TrainProgress(state.global_step, state.max_steps, float(logs["loss"]), left_s))
-
-    @override
-    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        model = kwargs["model"]
-        if self._batches:
-            self.losses.append(_validation_loss(model, self._batches))
-            if self.losses[-1] > min(self.losses):
-                control.should_training_stop = True
-                return
-        self.best = {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}
-
-
-def _validation_loss(model: torch.nn.Module, batches: Sequence[Batch]) -> float:
-    """Mean loss per completion token over all batches, nats."""
-    device = next(model.parameters()).device
-    total, tokens = 0.0, 0
-    model.eval()
-    with torch.no_grad():
-        for batch in batches:
-            logprobs = completion_logprobs(model, {name: tensor.to(device) for name, tensor in batch.items()})
-            total, tokens = total - float(logprobs.sum()), tokens + len(logprobs)
-    model.train()
-    return total / tokens
-
-
-def _save(model: PeftModel, weights: dict[str, torch.Tensor], *, out: Path) -> None:
+def _save(model: PeftModel, weights: Weights, *, out: Path) -> None:
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # what an interrupted run left
-    # The embeddings never train; asked to find out for itself, peft looks the base model up on the Hub.
-    model.save_pretrained(partial, state_dict=weights, save_embedding_layers=False)
+    model.save_pretrained(
+        partial,
+        state_dict=weights,
+        selected_adapters=["default"],  # not the copy that TRL compares with
+        # The embeddings never train; asked to find out for itself, peft looks the base model up on the Hub.
+        save_embedding_layers=False,
+    )
     (partial / "README.md").unlink(missing_ok=True)
     partial.rename(out)
 
 
-def _dataset_digest(rows: Sequence[TrainingRow]) -> str:
+def _dataset_digest(rows: Sequence[TrainingRow], pairs: Sequence[Pair]) -> str:
     digest = hashlib.sha256()
     for row in rows:
         digest.update(json.dumps([row.exchange_id, row.messages, row.completion], sort_keys=True).encode() + b"\n")
+    for pair in pairs:
+        digest.update(json.dumps([pair.exchange_id, pair.chosen, pair.rejected]).encode() + b"\n")
     return digest.hexdigest()

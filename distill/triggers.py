@@ -6,7 +6,7 @@ In order: what forbids training, what waits for more rows, then what asks for it
 from dataclasses import dataclass
 from typing import Literal
 
-Trigger = Literal["forbidden", "judge", "rows", "first", "voided", "escalations", "age", "settled"]
+Trigger = Literal["forbidden", "judge", "rows", "first", "voided", "escalations", "age", "price", "settled"]
 DAY_S = 86_400.0
 MOST_DOUBLED = 5
 

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,15 +24,18 @@ from distill.attention import Attention
 from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
-from distill.triggers import Facts, TriggerConfig, weigh
+from distill.triggers import Facts, TriggerConfig, Verdict, weigh
+from distill.worth import Terms, appraise
 from ledger import decisions, leases, progress, releases, teachers
 from ledger.decisions import Decision
+from ledger.forgetting import expire
 from ledger.queries import newest_at
 from ledger.standing import Standing, standing
 
 LEASE = "distill"
 TERM_S = 30.0
 TICK_S = 5.0
+EXPIRE_EVERY_S = 3600.0
 DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
 PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
@@ -67,6 +70,7 @@ class Watched:
     probe_every_s: float
     window_share: float
     triggers: TriggerConfig
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ class Worker:
         outside: Outside,
         holder: str,
         clocks: Clocks | None = None,
+        keep_s: float | None = None,
     ) -> None:
+        """`keep_s`: so long the ledger keeps texts; None: for ever."""
         self._engine = engine
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
@@ -109,6 +115,7 @@ class Worker:
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
         self._holder = holder
+        self._keep_s, self._expires_at = keep_s, -math.inf
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -126,6 +133,16 @@ class Worker:
                 self._look(task, watched)
             except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
                 log.error("the look at %s failed: %s", task, _where(error))
+        self._expire()
+
+    def _expire(self) -> None:
+        """A batch a look, so that the ingester never waits long; then not again for an hour."""
+        if self._keep_s is None or self._monotonic() < self._expires_at:
+            return
+        if gone := expire(self._engine, before=self._clock() - self._keep_s):
+            log.info("the texts of %d exchanges have been kept long enough, and have left the ledger", gone)
+        else:
+            self._expires_at = self._monotonic() + EXPIRE_EVERY_S
 
     def _look(self, task: str, watched: Watched) -> None:
         if model := watched.binding.get("teacher"):
@@ -250,11 +267,23 @@ class Worker:
         progress.publish(self._engine, task, gathered, now=now)
         if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
             return
-        verdict = weigh(self._facts(task, found, now=now), watched.triggers)
+        verdict = self._priced(task, weigh(self._facts(task, found, now=now), watched.triggers), now=now)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
             self._run = (task, self._outside.start(task))
+
+    def _priced(self, task: str, verdict: Verdict, *, now: float) -> Verdict:
+        """The price comes last: what no rule asks for need not pay."""
+        watched = self._tasks[task]
+        if not verdict.train:
+            return verdict
+        worth = appraise(self._engine, task, teacher=watched.teacher, terms=watched.terms, now=now)
+        if worth is None:
+            return verdict
+        if not worth.pays:
+            return Verdict(False, "price", f"it would not pay: {worth.words}; {watched.terms.words}")
+        return replace(verdict, reason=f"{verdict.reason}; {worth.words}")
 
     def _facts(self, task: str, found: Standing, *, now: float) -> Facts:
         watched = self._tasks[task]

@@ -128,6 +128,26 @@ def forget(engine: sa.Engine, found: Found, *, meant: Meant, now: float) -> None
     _overwrite(engine)
 
 
+def expire(engine: sa.Engine, *, before: float, most: int = 1000) -> int:
+    """Take the texts of the oldest exchanges from before that time out of the ledger, so many at once; how many.
+
+    What has learned from them stays: nobody has asked for its end (docs/decisions/0025).
+    """
+    old = sa.and_(exchanges.c.at < before, exchanges.c.prompt_fingerprint != FORGOTTEN)
+    query = sa.select(exchanges.c.task, exchanges.c.id).where(old).order_by(exchanges.c.seq).limit(most)
+    ids: dict[str | None, list[str]] = {}
+    with writing(engine) as connection:
+        for task, exchange_id in connection.execute(query):
+            ids.setdefault(task, []).append(exchange_id)
+        found = Found(ids, [], 0)
+        _forget_pairs(connection, found)
+        for part in parts(found.all_ids):
+            _wipe(connection, part)
+    if found.all_ids:
+        _overwrite(engine)
+    return len(found.all_ids)
+
+
 def _end(release: Release, reason: str, now: float) -> dict[str, Any]:
     """One in force is voided; one that waits is none to wait for."""
     if release.status == "champion":

@@ -12,7 +12,7 @@ from ledger.schema import exchanges, row_uses
 
 @dataclass(frozen=True)
 class UsedRow:
-    """`reason`: why curation has rejected it."""
+    """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one."""
 
     exchange_id: str
     use: UseKind

@@ -27,6 +27,13 @@ class Price:
         return usage.prompt_tokens * self.input_usd_per_token + usage.completion_tokens * self.output_usd_per_token
 
 
+def dollars(usd: float) -> str:
+    """A sum that is not negative, with as many digits as say something."""
+    if usd == 0 or usd >= 100:
+        return f"${usd:,.0f}"
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.{1 - math.floor(math.log10(usd))}f}"
+
+
 def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at: float) -> None:
     """Put a price in force; nothing is written when it has not changed."""
     row = {

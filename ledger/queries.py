@@ -39,6 +39,7 @@ class Row:
     route: str
     release: str | None
     draft_text: str | None
+    draft_finish_reason: str | None
     teacher: str | None
     teacher_text: str | None
     teacher_finish_reason: str | None
@@ -90,7 +91,7 @@ class Reference:
 @dataclass(frozen=True)
 class Use:
     """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows,
-    `reason` for rejected ones."""
+    `reason` for rejected ones, and for those that taught as a pair."""
 
     exchange_id: str
     use: UseKind
@@ -127,6 +128,7 @@ def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float 
             *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "route", "release")),
             exchanges.c.rho,
             exchanges.c.draft_text,
+            exchanges.c.draft_finish_reason,
             teacher_replies.c.teacher,
             teacher_replies.c.text.label("teacher_text"),
             teacher_replies.c.finish_reason.label("teacher_finish_reason"),

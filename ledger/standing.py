@@ -108,6 +108,41 @@ def load(engine: sa.Engine, task: str, *, since: float) -> Load:
         return Load(*connection.execute(query).one())
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """A task's client requests that were answered, and how many of them a student could be asked; of those that the
+    teacher `answered` (labels too) the mean cost in US dollars and the mean tokens; when the first of all arrived."""
+
+    requests: int
+    eligible: int
+    answered: int
+    teacher_usd: float
+    prompt_tokens: float
+    answer_tokens: float
+    first_at: float
+
+
+def traffic(engine: sa.Engine, task: str, *, teacher: str, since: float) -> Traffic | None:
+    """What clients have asked of a task since then; None where its teacher has answered nothing of it."""
+    answered = sa.and_(teacher_replies.c.teacher == teacher, teacher_replies.c.text.is_not(None))
+    means = (teacher_replies.c.cost_usd, teacher_replies.c.prompt_tokens, teacher_replies.c.completion_tokens)
+    query = (
+        sa.select(
+            sa.func.count(),
+            sa.func.count().filter(exchanges.c.eligible),
+            sa.func.count().filter(answered),
+            *(sa.func.avg(mean).filter(answered) for mean in means),
+            sa.func.min(exchanges.c.at),
+        )
+        .join_from(exchanges, teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id, isouter=True)
+        .where(exchanges.c.task == task, exchanges.c.origin == "client", exchanges.c.at >= since)
+        .where(exchanges.c.status == 200)
+    )
+    with engine.connect() as connection:
+        found = connection.execute(query).one()
+    return Traffic(*found[:3], *map(float, found[3:])) if found[2] else None
+
+
 def _eligible(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
 

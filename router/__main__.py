@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
-from router.app import create_app, token_price
+from router.app import create_app
 from router.metrics import SHARED_DIR
 from router.serving import options
 from router.settings import ConfigError, Settings, load
@@ -78,7 +78,7 @@ def _write_direct_prices(settings: Settings) -> None:
     for name, teacher in settings.teachers.items():
         if teacher.direct and teacher.price:
             teacher.api_key()  # a missing key is an error at start, not at the first escalation
-            write_price(engine, name, token_price(teacher.price), source="settings", at=time.time())
+            write_price(engine, name, teacher.price.per_token, source="settings", at=time.time())
     engine.dispose()
 
 

@@ -25,6 +25,7 @@ ABLE = frozenset(
     | {"safety_identifier", "prompt_cache_key"}
 )
 SPOKEN_FIELDS = frozenset({"role", "content", "name"})  # of a message
+PLAIN_ROLES = frozenset({"system", "user", "assistant"})
 TEXT_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -46,7 +47,7 @@ def _beyond_fields(raw: Mapping[str, Any]) -> Beyond | None:
         return "tools"
     if raw.get("audio") or raw.get("modalities") not in (None, ["text"]):
         return "media"
-    known = all(value is None or name in ABLE for name, value in raw.items())
+    known = raw.keys() <= ABLE or all(value is None or name in ABLE for name, value in raw.items())
     return None if known and _is_format(raw.get("response_format")) else "unsupported"
 
 
@@ -59,8 +60,13 @@ def _is_format(wanted: Any) -> bool:
 
 
 def _beyond_messages(messages: list[dict[str, Any]]) -> Beyond | None:
-    found = [_beyond_message(message) for message in messages]
+    found = [_beyond_message(message) for message in messages if not _is_plain(message)]
     return next((reason for reason in found if reason), None)
+
+
+def _is_plain(message: Mapping[str, Any]) -> bool:
+    """As almost all are: a role that the template knows, and a text."""
+    return len(message) == 2 and message["role"] in PLAIN_ROLES and isinstance(message.get("content"), str)
 
 
 def _beyond_message(message: Mapping[str, Any]) -> Beyond | None:
@@ -84,11 +90,12 @@ def joined_text(content: Any) -> str | None:
 
 def as_spoken(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Messages that are not beyond it as the student's template takes them: plain text, and one word for system."""
-    return [
-        {
-            **{name: message[name] for name in SPOKEN_FIELDS if message.get(name) is not None},
-            "role": TEXT_ROLES[message["role"]],
-            "content": joined_text(message["content"]),
-        }
-        for message in messages
-    ]
+    return [message if _is_plain(message) else _spoken(message) for message in messages]
+
+
+def _spoken(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: message[name] for name in SPOKEN_FIELDS if message.get(name) is not None},
+        "role": TEXT_ROLES[message["role"]],
+        "content": joined_text(message["content"]),
+    }

@@ -5,8 +5,10 @@ So capacity, retries and the record of what was spent stay in one place.
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from router.errors import BadRequest
 from router.gateway import Gateway

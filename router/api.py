@@ -3,10 +3,10 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +15,16 @@ from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
 from router.drafts import draft_many, parse_drafts
-from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, teaches, within_limits
+from router.endpoints import (
+    WholeReply,
+    body_of,
+    gateway_of,
+    headers_of,
+    json_reply,
+    priority_of,
+    teaches,
+    within_limits,
+)
 from router.errors import (
     AnswerBrokeOff,
     ClientLeft,
@@ -30,7 +39,7 @@ from router.intake import Attended, header
 from router.keyring import check_task
 from router.logprobs import ShownDraft
 from router.ports import Caller, Ongoing
-from router.relay import EventStream, StreamTally
+from router.relay import EVENTS, EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
 ORDERED = 64  # an order of ours holds many requests
@@ -44,7 +53,7 @@ async def chat_completions(http: Request) -> Response:
 
 async def answer(http: Request, gateway: Gateway, *, request: wire.ChatRequest, caller: Caller) -> Response:
     """From a request to its reply, in the shape of chat completions."""
-    task_header = header(http, "x-tutelage-task") or None
+    task_header = header(http, b"x-tutelage-task") or None
     ticket = gateway.admit(
         request,
         task_header=task_header,
@@ -105,7 +114,7 @@ def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Respon
         return json_reply(wire.completion(answer), headers=headers_of(ticket, verdict))
     chunks = wire.completion_chunks(answer, include_usage=request.include_usage)
     events = b"".join(map(wire.event, chunks)) + wire.DONE
-    return Response(events, headers=headers_of(ticket, verdict), media_type="text/event-stream")
+    return WholeReply(events, headers=headers_of(ticket, verdict), media_type=EVENTS)
 
 
 async def _student_stream(
@@ -160,18 +169,23 @@ async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) ->
 
 
 async def _relay(
-    gateway: Gateway, ticket: Ticket, verdict: Verdict, *, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any]]
+    gateway: Gateway,
+    ticket: Ticket,
+    verdict: Verdict,
+    *,
+    first: list[dict[str, Any]],
+    rest: AsyncGenerator[list[dict[str, Any]]],
 ) -> AsyncGenerator[bytes, None]:
     """Pass chunks on; the exchange is recorded before the last byte, however the stream ends."""
     tally = StreamTally(ticket.head(), include_usage=ticket.request.include_usage)
     first_byte_s, recorded = ticket.elapsed_s, False
     try:
         async with aclosing(rest):
-            for chunk in tally.take(first):
-                yield chunk
+            if sent := tally.take(first):
+                yield sent
             async for received in rest:
-                for chunk in tally.take(received):
-                    yield chunk
+                if sent := tally.take(received):
+                    yield sent
         reply = gateway.teacher.reply(ticket.teacher, tally.body(), latency_s=ticket.elapsed_s)
         recorded = True
         gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s))

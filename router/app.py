@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ledger.database import LedgerError, connect
-from ledger.prices import Price
 from ledger.queries import reference_key
 from ledger.spool import SpoolWriter
 from router import api, api_feedback, api_passed, api_responses
@@ -32,7 +31,7 @@ from router.matching import Matching
 from router.metrics import Metrics
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
-from router.settings import Settings, TokenPrice
+from router.settings import Settings
 from router.student import VllmStudent
 from router.teacher import HttpTeacher, Prices
 from router.upstream import Endpoint
@@ -165,7 +164,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     student = settings.student
     metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
-    served = partial(VllmStudent, http, url=student.url, price=token_price(student.price))
+    served = partial(VllmStudent, http, url=student.url, price=student.price.per_token)
     return Gateway(
         matching=matching,
         student=served(timeout_s=student.timeout_s, breaker=Breaker()),
@@ -179,7 +178,6 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         limits=KeyLimits(windows, metrics=metrics),
         budgets=budgets,
         max_body_bytes=settings.server.max_body_bytes,
-        request_timeout_s=settings.server.request_timeout_s,
         metrics=metrics,
     )
 
@@ -249,8 +247,3 @@ def _endpoint(settings: Settings, name: str) -> Endpoint:
             retries=teacher.retries,
         )
     return Endpoint(url=url, upstream_model=name, api_key=None, timeout_s=teacher.timeout_s * (1 + teacher.retries))
-
-
-def token_price(price: TokenPrice) -> Price:
-    """US dollars per token, as the ledger counts."""
-    return Price(price.input_usd_per_mtok / 1e6, price.output_usd_per_mtok / 1e6)

@@ -4,8 +4,10 @@ No I/O of its own and no knowledge of HTTP: it is handed a student, and returns 
 rendering, recording and counting need. Every way out but the last one leads to the teacher.
 """
 
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from ledger.records import Draft
 from router.abilities import BEYOND, Beyond
@@ -36,8 +38,7 @@ INELIGIBLE = frozenset({"no_task", *BEYOND, "own", "completions", "embeddings", 
 CHARACTERS_A_TOKEN = 8  # more than any prose has: by this much a prompt is certainly too long
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Who answers and why, with the draft that was weighed where there was one; `ongoing`: an accepted one of which the
     rest is still being written."""
 

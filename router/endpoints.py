@@ -1,7 +1,7 @@
 """What all endpoints share: who asks, what, how urgently and within which limits, and how a reply is headed."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,7 +13,7 @@ from ledger.keys import Role
 from router.cascade import Verdict
 from router.errors import BadRequest, NotAllowed
 from router.gateway import Gateway, new_exchange_id
-from router.intake import header, read_body, refuse_deep
+from router.intake import JSON, header, read_body, refuse_deep
 from router.ports import PRIORITIES, Caller, Priority
 from router.relay import EventStream
 from router.ticket import Ticket
@@ -24,7 +24,7 @@ def gateway_of(http: Request) -> tuple[Gateway, Caller]:
     """The gateway, and who asks it, by the key in the request. What is not named here is for admins
     (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
     gateway: Gateway = http.app.state.gateway
-    secret = header(http, "authorization").removeprefix("Bearer ")
+    secret = header(http, b"authorization").removeprefix("Bearer ")
     caller = gateway.keyring.caller(secret, now=time.time())
     path = http.scope["path"]
     role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
@@ -36,7 +36,7 @@ def gateway_of(http: Request) -> tuple[Gateway, Caller]:
 
 def priority_of(http: Request) -> Priority:
     """How early the request gives way where the teacher's capacity runs short. Raises BadRequest."""
-    sent = header(http, "x-tutelage-priority", "normal")
+    sent = header(http, b"x-tutelage-priority", "normal")
     for priority in PRIORITIES:
         if sent == priority:
             return priority
@@ -46,7 +46,7 @@ def priority_of(http: Request) -> Priority:
 def teaches(http: Request, request: ChatRequest) -> bool:
     """Whether a student may learn from a request, as far as it says so itself: by `x-tutelage-train`, or by OpenAI's
     `store`, which asks to be kept for distillation. Raises BadRequest."""
-    sent = header(http, "x-tutelage-train", "true").lower()
+    sent = header(http, b"x-tutelage-train", "true").lower()
     if sent not in ("true", "false"):
         raise BadRequest(f"Unknown value {sent[:32]!r}: true, false", param="x-tutelage-train")
     return sent == "true" and request.raw.get("store") is not False
@@ -54,7 +54,7 @@ def teaches(http: Request, request: ChatRequest) -> bool:
 
 async def body_of(http: Request, gateway: Gateway, *, many: int = 1) -> bytes:
     """A request's body, or that of an order of so many requests."""
-    body = await read_body(http, limit=many * gateway.max_body_bytes, timeout_s=gateway.request_timeout_s)
+    body = await read_body(http, limit=many * gateway.max_body_bytes)
     if many == 1:
         refuse_deep(body)
     return body
@@ -75,10 +75,20 @@ def headers_of(ticket: Ticket, verdict: Verdict) -> dict[str, str]:
     return headers
 
 
+class WholeReply(Response):
+    """A reply in one piece. Its headers are in small letters, and none of them says what is said here."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Starlette looks for what headers may say already; that takes as long as to decide who answers."""
+        told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        kind, length = str(self.media_type).encode("latin-1"), str(len(self.body)).encode("latin-1")
+        self.raw_headers = [*told, (b"content-type", kind), (b"content-length", length)]
+
+
 def json_reply(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A whole reply."""
     headers = headers or {"x-request-id": new_exchange_id()}
-    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type="application/json")
+    return WholeReply(orjson.dumps(body), status_code=status, headers=headers, media_type=JSON)
 
 
 async def within_limits(gateway: Gateway, ticket: Ticket, reply: Callable[[], Awaitable[Response]]) -> Response:

@@ -5,12 +5,14 @@ Everything here is the same for both routes and for both ways of replying; HTTP 
 
 import asyncio
 import logging
+import os
 import time
-import uuid
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from calibration.references import REFERENCE_DOMAIN, draw
 from ledger.records import Exchange, Feedback, Label, Origin, Record, Route, TeacherReply
@@ -66,7 +68,6 @@ class Gateway:
     limits: Limits
     budgets: Budgets
     max_body_bytes: int
-    request_timeout_s: float = 30.0
     metrics: Metrics = field(default_factory=Metrics)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _reserved: dict[str, str] = field(default_factory=dict)  # exchange id -> what was promised to it
@@ -288,7 +289,7 @@ def _seconds(retry_after: str | None) -> float:
 
 def new_exchange_id() -> str:
     """Ordered by time to the millisecond (kind to an index), then random; unguessable before the draw."""
-    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def _exchange(ticket: Ticket, verdict: Verdict, outcome: Outcome, *, origin: Origin = "client") -> Exchange:

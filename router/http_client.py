@@ -70,7 +70,7 @@ class HttpClient:
         """
         now = asyncio.get_running_loop().time()
         try:
-            (place, begin), lines = _read_url(url), _lines_of(headers)
+            (place, begin), lines = _read_url(url), _lines_of(tuple(headers.items()))
         except ValueError as error:
             raise Unreachable("its URL or a header cannot be sent") from error
         message = b"%b%bcontent-length: %d\r\n\r\n%b" % (begin, lines, len(body), body)
@@ -114,8 +114,9 @@ class HttpClient:
             kept.remove(connection)
 
 
-def _lines_of(headers: Mapping[str, str]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+@lru_cache(maxsize=256)
+def _lines_of(headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise ValueError("a header would begin another line")
     return lines.encode("latin-1")

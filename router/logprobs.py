@@ -7,27 +7,11 @@ import msgspec
 from calibration.evidence import TokenLogprob
 from ledger.records import Draft
 
-TOP_LOGPROBS = 5  # what the evidence needs; 20 would cost three times the decoding
-
-
-class Alternative(msgspec.Struct):
-    """A token that might have stood at a place."""
-
-    logprob: float
-
-
-class Token(msgspec.Struct):
-    """A token that stands there; the likeliest ones at its place come first."""
-
-    token: str
-    logprob: float
-    top_logprobs: list[Alternative] = []
-
 
 class Logprobs(msgspec.Struct):
     """Of one choice."""
 
-    content: list[Token] | None = None
+    content: list[TokenLogprob] | None = None
 
 
 class ShownDraft(Draft, frozen=True, kw_only=True):
@@ -37,9 +21,8 @@ class ShownDraft(Draft, frozen=True, kw_only=True):
 
 
 def observed(logprobs: Logprobs | None) -> list[TokenLogprob]:
-    """None of them where the server did not say. The evidence is the same, however many alternatives a client wants."""
-    found = logprobs.content or [] if logprobs else []
-    return [TokenLogprob(t.token, t.logprob, [a.logprob for a in t.top_logprobs[:TOP_LOGPROBS]]) for t in found]
+    """None of them where the server did not say."""
+    return logprobs.content or [] if logprobs else []
 
 
 def shown(draft: Draft, tokens: list[dict[str, Any]], *, top: int) -> ShownDraft:

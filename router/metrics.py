@@ -4,11 +4,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -19,7 +17,6 @@ from ledger.seen import Seen
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
-MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
 
 
@@ -29,7 +26,7 @@ class Metrics:
     def __init__(self, *, alarm_bounds: Mapping[str, float] | None = None) -> None:
         """`alarm_bounds`: by task, B of its alarm in references."""
         self._alarm_bounds = alarm_bounds or {}
-        self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
+        self._counters: dict[tuple[str, str, str, str], _Counters] = {}
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "tutelage_requests",
@@ -102,22 +99,28 @@ class Metrics:
 
     def count(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
-        task = exchange.task or "none"
-        self._of(self._requests, task, exchange.route, exchange.reason, str(exchange.status)).inc()
-        self._of(self._latency, task, exchange.route).observe(exchange.latency_s)
+        kind = exchange.task or "none", exchange.route, exchange.reason, str(exchange.status)
+        counters = self._counters.get(kind)
+        if counters is None:
+            counters = self._counters[kind] = self._counters_of(kind)
+        counters.requests.inc()
+        counters.latency.observe(exchange.latency_s)
         if exchange.score is not None:
-            self._of(self._score, task).observe(exchange.score)
+            counters.score.observe(exchange.score)
         if exchange.draft is not None:
-            self._of(self._cost, task, "draft").inc(exchange.draft.cost_usd)
+            counters.drafts_usd.inc(exchange.draft.cost_usd)
         if exchange.teacher_reply is not None:
-            self._of(self._cost, task, "teacher").inc(exchange.teacher_reply.cost_usd)
+            counters.teacher_usd.inc(exchange.teacher_reply.cost_usd)
 
-    def _of(self, metric: MetricT, *labels: str) -> MetricT:
-        """`metric.labels(...)`, remembered: to find it under the library's lock is most of what counting costs."""
-        found: MetricT | None = self._children.get((metric, labels))
-        if found is None:
-            found = self._children[metric, labels] = metric.labels(*labels)
-        return found
+    def _counters_of(self, kind: tuple[str, str, str, str]) -> "_Counters":
+        task, route, _, _ = kind
+        return _Counters(
+            requests=self._requests.labels(*kind),
+            latency=self._latency.labels(task, route),
+            score=self._score.labels(task),
+            drafts_usd=self._cost.labels(task, "draft"),
+            teacher_usd=self._cost.labels(task, "teacher"),
+        )
 
     def count_reference(self, task: str, *, cost_usd: float, lost: bool) -> None:
         """Count a label of the reference stream."""
@@ -160,6 +163,17 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library has no types there
         return together
+
+
+@dataclass(frozen=True)
+class _Counters:
+    """Of exchanges of one kind, kept: to find them under the library's lock is most of what counting costs."""
+
+    requests: Counter
+    latency: Histogram
+    score: Histogram
+    drafts_usd: Counter
+    teacher_usd: Counter
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors in a set

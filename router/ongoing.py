@@ -1,8 +1,8 @@
 """A draft that vLLM is still writing: judged by its first tokens, then streamed on as it comes."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 import msgspec
 
@@ -10,7 +10,7 @@ from calibration.evidence import TokenLogprob, evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.errors import StudentUnavailable
-from router.http_connection import HttpError, Response
+from router.http_connection import GATHER_S, HttpError, Response
 from router.logprobs import Logprobs, observed
 
 
@@ -21,14 +21,28 @@ class _Delta(msgspec.Struct):
 class _Choice(msgspec.Struct):
     delta: _Delta
     finish_reason: str | None = None
+
+
+class _JudgedChoice(_Choice):
     logprobs: Logprobs | None = None
 
 
 class _Chunk(msgspec.Struct):
     """The part of vLLM's chunks that is read; `usage` is in each of them (`continuous_usage_stats`)."""
 
-    choices: list[_Choice]
+    choices: Sequence[_Choice]
     usage: Usage | None = None
+
+
+class _JudgedChunk(_Chunk):
+    """The same of the tokens that a draft is judged by."""
+
+    choices: Sequence[_JudgedChoice]
+
+
+END = b"[DONE]"
+_decode, _decode_judged = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_JudgedChunk).decode
+ChunkT = TypeVar("ChunkT", bound=_Chunk)
 
 
 class OngoingDraft:
@@ -38,13 +52,14 @@ class OngoingDraft:
     """
 
     def __init__(self, response: Response, *, price: Price) -> None:
+        self._response = response
         self._price = price
         self._text: list[str] = []
         self._finish_reason: str | None = None
         self._usage = Usage()
         self._evidence: dict[str, float] = {}
-        self._chunks = _chunks(response)
-        self._coming: asyncio.Task[_Chunk | None] | None = None
+        self._ended = False
+        self._left: list[bytes] = []  # what is no chunk, behind some that were
         self._connection = AsyncExitStack()
 
     @property
@@ -56,17 +71,17 @@ class OngoingDraft:
     async def begin(self, prefix: int) -> None:
         """Read until there are `prefix` tokens, or all. Raises StudentUnavailable."""
         tokens: list[TokenLogprob] = []
-        while len(tokens) < prefix and (chunk := await self._next()):
-            tokens += [token for choice in chunk.choices for token in observed(choice.logprobs)]
-            self._take(chunk)
+        while len(tokens) < prefix and (chunks := await self._next(_decode_judged)):
+            tokens += [token for chunk in chunks for choice in chunk.choices for token in observed(choice.logprobs)]
+            self._take(chunks)
         if len(tokens) < prefix and self._finish_reason is None:
             raise StudentUnavailable("the stream broke off")
         self._evidence = evidence(tokens[:prefix], prompt_tokens=self._usage.prompt_tokens) or {}
 
     async def pieces(self) -> AsyncGenerator[str]:
         """The text behind what was read, as it comes; afterwards the draft is whole. Raises StudentUnavailable."""
-        while chunk := await self._next():
-            if text := self._take(chunk):
+        while chunks := await self._next(_decode, gather_s=GATHER_S):
+            if text := self._take(chunks):
                 yield text
         if self._finish_reason is None:
             raise StudentUnavailable("the stream broke off")
@@ -79,48 +94,34 @@ class OngoingDraft:
         """End it, also half-way: the engine then writes no further."""
         await self._connection.aclose()
 
-    async def stop(self) -> None:
-        """Read no further."""
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.gather(self._coming, return_exceptions=True)
-        await self._chunks.aclose()
+    async def _next(self, decode: Callable[[bytes], ChunkT], *, gather_s: float = 0.0) -> list[ChunkT]:
+        """What has come; nothing at the end. What came before something that is no chunk counts."""
+        if self._ended:
+            return []
+        try:
+            events = self._left or await self._response.events(gather_s=gather_s)
+        except (HttpError, TimeoutError) as error:
+            raise StudentUnavailable(type(error).__name__) from error
+        found: list[ChunkT] = []
+        for number, data in enumerate(events):
+            if data == END:
+                break
+            try:
+                found.append(decode(data))
+            except msgspec.DecodeError as error:
+                if not found:
+                    raise StudentUnavailable("a chunk that is none") from error
+                self._left = events[number:]
+                return found
+        self._ended = not events or END in events
+        return found
 
-    async def _next(self) -> _Chunk | None:
-        if self._coming is None:
-            self._coming = asyncio.create_task(_one(self._chunks))
-        chunk = await asyncio.shield(self._coming)
-        self._coming = None
-        return chunk
-
-    def _take(self, chunk: _Chunk) -> str:
-        text = "".join(choice.delta.content or "" for choice in chunk.choices)
+    def _take(self, chunks: Sequence[_Chunk]) -> str:
+        text = ""
+        for chunk in chunks:
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                self._finish_reason = choice.finish_reason or self._finish_reason
+            self._usage = chunk.usage or self._usage
         self._text.append(text)
-        for choice in chunk.choices:
-            self._finish_reason = choice.finish_reason or self._finish_reason
-        self._usage = chunk.usage or self._usage
         return text
-
-
-async def _one(chunks: AsyncGenerator[_Chunk]) -> _Chunk | None:
-    return await anext(chunks, None)
-
-
-async def _chunks(response: Response) -> AsyncGenerator[_Chunk]:
-    try:
-        async for data in _events(response.lines()):
-            yield msgspec.json.decode(data, type=_Chunk)
-    except (HttpError, TimeoutError) as error:
-        raise StudentUnavailable(type(error).__name__) from error
-    except msgspec.DecodeError as error:
-        raise StudentUnavailable("a chunk that is none") from error
-
-
-async def _events(lines: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The data of server-sent events, to the one that says that all is done."""
-    async for line in lines:
-        if line.startswith(b"data:"):
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                return
-            yield data

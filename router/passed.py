@@ -6,11 +6,12 @@ request may cost, what of it is recorded, and what was answered; HTTP is the mat
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from ledger.records import Usage
 from router.errors import TeacherUnavailable

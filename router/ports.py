@@ -136,8 +136,9 @@ class Teacher(Protocol):
         """Ask without streaming. Raises UpstreamRefused or TeacherUnavailable."""
         ...
 
-    def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
-        """Ask with streaming: decoded chunks, usage included. Raises as `complete`, also between chunks."""
+    def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Ask with streaming: decoded chunks, those that came together, usage included. Raises as `complete`, also
+        between chunks."""
         ...
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:

@@ -1,12 +1,14 @@
 """A teacher's stream on its way to the client: rewritten to one id and one model, and added up for the record."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from router import wire
+
+EVENTS = "text/event-stream; charset=utf-8"
 
 
 class StreamTally:
@@ -23,13 +25,17 @@ class StreamTally:
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
 
-    def take(self, chunk: dict[str, Any]) -> Iterator[bytes]:
-        """The events for one chunk; none for one that only tells usage."""
+    def take(self, chunks: Sequence[dict[str, Any]]) -> bytes:
+        """The events for chunks; nothing for one that only tells usage."""
+        return b"".join([wire.event(chunk) for chunk in chunks if self._is_said(chunk)])
+
+    def _is_said(self, chunk: dict[str, Any]) -> bool:
+        """Add a chunk up and put it in order; False where nothing is left of it."""
         told = chunk.pop("usage", None)
         self._usage = told or self._usage
         chunk["choices"] = [choice for choice in chunk.get("choices") or () if self._says(choice)]
-        if chunk["choices"] or not told:
-            yield wire.event({**chunk, "id": self._head.id, "model": self._head.model})
+        chunk["id"], chunk["model"] = self._head.id, self._head.model
+        return bool(chunk["choices"] or not told)
 
     def _says(self, choice: dict[str, Any]) -> bool:
         """Add a choice up and put it in order; False where nothing is left of it."""
@@ -60,7 +66,7 @@ class EventStream(StreamingResponse):
     """Server-sent events whose generator is closed as soon as the client is gone, and with it the upstream call."""
 
     def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
-        super().__init__(events, headers=headers, media_type="text/event-stream")
+        super().__init__(events, headers=headers, media_type=EVENTS)
         self._events, self._begun = events, False
         self._at_end: Callable[[], Awaitable[None]] | None = None
 

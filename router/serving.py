@@ -1,7 +1,7 @@
 """How the gateway listens: uvicorn's options, and the bounds that it does not have of itself.
 
-A request whose head is too large, or does not arrive, is refused in OpenAI's shape; a connection over which nothing is
-asked is closed. So what strangers can make us hold is bounded before any of it is understood.
+A request whose head is too large, or that does not arrive, is refused in OpenAI's shape; a connection over which
+nothing is asked is closed. So what strangers can make us hold is bounded before any of it is understood.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def options(server: Server) -> dict[str, Any]:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol with an end to a request's head: so many bytes, so many seconds."""
+    """uvicorn's protocol with an end to a request's head, in bytes and seconds, and to its body, in seconds."""
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, arrival_s: float, **more: Any
@@ -54,11 +54,11 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection has so long for its first head."""
         super().connection_made(transport)
-        self._await_head()
+        self._await_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._head_is_here()
+        self._await_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,17 +66,17 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing() or not self._in_head or not self._head_bytes:
+        if self.transport.is_closing() or (self._in_head and not self._head_bytes):  # between two requests
             return
         if self._head_bytes > LARGEST_HEAD:
             self._refuse(_too_large())
         elif self._awaited is None:
-            self._await_head()
+            self._await_more()
 
     def on_headers_complete(self) -> None:
         """A head is whole; its size counts also where it came at once."""
         self._in_head, self._head_bytes = False, 0
-        self._head_is_here()
+        self._await_no_more()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
             self._too_large = True
             raise ValueError("the head of the request is too large")  # what the parser makes of it is answered below
@@ -85,25 +85,28 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request is whole: what comes next is the head of another."""
         self._in_head = True
+        self._await_no_more()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read, in OpenAI's shape."""
         self._refuse(_too_large() if self._too_large else BadRequest(msg))
 
-    def _await_head(self) -> None:
-        self._awaited = self.loop.call_later(self._arrival_s, self._head_is_late)
+    def _await_more(self) -> None:
+        self._awaited = self.loop.call_later(self._arrival_s, self._is_late)
 
-    def _head_is_here(self) -> None:
+    def _await_no_more(self) -> None:
         if self._awaited is not None:
             self._awaited.cancel()
             self._awaited = None
 
-    def _head_is_late(self) -> None:
-        if self._head_bytes:
-            self._refuse(RequestTooSlow(f"The head of the request did not arrive within {self._arrival_s:g} seconds"))
-        else:
+    def _is_late(self) -> None:
+        nothing_asked, answered = self._in_head and not self._head_bytes, self.cycle and self.cycle.response_started
+        if nothing_asked or (answered and not self._in_head):
             self.transport.close()
+        else:
+            what = "head" if self._in_head else "body"
+            self._refuse(RequestTooSlow(f"The {what} of the request did not arrive within {self._arrival_s:g} seconds"))
 
     def _refuse(self, error: GatewayError) -> None:
         body = orjson.dumps(error.body())

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from yaml import YAMLError
 
@@ -16,7 +16,10 @@ from calibration.agreement import Measure
 from calibration.certificate import fingerprint
 from calibration.code import CODE
 from calibration.question import By, Judge
+from ledger import prices
 from ledger.budgets import Budget, Per
+from router.distill_settings import DistillSettings
+from router.sections import Name, PerMinute, Port, Price, Seconds, Section, Share
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -24,20 +27,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file and keys."""
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Price = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-PerMinute = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
 class Budgeted(Section):
@@ -97,10 +86,12 @@ class Server(Budgeted):
 
 
 class LedgerSettings(Section):
-    """Where records live: every gateway process's spool folder and the database the ingester fills."""
+    """Where records live: every gateway process's spool folder and the database the ingester fills. After keep_days the
+    worker takes the texts out, prompts and answers; times, tokens, costs and scores stay (null: all is kept)."""
 
     url: str = "sqlite:///tutelage-data/ledger.db"
     spool_dir: Path = Path("tutelage-data/spool")
+    keep_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
 
 
 class TokenPrice(Section):
@@ -108,6 +99,11 @@ class TokenPrice(Section):
 
     input_usd_per_mtok: Price
     output_usd_per_mtok: Price
+
+    @property
+    def per_token(self) -> prices.Price:
+        """As the ledger counts it."""
+        return prices.Price(self.input_usd_per_mtok / 1e6, self.output_usd_per_mtok / 1e6)
 
 
 class TeacherSettings(Section):
@@ -234,46 +230,6 @@ class Task(Budgeted):
         return self
 
 
-class DistillSettings(Section):
-    """How a student is trained, and how many references are kept back to certify it.
-
-    window_share: the newest share of the traffic since the last certification or alarm becomes the certification
-    window, max_references of which are drafted at most; max_rows: of the older rows the newest so many are used;
-    fit_share: the newest share of them, never trained on, that the calibrator is fitted on. The worker begins a run
-    with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
-    come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
-    max_age_days old.
-    """
-
-    min_rows: Annotated[int, Field(ge=50)] = 1000
-    max_rows: Annotated[int, Field(ge=50)] = 20_000
-    min_references: Annotated[int, Field(ge=1)] = 600
-    max_references: Annotated[int, Field(ge=1)] = 5000
-    new_rows: Annotated[int, Field(ge=1)] = 1000
-    max_escalation_rate: Share = 0.5
-    max_age_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 21.0
-    window_share: Share = 0.4
-    fit_share: Share = 0.2
-    validation_share: Share = 0.08
-    epochs: Annotated[int, Field(ge=1, le=5)] = 2
-    rank: Annotated[int, Field(ge=1, le=256)] = 16
-    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _leaves_rows_to_teach(self) -> Self:
-        if self.fit_share + self.validation_share > 0.9:
-            raise ValueError("fit_share + validation_share leave less than a tenth of the rows to teach: lower them")
-        if self.max_rows < self.min_rows:
-            raise ValueError(f"max_rows {self.max_rows} is less than min_rows {self.min_rows}: no run would ever begin")
-        if self.max_references < self.min_references:
-            raise ValueError(
-                f"max_references {self.max_references} is less than min_references {self.min_references}: lower that"
-            )
-        return self
-
-
 class Settings(BaseSettings):
     """The whole file. Read it with `load`."""
 
@@ -300,6 +256,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"server.workers: {self.server.workers} processes would each spend the capacity of {limited[0]}: set "
                 "server.limits_url to a Redis that they share, or workers to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _texts_outlive_a_release(self) -> Self:
+        keep, age = self.ledger.keep_days, self.distill.max_age_days
+        if keep is not None and keep < age:
+            raise ValueError(
+                f"ledger.keep_days: {keep:g} would take from a release within its max_age_days of {age:g} the answers "
+                "that its alarm hears: raise keep_days or lower distill.max_age_days"
             )
         return self
 

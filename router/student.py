@@ -3,26 +3,26 @@
 import asyncio
 import math
 import re
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 import orjson
 
-from calibration.evidence import evidence
+from calibration.evidence import ALTERNATIVES, evidence
 from ledger.prices import Price
 from ledger.records import Draft, Usage
 from router.breaker import Breaker
 from router.errors import StudentUnavailable, TooLong
 from router.http_client import HttpClient, Patience
 from router.http_connection import HttpError, Response
-from router.logprobs import TOP_LOGPROBS, Logprobs, observed, shown
+from router.logprobs import Logprobs, observed, shown
 from router.ongoing import OngoingDraft
 from router.wire import ChatRequest
 
 OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
 CONNECT_S = 5.0
+JSON = {"content-type": "application/json"}
 TOO_LONG = re.compile(rb"context length|model length|max_model_len")  # in the words of vLLM's refusals
 
 
@@ -61,13 +61,13 @@ class VllmStudent:
         self._timeout_s = timeout_s
         self._whole = Patience(total_s=timeout_s, connect_s=min(CONNECT_S, timeout_s))
         self._streamed = Patience(total_s=math.inf, connect_s=min(CONNECT_S, timeout_s), pause_s=timeout_s)
-        self._breaker = breaker
+        self._told = _Told(breaker)
 
     async def draft(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int | None = None) -> Draft:
         """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
         StudentUnavailable."""
         body = _draft_body(request, model=model, max_tokens=max_tokens)
-        with self._told():
+        with self._told:
             async with await self._post(body, self._whole) as response:
                 await _check(response)
                 raw = await response.read()
@@ -81,44 +81,48 @@ class VllmStudent:
         """
         streamed = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         body = {**_draft_body(request, model=model, max_tokens=max_tokens), **streamed}
-        with self._told():
+        with self._told:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._timeout_s):
                     response = await stack.enter_async_context(await self._post(body, self._streamed))
                     await _check(response)
                     ongoing = OngoingDraft(response, price=self._price)
-                    stack.push_async_callback(ongoing.stop)
                     await ongoing.begin(prefix)
                 ongoing.owns(stack.pop_all())
         return ongoing
 
     async def _post(self, body: dict[str, Any], patience: Patience) -> Response:
         """A response, to be entered."""
-        headers = {"content-type": "application/json"}
-        return await self._http.post(self._url, orjson.dumps(body), patience=patience, headers=headers)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """The breaker is asked first and told how it went; what goes wrong is what is wrong with the student."""
-        if self._breaker and self._breaker.open:
-            raise StudentUnavailable("not asked: the last calls failed")
-        try:
-            yield
-        except (HttpError, TimeoutError) as error:
-            self._note(ok=False)
-            raise StudentUnavailable(f"{type(error).__name__}") from error
-        except StudentUnavailable as error:
-            self._note(ok=isinstance(error, _Refused | TooLong))
-            raise
-        self._note(ok=True)
-
-    def _note(self, *, ok: bool) -> None:
-        if self._breaker:
-            self._breaker.note(ok=ok)
+        return await self._http.post(self._url, orjson.dumps(body), patience=patience, headers=JSON)
 
 
 class _Refused(StudentUnavailable):
     """The engine is well, and will not have this request."""
+
+
+class _Told:
+    """Around each call: the breaker is asked first and told how it went; what goes wrong is what is wrong with the
+    student."""
+
+    def __init__(self, breaker: Breaker | None) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> None:
+        if self._breaker and self._breaker.open:
+            raise StudentUnavailable("not asked: the last calls failed")
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self._note(ok=True)
+        elif isinstance(error, HttpError | TimeoutError):
+            self._note(ok=False)
+            raise StudentUnavailable(f"{type(error).__name__}") from error
+        elif isinstance(error, StudentUnavailable):
+            self._note(ok=isinstance(error, _Refused | TooLong))
+
+    def _note(self, *, ok: bool) -> None:
+        if self._breaker:
+            self._breaker.note(ok=ok)
 
 
 async def _check(response: Response) -> None:
@@ -137,9 +141,12 @@ def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> dict[st
         "temperature": 0,
         "max_tokens": max_tokens,
         "logprobs": True,
-        "top_logprobs": max(TOP_LOGPROBS, request.top_logprobs or 0),
+        "top_logprobs": max(ALTERNATIVES, request.top_logprobs or 0),
     }
-    return body | {name: request.raw[name] for name in ("stop", "response_format") if request.raw.get(name)}
+    for name in ("stop", "response_format"):
+        if wanted := request.raw.get(name):
+            body[name] = wanted
+    return body
 
 
 def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:

@@ -14,11 +14,12 @@ from ledger.records import TeacherReply, Usage
 from router.breaker import Breaker
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
-from router.http_connection import HttpError, Response
+from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.wire import ChatRequest
 
+END = b"[DONE]"
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
 
 
@@ -99,26 +100,32 @@ class HttpTeacher:
                 raise _nonsense(teacher) from error
             return TeacherCompletion(answer, self.reply(teacher, answer, latency_s=time.perf_counter() - started))
 
-    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
+    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]]]:
         """Ask with streaming; usage is always asked for, since cost is counted from it.
 
         It is whole where it has said why it ends and that all is done: some servers say one without the other.
         """
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
-            finished = False
-            async for line in response.lines():
-                if not line.startswith(b"data:"):
-                    continue
-                data = line[5:].strip()
-                if data == b"[DONE]" and finished:
-                    return
-                if data == b"[DONE]":
-                    break
-                chunk = _decode_chunk(data, teacher)
-                finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
-                yield chunk
-            raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
+            finished = ended = False
+            while not ended and (events := await response.events(gather_s=GATHER_S)):
+                together, trouble = [], None
+                for data in events:
+                    if ended := data == END:
+                        break
+                    try:
+                        chunk, ends = _decode_chunk(data, teacher)
+                    except TeacherUnavailable as error:
+                        trouble = error
+                        break
+                    finished = finished or ends
+                    together.append(chunk)
+                if together:
+                    yield together
+                if trouble:
+                    raise trouble
+            if not (finished and ended):
+                raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
         """The facts of a completion body."""
@@ -153,12 +160,12 @@ class HttpTeacher:
     async def events(self, path: str, body: dict[str, Any], *, teacher: str) -> AsyncGenerator[dict[str, Any]]:
         """Ask another endpoint under /v1 with streaming; whether its stream is whole is for who knows its events."""
         async with self._post(teacher, body, path=path) as response:
-            async for line in response.lines():
-                data = line[5:].strip() if line.startswith(b"data:") else b""
-                if data == b"[DONE]":
-                    return
-                if data:
-                    yield _decode_chunk(data, teacher)
+            while events := await response.events(gather_s=GATHER_S):
+                for data in events:
+                    if data == END:
+                        return
+                    chunk, _ = _decode_chunk(data, teacher)
+                    yield chunk
 
     def paid(self, teacher: str, usage: Usage) -> float:
         """US dollars by the price in force."""
@@ -201,8 +208,8 @@ class HttpTeacher:
         breaker.note(ok=True)
 
 
-def _decode_chunk(data: bytes, teacher: str) -> dict[str, Any]:
-    """A chunk that can be passed on and added up, as it came."""
+def _decode_chunk(data: bytes, teacher: str) -> tuple[dict[str, Any], bool]:
+    """A chunk that can be passed on and added up, as it came, and whether it says why an answer ends."""
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -210,10 +217,10 @@ def _decode_chunk(data: bytes, teacher: str) -> dict[str, Any]:
     if isinstance(chunk, dict) and "error" in chunk:
         raise TeacherUnavailable(f"The teacher {teacher!r} broke off: {words(chunk)}")
     try:
-        msgspec.convert(chunk, _Chunk)
+        read = msgspec.convert(chunk, _Chunk)
     except msgspec.ValidationError as error:
         raise TeacherUnavailable(f"The teacher {teacher!r} sent a chunk that is none") from error
-    return chunk  # type: ignore[no-any-return]
+    return chunk, any([choice.finish_reason for choice in read.choices])
 
 
 def _nonsense(teacher: str) -> TeacherUnavailable:

@@ -27,7 +27,6 @@ from starlette.routing import Route
 
 from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
-from router.app import token_price
 from router.settings import ConfigError, Settings, TeacherSettings, load
 from router.teacher_calls import NAMED, arguments
 from router.teacher_responses import PREFIX, pass_on, speaks_responses
@@ -176,7 +175,7 @@ def price_of(name: str, teacher: TeacherSettings) -> tuple[Price, str]:
     Raises ConfigError where neither knows it: an unknown price is an error, never $0.
     """
     if teacher.price is not None:
-        return token_price(teacher.price), "settings"
+        return teacher.price.per_token, "settings"
     found = listed_price(teacher.model)
     if found is None:
         raise ConfigError(

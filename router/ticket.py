@@ -1,7 +1,8 @@
 """A request from its admission to its end: what is known before anybody is asked, and how it ended. Facts only."""
 
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from ledger.records import TeacherReply
 from router.cascade import Verdict
@@ -12,8 +13,7 @@ CLIENT_LEFT, NO_ROOM = 499, 429
 ANSWER_TOKENS = 256  # expected of a teacher where neither client nor task says how long an answer may be
 
 
-@dataclass(frozen=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """An admitted request. `reference_draw` in [0, 1) is fixed before anything that depends on difficulty, and so is
     `draws`: whether references are drawn at all, since their labels can be paid for (docs/decisions/0014)."""
 
@@ -69,8 +69,7 @@ class Ticket:
         return Head(f"chatcmpl-{self.id}", int(self.at), self.request.model)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a reply ended: its status, what the client got, and the teacher's part in it. `first_byte_s` of one that
     failed: it had begun."""
 

@@ -6,7 +6,6 @@ teacher gets what the client sent.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -48,8 +47,7 @@ class _Body(msgspec.Struct):
     tools: list[dict[str, Any]] | None = None
 
 
-@dataclass(frozen=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """A valid request: `raw` is the client's body as decoded, the rest is read from it. `top_logprobs`: how many
     alternatives of each token the client wants to see; None: not even the token's own log-probability."""
 
@@ -91,7 +89,7 @@ class ChatRequest:
 
     def estimate_prompt_tokens(self) -> int:
         """A quarter of the characters of the messages' text, at least 1."""
-        return max(1, sum(len(text) for message in self.messages for text in _texts(message)) // 4)
+        return max(1, sum([_characters(message.get("content")) for message in self.messages]) // 4)
 
     def most_usage(self, *, answer: int) -> Usage:
         """What a teacher may count at most: a token is at least one byte of the request, and every answer takes
@@ -116,10 +114,10 @@ class ChatRequest:
         return as_spoken(self.messages)
 
 
-def _texts(message: dict[str, Any]) -> Iterator[str]:
-    content = message.get("content")
-    parts = [{"text": content}] if isinstance(content, str) else content or []
-    return (part["text"] for part in parts if isinstance(part.get("text"), str))
+def _characters(content: str | list[dict[str, Any]] | None) -> int:
+    if content is None or isinstance(content, str):
+        return len(content or "")
+    return sum(len(part["text"]) for part in content if isinstance(part.get("text"), str))
 
 
 FieldsT = TypeVar("FieldsT", bound=msgspec.Struct)
@@ -160,8 +158,7 @@ def _missing_field(message: str) -> str | None:
     return message.split("`")[1] if message.startswith("Object missing required field") else None
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What every body and chunk of one reply repeats: one id, one time, one model name."""
 
     id: str
@@ -169,8 +166,7 @@ class Head:
     model: str
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A whole answer in plain values; `logprobs`: of its tokens, in OpenAI's shape, where the client wants them."""
 
     head: Head

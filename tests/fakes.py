@@ -118,7 +118,7 @@ class FakeTeacher:
         body = self.body or completion(Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2)))
         return TeacherCompletion(body, self.reply(teacher, body, latency_s=0.1))
 
-    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[dict[str, Any], None]:
+    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]], None]:
         self.asked.append(request)
         try:
             if self.error and not self.breaks_off:
@@ -127,7 +127,7 @@ class FakeTeacher:
             for number, chunk in enumerate(self.chunks or completion_chunks(reply, include_usage=True)):
                 if self.breaks_off and self.error and number == 2:
                     raise self.error
-                yield chunk
+                yield [chunk]
         finally:
             self.closed += 1
 

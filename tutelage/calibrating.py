@@ -27,20 +27,10 @@ ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
 Prompted = tuple[Drafted, str | None]  # a draft, and the part of its prompt that changes, where that is known
 
 
-class _Alternative(msgspec.Struct):
-    logprob: float
-
-
-class _Token(msgspec.Struct):
-    token: str
-    logprob: float
-    top_logprobs: list[_Alternative]
-
-
 class _Line(msgspec.Struct):
     student: str | None
     teacher: str | None
-    logprobs: list[_Token]
+    logprobs: list[TokenLogprob]
     prompt: str | None = None
     prompt_tokens: int = 0
 
@@ -124,8 +114,7 @@ def _row(decoder: msgspec.json.Decoder[_Line], line: bytes, *, where: str, measu
         found = decoder.decode(line)
     except msgspec.DecodeError as error:
         raise BadDrafts(f"{where}: {error}; {SHAPE}") from error
-    tokens = [TokenLogprob(t.token, t.logprob, tuple(a.logprob for a in t.top_logprobs)) for t in found.logprobs]
-    facts = evidence(tokens, prompt_tokens=found.prompt_tokens)
+    facts = evidence(found.logprobs, prompt_tokens=found.prompt_tokens)
     return Drafted(facts, disagreement(found.student, found.teacher, measure=measure)), found.prompt
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from distill.gateway import GatewayClient
+from distill.worth import Terms
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon, champions
 from router.gateway import LABEL_WAIT_S
@@ -40,6 +41,7 @@ def run_config(
         binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
         measure=settings.compares_by(task_name),
+        pattern=chosen.pattern,
         prefix=task.prefix,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
@@ -88,6 +90,18 @@ def gateway_client(settings: Settings) -> GatewayClient:
         f"http://127.0.0.1:{settings.server.port}",
         api_key=key.get_secret_value() if key else None,
         bindings={name: settings.binding(name) for name in settings.tasks},
+    )
+
+
+def terms(settings: Settings, task: str) -> Terms:
+    """What a student of the task has to earn."""
+    chosen = settings.distill
+    return Terms(
+        draft=settings.student.price.per_token,
+        rho=settings.tasks[task].rho,
+        training_usd=chosen.training_usd,
+        upkeep_usd=chosen.upkeep_usd_per_month,
+        within_months=chosen.pays_within_months,
     )
 
 

@@ -29,9 +29,8 @@ class Difference:
 def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
-    named = (*_made(release, report), *_rows(engine, release), *_noise(report.get("noise") or {}))
-    taught = (*_training(report.get("training") or {}), *_found(report))
-    return dict((*named, *taught, *_certificate(release), *_bound(report)))
+    named = (*_made(release, report), *_rows(engine, release), *_noise(report.get("noise") or {}), *_training(report))
+    return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
 
 
 def differences(engine: sa.Engine, before: Release, after: Release) -> list[Difference]:
@@ -75,12 +74,22 @@ def _noise(noise: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "labels", noise["words"]
 
 
-def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    training = report.get("training") or {}
+    if chosen := report.get("pattern"):
+        yield "pattern", chosen["name"]
+        yield "pattern because", chosen["because"]
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
         yield "rows too long", f"{training['rows_too_long']:,}"
         yield "digest of its rows", training["dataset_digest"][:16]
+    if preferred := training.get("preferred"):
+        yield "pairs", f"{preferred['pairs']:,}"
+        yield "pairs too long", f"{preferred['too_long']:,}"
+        kept = "kept" if preferred["kept"] else "given up"
+        yield "pairs learned in", f"{preferred['steps']} steps, {preferred['seconds']:.0f} s; {kept}"
+        yield "validation loss with pairs", " ".join(f"{loss:.4f}" for loss in preferred["validation_losses"])
 
 
 def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
 from calibration.words import percent
+from distill.worth import appraise
 from ledger import live, probes
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
@@ -16,6 +17,7 @@ from ledger.progress import Progress, measure
 from ledger.releases import Release, champions, history
 from ledger.standing import Standing, load, standing
 from router.settings import Settings, Task
+from tutelage.distilling import terms
 
 HOUR_S = 3600.0
 
@@ -59,6 +61,9 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
                 now=now,
             )
             yield f"  {in_words(needs)}"
+        plan, earns = settings.tasks[task], terms(settings, task)
+        if worth := appraise(engine, task, teacher=plan.teacher, terms=earns, now=now):
+            yield f"  {worth.words}"
         yield from (f"  {words}" for words in _past(settings, engine, task, now=now))
     if len(watched) > 1:
         yield false_alarms_of_all(settings, watched)

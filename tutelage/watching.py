@@ -13,7 +13,7 @@ from calibration.certificate import Contract
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
-from tutelage.distilling import gateway_client, label_due_s, serving_now
+from tutelage.distilling import gateway_client, label_due_s, serving_now, terms
 
 STOP_S = 10.0
 HOUR_S = 3600.0
@@ -52,7 +52,8 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
         ask_judge=lambda task, judge, requests: gateway.answers(task, requests, origin="judge", teacher=judge.name),
         serving=partial(serving_now, settings),
     )
-    return Worker(engine, tasks, outside=outside, holder=holder)
+    keep_s = settings.ledger.keep_days * DAY_S if settings.ledger.keep_days else None
+    return Worker(engine, tasks, outside=outside, holder=holder, keep_s=keep_s)
 
 
 def _watched(settings: Settings, name: str) -> Watched:
@@ -76,4 +77,5 @@ def _watched(settings: Settings, name: str) -> Watched:
             escalation_rate=chosen.max_escalation_rate,
             age_s=chosen.max_age_days * DAY_S,
         ),
+        terms=terms(settings, name),
     )

@@ -37,9 +37,9 @@ class Relay:
                 await _whole(send, await response.read())
                 return
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", EVENTS)]})
-            async for line in response.lines():
-                if line:
-                    await send({"type": "http.response.body", "body": line + b"\n\n", "more_body": True})
+            while events := await response.events():
+                body = b"".join([b"data: %b\n\n" % event for event in events])
+                await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
 

@@ -4,13 +4,18 @@ import math
 
 import pytest
 
-from calibration.evidence import LONG, MARGIN_LIMIT, SHORT, TokenLogprob, evidence
+from calibration.evidence import LONG, MARGIN_LIMIT, SHORT, Alternative, TokenLogprob, evidence
 
-END = TokenLogprob("<|im_end|>", -0.2, (-0.2, -2.0))
+
+def told(text: str, logprob: float, *top: float) -> TokenLogprob:
+    return TokenLogprob(text, logprob, [Alternative(each) for each in top])
 
 
 def token(text: str, logprob: float, *others: float) -> TokenLogprob:
-    return TokenLogprob(text, logprob, (logprob, *others))
+    return told(text, logprob, logprob, *others)
+
+
+END = token("<|im_end|>", -0.2, -2.0)
 
 
 def test_every_feature_is_there_and_finite():
@@ -48,12 +53,12 @@ def test_a_colon_inside_a_value_does_not_make_it_a_key():
     "tokens",
     [
         [],
-        [TokenLogprob("a", 0.0, (0.0, -9.0)), TokenLogprob("b", 0.0, (0.0,))],
-        [TokenLogprob("a", float("nan"), (-1.0,))],
-        [TokenLogprob("a", -1.0, (float("-inf"),))],
-        [TokenLogprob("a", -1.0, ())],
-        [TokenLogprob("a", -1.0, (800.0,))],
-        [TokenLogprob("a", -1.7e308, (-1.0,))],
+        [told("a", 0.0, 0.0, -9.0), told("b", 0.0, 0.0)],
+        [told("a", float("nan"), -1.0)],
+        [told("a", -1.0, float("-inf"))],
+        [told("a", -1.0)],
+        [told("a", -1.0, 800.0)],
+        [told("a", -1.7e308, -1.0)],
     ],
 )
 def test_nothing_to_judge_is_none(tokens):
@@ -61,8 +66,8 @@ def test_nothing_to_judge_is_none(tokens):
 
 
 def test_a_lone_alternative_has_the_largest_margin_and_a_tie_none():
-    lone = evidence([TokenLogprob("a", -0.1, (-0.1,))], prompt_tokens=1)
-    tie = evidence([TokenLogprob("a", -0.7, (-0.7, -0.7))], prompt_tokens=1)
+    lone = evidence([told("a", -0.1, -0.1)], prompt_tokens=1)
+    tie = evidence([told("a", -0.7, -0.7, -0.7)], prompt_tokens=1)
     assert lone is not None and lone["min_margin"] == MARGIN_LIMIT
     assert tie is not None and tie["min_margin"] == 0.0
 

@@ -7,7 +7,7 @@ from distill.harvest import HarvestError, harvest, permit
 from ledger.database import connect
 from ledger.ingest import ingest_once, store
 from ledger.queries import Use, record_uses, reference_key
-from ledger.records import Feedback, Label, TeacherReply
+from ledger.records import Draft, Feedback, Label, TeacherReply, Usage
 from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
 from ledger.studies import record_study
@@ -216,8 +216,17 @@ def test_what_people_say_goes_with_the_row(ledger):
     assert (alone.completion, alone.corrected.completion, alone.reference) == ("", "delivery", False)
 
 
+def test_a_draft_goes_with_the_row_where_it_is_whole(ledger):
+    def drafted(number, finish_reason):
+        return exchange(number, draft=Draft("refund", finish_reason, {"x": 1.0}, Usage(10, 2)))
+
+    found = take(ledger(drafted(0, "stop"), drafted(1, "length"), drafted(2, None), *map(exchange, range(3, 10))))
+    assert [row.draft for row in found.older] == ["refund", *5 * [None]]
+
+
 def test_that_the_students_answer_was_wrong_says_nothing_of_the_teachers(ledger):
     served = student_exchange(2, rho=0.5, reference=True)
     engine = ledger(*(exchange(n) for n in range(10) if n != 2), served)
     store(engine, [said(2), Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "delivery", "stop"))])
-    assert not next(row for row in take(engine).older if row.exchange_id == "id-000002").wrong
+    row = next(row for row in take(engine).older if row.exchange_id == "id-000002")
+    assert not row.wrong and row.disowned == "refund"

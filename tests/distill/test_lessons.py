@@ -47,7 +47,10 @@ def test_an_adapter_that_exists_is_fitted_on_references_that_have_not_taught_it(
 
 
 def test_people_have_the_last_word_on_what_teaches_and_the_teacher_on_what_fits():
-    older = [replace(row(n), correction="delivery" if n % 2 else None, wrong=n % 3 == 0) for n in range(100)]
+    older = [
+        replace(row(n), correction="delivery" if n % 2 else None, disowned=None if n % 3 else "refund")
+        for n in range(100)
+    ]
     lessons = divide(older, window=10, shares=SHARES)
     taught = {int(each.exchange_id): each.completion for each in (*lessons.train, *lessons.validate)}
     assert all(taught[n] == ("delivery" if n % 2 else "refund") for n in taught)

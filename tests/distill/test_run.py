@@ -26,7 +26,9 @@ from distill.candidate import DiskFull
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
+from distill.pattern import NoPairs
 from distill.plan import Refused, Released, RunConfig
+from distill.preference import PairsReport
 from distill.probe import Probe
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
@@ -60,6 +62,7 @@ class World:
     says: Callable[[str], str] = str
     mute: bool = False
     judged: int = 0
+    pairs: Any = None
     loaded: set[str] = field(default_factory=set)
     modes: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
@@ -70,13 +73,15 @@ class World:
     def advance(self, done, total, *, eta_s=None):
         pass
 
-    def train(self, rows, validation, *, config, out, progress):
+    def train(self, rows, validation, *, config, out, progress, pairs):
         if self.broken:
             raise self.broken
         out.mkdir(parents=True)
         (out / "adapter_config.json").write_text("{}")
         (out / "adapter_model.safetensors").write_bytes(b"weights")
-        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0)
+        self.pairs = pairs
+        preferred = PairsReport(len(pairs), steps=4, validation_losses=(0.05,), kept=True) if pairs else None
+        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, preferred)
 
     def drafts(self, requests, *, release, task, progress, revive):
         if self.drafts_fail:
@@ -272,6 +277,53 @@ def test_a_poor_student_is_refused_with_the_windows_labels_unseen(engine, config
     assert champions(engine) == {} and world.loaded == set()
     assert not any("certify" in found for found in rows_used(engine, "desk").values())
     assert history(engine, "desk")[0].refusal == outcome.refusal.to_dict()
+
+
+def drafted(tmp_path, *, wrong, opted_out=lambda n: False):
+    """A ledger of traffic with a student's drafts, of which some are wrong."""
+    engine = connect(f"sqlite:///{tmp_path / 'drafted.db'}")
+    store(
+        engine,
+        [
+            msgspec.structs.replace(
+                row,
+                draft=Draft("neither" if wrong(n) else row.answer, "stop", {"x": 1.0}, Usage(5, 1), 0.0),
+                teaches=not opted_out(n),
+            )
+            for n, row in enumerate(traffic()[:ROWS])
+        ],
+    )
+    return engine
+
+
+def test_drafts_that_were_wrong_are_learned_from_and_only_those_of_rows_that_teach(tmp_path, config, world):
+    engine = drafted(tmp_path, wrong=lambda n: n % 4 != 1, opted_out=lambda n: n % 4 == 0)
+    outcome = run(engine, replace(config, pattern="auto"), progress=world)
+    assert isinstance(outcome, Released)
+    paired, uses = {pair.exchange_id for pair in world.pairs}, used_by(engine, outcome.release)
+    assert {uses[each] for each in paired} == {"train"} and {pair.rejected for pair in world.pairs} == {"neither"}
+    numbers = {row.id: n for n, row in enumerate(traffic()[:ROWS])}
+    assert {numbers[each] % 4 for each in paired} == {2, 3}
+    assert paired == {each for each, use in uses.items() if use == "train" and numbers[each] % 4 != 1}
+    assert paired == {row.exchange_id for row in lineage.rows(engine, outcome.release) if row.reason == "paired"}
+    assert outcome.report["pattern"]["name"] == "preference"
+    assert outcome.report["training"]["preferred"]["pairs"] == len(paired)
+    said = " / ".join(world.steps)
+    assert f"pattern preference: {len(paired)} wrong answers are recorded" in said and f"{len(paired)} pairs in" in said
+
+
+def test_with_few_wrong_drafts_answers_alone_teach_and_it_says_why(tmp_path, config, world):
+    outcome = run(drafted(tmp_path, wrong=lambda n: n % 50 == 0), replace(config, pattern="auto"), progress=world)
+    assert isinstance(outcome, Released) and world.pairs == ()
+    assert outcome.report["pattern"]["name"] == "response" and outcome.report["training"]["preferred"] is None
+    assert "are needed to learn from them" in outcome.report["pattern"]["because"]
+
+
+def test_preferences_without_pairs_are_refused_before_anything_is_written(engine, config, world):
+    world.broken = AssertionError("nothing is trained")
+    with pytest.raises(NoPairs, match=r"set it to auto or response"):
+        run(engine, replace(config, pattern="preference"), progress=world)
+    assert not history(engine, "desk") and not rows_used(engine, "desk")
 
 
 def certifying(engine):

@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 import distill.train
 from distill.adapters import check_compatible
+from distill.best import TrainProgress
 from distill.render import render
 from distill.student import collate, completion_logprobs, load_base
-from distill.train import TrainConfig, TrainError, TrainProgress, train
+from distill.train import TrainConfig, TrainError, train
 from tests.distill import tiny
 
 

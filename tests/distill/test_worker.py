@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -13,10 +13,24 @@ import sqlalchemy as sa
 from calibration.certificate import Contract
 from calibration.question import Judge, Pair
 from distill.triggers import DAY_S, TriggerConfig
-from distill.worker import LEASE, PAUSE_S, TERM_S, TICK_S, Clocks, Outside, Watched, Worker, pause_s, run
+from distill.worker import (
+    EXPIRE_EVERY_S,
+    LEASE,
+    PAUSE_S,
+    TERM_S,
+    TICK_S,
+    Clocks,
+    Outside,
+    Watched,
+    Worker,
+    pause_s,
+    run,
+)
+from distill.worth import Terms
 from ledger import decisions, leases, live, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
+from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
 from ledger.spool import SpoolWriter
 from tests.ledger.make import certified, exchange, student_exchange
@@ -35,6 +49,7 @@ WATCHED = Watched(
     probe_every_s=86_400.0,
     window_share=0.5,
     triggers=TRIGGERS,
+    terms=Terms(Price(1e-6, 1e-6), rho=0.05),
 )
 
 
@@ -65,11 +80,11 @@ class World:
     says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
 
-    def worker(self, holder="a", **watched):
+    def worker(self, holder="a", keep_s=None, **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
         outside = Outside(self.start, self.ask, self.ask_judge, self.serving)
-        return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks)
+        return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks, keep_s=keep_s)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
@@ -137,6 +152,37 @@ def test_without_permission_it_never_trains_and_says_so(world):
     world.record(exchange, 60)
     world.worker(may_train=False).step()
     assert world.told() == [("wait", "forbidden")] and world.runs == []
+
+
+def test_what_would_not_pay_is_not_trained_and_it_says_what_is_spent_and_saved(world):
+    world.record(exchange, 200)
+    upkeep = Terms(Price(1e-6, 1e-6), rho=0.05, upkeep_usd=1e12, within_months=3.0)
+    world.worker(terms=upkeep).step()
+    assert world.told() == [("wait", "price")] and world.runs == []
+    (decision,) = decisions.latest(world.engine, "desk")
+    assert "would not pay: the teacher alone costs $" in decision.reason and "within 3 months" in decision.reason
+    world.worker(terms=replace(upkeep, upkeep_usd=0.0)).step()
+    (decision, _) = decisions.latest(world.engine, "desk")
+    assert (decision.action, len(world.runs)) == ("train", 1) and "would save $" in decision.reason
+
+
+def test_texts_that_are_old_enough_leave_the_ledger_and_newer_ones_stay(world):
+    def texts():
+        with world.engine.connect() as connection:
+            return sum(map(bool, connection.execute(sa.select(schema.exchanges.c.messages)).scalars()))
+
+    world.record(exchange, 3)
+    worker = world.worker(keep_s=DAY_S)
+    worker.step()
+    world.now += DAY_S
+    world.record(exchange, 2)
+    worker.step()  # within the hour
+    assert texts() == 5
+    world.now += EXPIRE_EVERY_S
+    world.worker(keep_s=None).step()
+    assert texts() == 5
+    worker.step()
+    assert texts() == 2
 
 
 def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(world):

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from ledger import keys, verdicts
 from ledger.database import connect
 from ledger.decisions import latest
-from ledger.forgetting import Meant, NothingToForget, find, forget
+from ledger.forgetting import Meant, NothingToForget, expire, find, forget
 from ledger.ingest import store
 from ledger.keys import Grant
 from ledger.queries import Use, answers_since, record_uses, spend, task_rows
@@ -61,6 +61,15 @@ def test_who_is_forgotten_is_not_kept_as_the_reason(engine, tmp_path):
     run(engine, users=(SECRET,))
     assert SECRET.encode() not in files(engine, tmp_path)
     assert "1 users" in latest(engine, "desk")[0].reason
+
+
+def test_what_is_old_expires_oldest_first_and_ends_no_release(engine, tmp_path):
+    store(engine, [told(1), told(2), told(3), exchange(9)])
+    name = release(engine, learned=["id-000001"])
+    assert [expire(engine, before=9.0, most=2) for _ in range(3)] == [2, 1, 0]
+    assert get(engine, name).status == "champion"
+    assert spend(engine, "desk").requests == 4  # what it has cost stays
+    assert SECRET.encode() not in files(engine, tmp_path) and b"message 9" in files(engine, tmp_path)
 
 
 def files(engine, tmp_path):

@@ -8,7 +8,7 @@ from calibration.bounds import binomial_interval, binomial_p_value, upper_bound
 from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Contract
 from calibration.certify import Plan, ScoredRow, certify, score_grid, thin
-from calibration.evidence import TokenLogprob, evidence
+from calibration.evidence import Alternative, TokenLogprob, evidence
 
 rates = st.floats(0.01, 0.99)
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -69,7 +69,7 @@ def test_thinned_rows_share_no_cluster(clusters, cap, seed):
     st.floats(1e-9, 1e9),
 )
 def test_whatever_a_server_says_a_draft_has_a_score_or_no_evidence(told, numbers, scale):
-    tokens = [TokenLogprob("a", logprob, tuple(top)) for logprob, top in told]
+    tokens = [TokenLogprob("a", logprob, list(map(Alternative, top))) for logprob, top in told]
     if (found := evidence(tokens, prompt_tokens=3)) is None:
         return
     mean, weight, bias = numbers

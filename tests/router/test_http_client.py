@@ -3,8 +3,10 @@
 import asyncio
 import math
 import socket
+import ssl
 import struct
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from router import http_connection
 from router.http_client import HttpClient, Patience
 from router.http_connection import BrokenOff, TooSlow, Unreachable
 
+TLS = Path(__file__).parent / "tls"  # made by: openssl req -x509 -newkey ec ... -addext subjectAltName=DNS:localhost
 PATIENT = Patience(total_s=5.0, connect_s=2.0)
 JSON = {"content-type": "application/json"}
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -23,7 +26,7 @@ def sized(body, *, head=OK):
 
 
 @asynccontextmanager
-async def server(*pieces, then="wait"):
+async def server(*pieces, then="wait", tls=None):
     """Sends these to each request, a moment apart; then it waits for the next one, closes, or resets the connection."""
     seen, ended = [], []
 
@@ -52,12 +55,13 @@ async def server(*pieces, then="wait"):
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with HttpClient() as client:
         port = listening.sockets[0].getsockname()[1]
 
-        async def post(body=b"{}", *, patience=PATIENT, headers=JSON):
-            return await client.post(f"http://127.0.0.1:{port}/v1/x?y=1", body, patience=patience, headers=headers)
+        async def post(body=b"{}", *, patience=PATIENT, headers=JSON, host="localhost" if tls else "127.0.0.1"):
+            url = f"{'https' if tls else 'http'}://{host}:{port}/v1/x?y=1"
+            return await client.post(url, body, patience=patience, headers=headers)
 
         post.client, post.seen, post.ended, post.port = client, seen, ended, port
         yield post
@@ -192,19 +196,34 @@ async def test_heads_lines_and_bodies_are_bounded(monkeypatch):
             await read(await post())
         async with await post() as response:
             with pytest.raises(BrokenOff, match="a line without an end"):
-                [line async for line in response.lines()]
+                await response.events()
 
 
-async def test_lines_come_as_they_are_sent():
-    pieces = (CHUNKED, b"6\r\na\n\nb\r\n\r\n", b"2\r\nc\n\r\n", b"1\r\nd\r\n", b"0\r\n\r\n")
+async def test_the_data_of_events_comes_as_it_is_sent():
+    sent = b"data: a\n\n", b": nothing\n\nevent: x\ndata:b\r\n\r\nda", b"ta: c\ndata:\n", b"data: d\n\ndata: e"
+    pieces = (CHUNKED, *(b"%x\r\n%b\r\n" % (len(each), each) for each in sent), b"0\r\n\r\n")
+    found = []
     async with server(*pieces) as post, await post() as response:
-        assert [line async for line in response.lines()] == [b"a", b"", b"b\r", b"c", b"d"]
+        while events := await response.events():
+            found += events
+        assert found == [b"a", b"b", b"c", b"d", b"e"] and await response.events() == []
+
+
+async def test_another_reader_goes_on_where_one_was_cancelled():
+    letters = [b"2\r\n%b\r\n" % each for each in (b"da", b"ta", b": ", b"a\n", b"\nd", b"at", b"a:", b"b\n")]
+    found = []
+    async with server(CHUNKED, *letters, b"0\r\n\r\n") as post, await post() as response:
+        while found[-1:] != [[]]:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    found.append(await response.events())
+    assert found == [[b"a"], [b"b"], []]
 
 
 async def test_one_that_leaves_half_way_ends_the_connection():
-    async with server(CHUNKED, *[b"2\r\nx\n\r\n"] * 1000) as post:
+    async with server(CHUNKED, *[b"8\r\ndata: x\n\r\n"] * 1000) as post:
         async with await post() as response:
-            assert await anext(response.lines()) == b"x"
+            assert (await response.events())[0] == b"x"
         await asyncio.sleep(0.1)
         assert post.ended == [0]
 
@@ -255,6 +274,34 @@ async def test_nobody_there_is_unreachable_and_so_is_one_that_hangs_up():
         async with server(then=then) as post:
             with pytest.raises(Unreachable, match="without an answer"):
                 await post()
+
+
+@pytest.fixture
+def tls(monkeypatch):
+    """For `localhost` alone, by a certificate that this test trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "server.pem"))
+    return context
+
+
+async def test_over_tls_a_call_is_the_same_and_its_connection_is_kept(tls):
+    large = b"x" * (1 << 20)
+    async with server(sized(large), tls=tls) as post:
+        assert [await read(await post(large)) for _ in range(3)] == [large] * 3
+        assert len({connection for connection, _ in post.seen}) == 1
+    async with server(CHUNKED, b"9\r\ndata: a\n\n\r\n", b"0\r\n\r\n", tls=tls) as post, await post() as response:
+        assert await response.events() == [b"a"] and await response.events() == []
+
+
+async def test_a_certificate_for_another_name_or_by_nobody_known_is_refused(tls, monkeypatch):
+    async with server(sized(b"ok"), tls=tls) as post:
+        with pytest.raises(Unreachable, match="SSLCertVerificationError"):
+            await post(host="127.0.0.1")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with server(sized(b"ok"), tls=tls) as post:
+        with pytest.raises(Unreachable, match="SSLCertVerificationError"):
+            await post()
 
 
 async def test_a_server_that_speaks_no_tls_is_unreachable():

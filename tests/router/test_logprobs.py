@@ -2,6 +2,7 @@
 
 import msgspec
 
+from calibration.evidence import evidence
 from ledger.records import Draft
 from router.logprobs import Logprobs, observed, recorded, shown
 from tests.fakes import TOKENS, draft
@@ -9,10 +10,11 @@ from tests.fakes import TOKENS, draft
 
 def test_the_evidence_does_not_depend_on_how_much_a_client_wants_to_see():
     def with_alternatives(n):
-        tops = [{"logprob": -float(i)} for i in range(n)]
-        return msgspec.convert({"content": [{"token": "a", "logprob": 0.0, "top_logprobs": tops}]}, Logprobs)
+        tops = [{"logprob": -0.5 - i} for i in range(n)]
+        return msgspec.convert({"content": [{"token": "a", "logprob": -0.5, "top_logprobs": tops}]}, Logprobs)
 
-    assert observed(with_alternatives(20)) == observed(with_alternatives(5)) != observed(with_alternatives(4))
+    many, five, four = (evidence(observed(with_alternatives(n)), prompt_tokens=1) for n in (20, 5, 4))
+    assert many == five != four
     assert observed(None) == []
 
 

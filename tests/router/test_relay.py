@@ -20,7 +20,7 @@ def chunk(delta, **fields):
 
 def relayed(*chunks, include_usage=True):
     tally = StreamTally(HEAD, include_usage=include_usage)
-    raw = b"".join([*(event for each in chunks for event in tally.take(each)), tally.end()])
+    raw = b"".join([tally.take(chunks[:2]), tally.take(chunks[2:]), tally.end()])
     assert raw.endswith(DONE)
     return tally, [orjson.loads(event.removeprefix(b"data: ")) for event in raw.split(b"\n\n")[:-2]]
 

@@ -39,12 +39,25 @@ class Transport(asyncio.Transport):
         pass
 
 
-@pytest.fixture
-async def connection():
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
+async def answers(_, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body"})
 
+
+async def reads(_, receive, send):
+    while (message := await receive()).get("more_body"):
+        pass
+    if message["type"] == "http.request":
+        await answers(_, receive, send)
+
+
+@pytest.fixture
+def app(request):
+    return getattr(request, "param", answers)
+
+
+@pytest.fixture
+async def connection(app):
     config = Config(app, **options(Server(request_timeout_s=0.1)))
     config.load()
     protocol, transport = config.http_protocol_class(config, ServerState(), {}), Transport()
@@ -84,6 +97,29 @@ async def test_a_head_that_does_not_end_is_refused_and_a_connection_without_one_
     protocol.data_received(HEAD)
     await asyncio.sleep(0.15)
     assert told(transport) == (408, "request_timeout")
+
+
+@pytest.mark.parametrize("app", [reads, answers], indirect=True)
+async def test_a_body_that_does_not_arrive_is_refused_unless_its_request_is_answered_already(connection, app):
+    protocol, transport = connection
+    protocol.data_received(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\n123")
+    await asyncio.sleep(0.01)
+    assert not transport.closed
+    await asyncio.sleep(0.15)
+    if app is reads:
+        assert told(transport) == (408, "request_timeout")
+    else:
+        assert transport.closed and transport.written.count(b"HTTP/1.1") == 1
+
+
+async def test_a_body_has_its_own_time_and_the_next_request_too(connection):
+    protocol, transport = connection
+    for _ in range(3):
+        protocol.data_received(b"POST / HTTP/1.1\r\ncontent-length: 6\r\n\r\n123")
+        await asyncio.sleep(0.06)
+        protocol.data_received(b"456")
+        await asyncio.sleep(0.06)
+    assert transport.written.count(b"200 OK") == 3 and not transport.closed
 
 
 async def test_a_connection_over_which_nothing_is_asked_is_closed(connection):

@@ -28,6 +28,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
     assert settings.server.limits_url.get_secret_value() == "async+memory://"
     assert settings.ledger.url == f"sqlite:///{tmp_path}/tutelage-data/ledger.db"
     assert settings.ledger.spool_dir == tmp_path / "tutelage-data/spool"
+    assert settings.ledger.keep_days is None
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,8 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ),
         ({"distill": {"fit_share": 0.6, "validation_share": 0.4}}, "less than a tenth of the rows to teach"),
         ({"distill": {"min_rows": 400, "max_rows": 300}}, "no run would ever begin"),
+        ({"ledger": {"keep_days": 20}}, "keep_days: 20 would take from a release within its max_age_days of 21"),
+        ({"distill": {"pattern": "logit"}}, "'auto', 'response' or 'preference'"),
         ({"teachers": {}}, "teachers"),
         ({"student": {"base_model": "m"}}, "student.price"),
     ],

@@ -150,7 +150,7 @@ async def test_a_stream_asks_for_usage_and_yields_each_chunk():
         return web.Response(body=events({"n": 1}, END), content_type="text/event-stream")
 
     async with teacher(answer) as asked:
-        assert [chunk async for chunk in asked.stream(STREAMED, teacher="big")] == [{"n": 1}, END]
+        assert [chunks async for chunks in asked.stream(STREAMED, teacher="big")] == [[{"n": 1}, END]]
     assert seen[0]["stream"] and seen[0]["stream_options"] == {"include_usage": True}
 
 
@@ -171,7 +171,7 @@ async def test_a_stream_never_ends_in_silence(body, words, monkeypatch):
     monkeypatch.setattr("router.http_connection.LARGEST_LINE", 100_000)
     async with teacher(saying(body)) as asked:
         chunks = asked.stream(STREAMED, teacher="big")
-        assert await anext(chunks) == {"n": 1}
+        assert await anext(chunks) == [{"n": 1}]
         with pytest.raises(TeacherUnavailable, match=words):
             await anext(chunks)
 

@@ -41,6 +41,13 @@ def test_recorded_answers_stand_where_teacher_and_prompt_are_as_they_were(settin
         assert run_config(settings, "desk", reuse=release({**binding, name: "other"})).anew.system_prompt == "Be brief."
 
 
+def test_the_pattern_is_the_settings(settings_of):
+    settings = settings_of()
+    assert run_config(settings, "desk").pattern == settings.distill.pattern
+    chosen = settings.model_copy(update={"distill": settings.distill.model_copy(update={"pattern": "preference"})})
+    assert run_config(chosen, "desk").pattern == "preference"
+
+
 def test_without_a_prompt_of_its_own_a_task_is_asked_as_it_was(settings_of):
     settings = settings_of()
     binding = settings.binding("desk")

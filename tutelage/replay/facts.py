@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from calibration.agreement import Measure
 from calibration.certificate import Certificate
 from calibration.study import Study
+from distill.worth import Costs
 from ledger.prices import Price
-from tutelage.replay.money import Costs, Way, usd_a_request, ways
+from tutelage.replay.money import RHO, Way, usd_a_request, ways
 from tutelage.replay.narrowness import Narrowness
 from tutelage.replay.traffic import Log, TaskLog
 from tutelage.replay.trial import Trial
@@ -81,7 +82,7 @@ class Replay:
     @property
     def costs(self) -> Costs:
         """Of a request. Without a student its drafts are taken to need the teacher's tokens."""
-        return Costs(self.chosen.usd(self.prices.teacher), self._draft_usd(), self.draftable)
+        return Costs(self.chosen.usd(self.prices.teacher), self._draft_usd(), self.draftable, RHO)
 
     def _draft_usd(self) -> float:
         if self.judged is None:

@@ -10,8 +10,8 @@ from calibration.certificate import Certificate
 from calibration.curves import risk_coverage
 from calibration.study import Study
 from calibration.words import percent
+from ledger.prices import dollars
 from tutelage.replay.facts import Replay
-from tutelage.replay.money import dollars
 from tutelage.replay.words import why_not
 
 WIDTH, ROW = 6.4, 0.45  # inches

@@ -8,38 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from calibration.words import percent
+from distill.worth import Costs
 from ledger.prices import Price
 from router.settings import ConfigError
 
 RHO = 0.05  # share of requests that the teacher always answers too, as `tutelage init` writes it
 BATCH_DISCOUNT = 0.5  # what providers take off for answers within a day
 MILLION = 1e6
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Of one task. `teacher_usd` a request; `draft_usd` a draft of the student; `draftable`: the share of all requests
-    that a student can be asked; `rho`: the share of these that the teacher answers in any case."""
-
-    teacher_usd: float
-    draft_usd: float
-    draftable: float
-    rho: float = RHO
-
-    def with_student(self, coverage: float) -> float:
-        """A request, where the student's drafts are accepted in this share of what can be drafted.
-
-        Every request that can be is drafted; the teacher answers what is not accepted, and the share rho of what is.
-        """
-        asked = 1.0 - self.draftable * coverage * (1.0 - self.rho)
-        return self.draftable * self.draft_usd + asked * self.teacher_usd
-
-    def share_to_match(self, usd: float) -> float | None:
-        """The share of all requests that the student has to take for its way to cost this much a request; None where
-        no share would do."""
-        saved = self.teacher_usd + self.draftable * self.draft_usd - usd
-        share = max(0.0, saved / ((1.0 - self.rho) * self.teacher_usd))
-        return share if share < self.draftable else None
 
 
 @dataclass(frozen=True)
@@ -97,13 +72,6 @@ def parse_price(text: str, *, option: str) -> Price:
 def costs_something(price: Price) -> bool:
     """Whether it is more than $0."""
     return price.input_usd_per_token > 0 or price.output_usd_per_token > 0
-
-
-def dollars(usd: float) -> str:
-    """A sum that is not negative, with as many digits as say something."""
-    if usd == 0 or usd >= 100:
-        return f"${usd:,.0f}"
-    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.{1 - math.floor(math.log10(usd))}f}"
 
 
 def payback_words(way: Way, *, monthly: float | None) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from calibration.certificate import Certificate, Refusal
 from calibration.words import percent
+from ledger.prices import dollars
 from router.abilities import Beyond
 from tutelage.replay.facts import Replay, Seen
-from tutelage.replay.money import BATCH_DISCOUNT, DEARER, RHO, dollars, payback_words
+from tutelage.replay.money import BATCH_DISCOUNT, DEARER, RHO, payback_words
 from tutelage.report.page import MEASURES
 
 DAY_S = 86_400.0

@@ -1,20 +1,20 @@
 import pytest
 
-from ledger.prices import Price
+from distill.worth import Costs
+from ledger.prices import Price, dollars
 from router.settings import ConfigError
 from tutelage.replay.money import (
     DEARER,
-    Costs,
+    RHO,
     Way,
     costs_something,
-    dollars,
     parse_price,
     payback_words,
     usd_a_request,
     ways,
 )
 
-COSTS = Costs(teacher_usd=1.0, draft_usd=0.1, draftable=1.0)
+COSTS = Costs(teacher_usd=1.0, draft_usd=0.1, draftable=1.0, rho=RHO)
 
 
 def by_name(costs=COSTS, *, coverages=None, training_usd=10.0, cheaper=None):
@@ -29,20 +29,20 @@ def test_drafts_escalations_and_references_cost():
 
 
 def test_what_cannot_be_drafted_is_the_teachers():
-    half = Costs(1.0, 0.1, draftable=0.5)
+    half = Costs(1.0, 0.1, draftable=0.5, rho=RHO)
     assert half.with_student(1.0) == pytest.approx(0.05 + 0.5 + 0.5 * 0.05)
     assert by_name(half, coverages={0.05: 0.8})["student at 5%"].taken == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("taken", [0.2, 0.4])
 def test_the_share_that_matches_a_cost_is_the_inverse_of_the_cost(taken):
-    half = Costs(1.0, 0.1, draftable=0.5)
+    half = Costs(1.0, 0.1, draftable=0.5, rho=RHO)
     assert half.share_to_match(half.with_student(taken / 0.5)) == pytest.approx(taken)
 
 
 def test_where_no_share_would_do_there_is_none():
     assert COSTS.share_to_match(0.01) is None
-    assert Costs(1.0, 0.1, draftable=0.0).share_to_match(1.0) is None
+    assert Costs(1.0, 0.1, draftable=0.0, rho=RHO).share_to_match(1.0) is None
     assert COSTS.share_to_match(1.2) == 0.0  # dearer than a student that takes nothing
 
 

@@ -38,7 +38,8 @@ class World:
     stacks: int = 0
     asked: list = field(default_factory=list)
 
-    def train(self, rows, validation, *, config, out, progress):
+    def train(self, rows, validation, *, config, out, progress, pairs):
+        assert not pairs  # a log has no drafts
         self.trained += 1
         self.taught = {row.exchange_id for row in (*rows, *validation)}
         out.mkdir(parents=True)

@@ -1,0 +1,231 @@
+"""How good a student becomes, by how many rows teach it and by what is done with them: Banking77, real vLLM, a teacher
+that is right in 93 of 100 answers.
+
+    python -m bench.distillation ../shared/data/banking77/train.csv [--rows 250 500 1000 2000 4000] [--seeds 3]
+        [--lessons plain noisy curated] [--test 500] [--out distillation.jsonl]
+
+A student of each number of rows, seed and lesson is trained, loaded and asked the same messages, which teach none of
+them, through the gateway. Every result is written at once to `--out`; what is there already is not done again, so that
+the hours it takes can be spent in parts. Lessons: `plain`, as the product would teach the teacher's answers; `noisy`
+and `curated`: one further answer in ten is wrong, without curation and with it.
+"""
+
+import argparse
+import csv
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from bench.banking_log import SYSTEM
+from calibration.agreement import disagreement
+from distill.curate import by_reason, curate
+from distill.lessons import Lessons
+from distill.plan import RunConfig
+from distill.rows import TrainingRow
+from distill.run import candidate
+from ledger.prices import Price
+from ledger.records import Draft
+from tutelage.distilling import run_config
+from tutelage.progress import RunProgress
+from tutelage.provision import Home, ensure_demo_model, ensure_vllm
+from tutelage.replay.workshop import TASK, Workshop
+
+TEACHER_ERRORS, INJECTED = 0.07, 0.10
+VALIDATE = 0.08  # of the rows, as `distill.validation_share`
+MAX_TOKENS = 24  # of a label
+LESSONS = ("plain", "noisy", "curated")
+Pair = tuple[str, str]  # a message and its true label
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One student."""
+
+    lesson: str
+    rows: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one came to. Shares of the test messages: `agreement` with the teacher's answer, `accuracy` by the truth,
+    `copied`: of the teacher's wrong answers, those that the student gives too."""
+
+    lesson: str
+    rows: int
+    seed: int
+    taught: int
+    rejected: dict[str, int]
+    agreement: float
+    accuracy: float
+    copied: float
+    train_s: float
+    draft_s: float
+
+
+class Teacher:
+    """Labels that are right but for some, which are always the same ones."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = sorted(set(labels))
+
+    def answers(self, pair: Pair, *, errors: float, salt: object) -> str:
+        """Its label of a message."""
+        text, truth = pair
+        rng = random.Random(f"{salt} {text}")
+        if rng.random() >= errors:
+            return truth
+        return rng.choice([label for label in self._labels if label != truth])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything runs; `train` and `test` are the data, shuffled."""
+
+    config: RunConfig
+    train: Sequence[Pair]
+    test: Sequence[Pair]
+    teacher: Teacher
+    progress: RunProgress
+
+    def run(self, cell: Cell) -> Found:
+        """Make one student and ask it."""
+        config = replace(self.config, train=replace(self.config.train, seed=cell.seed))
+        made = candidate(config, f"bench-{cell.lesson}-{cell.rows}-{cell.seed}", progress=self.progress)
+        shutil.rmtree(made.path, ignore_errors=True)  # of a measurement that was ended half-way
+        lessons, rejected = self._lessons(cell)
+        began = time.monotonic()
+        made.train(lessons)
+        train_s = time.monotonic() - began
+        made.load([row.messages for row in lessons.train[:8]])
+        began = time.monotonic()
+        drafts = made.drafts([{"messages": _messages(text), "stream": False} for text, _ in self.test])
+        made.unload()
+        return Found(
+            **asdict(cell),
+            taught=len(lessons.train),
+            rejected=rejected,
+            **self._judged(drafts),
+            train_s=train_s,
+            draft_s=time.monotonic() - began,
+        )
+
+    def _lessons(self, cell: Cell) -> tuple[Lessons, dict[str, int]]:
+        pairs = random.Random(cell.seed).sample(self.train, cell.rows)
+        rows = [self._row(number, pair, cell) for number, pair in enumerate(pairs)]
+        held = max(1, round(VALIDATE * cell.rows))
+        validate, teach = rows[:held], rows[held:]
+        if cell.lesson == "noisy":
+            return Lessons(tuple(teach), tuple(validate), (), cap=1), {}
+        found, checked = curate(teach), curate(validate)
+        return Lessons(found.kept, checked.kept, (), cap=1), by_reason(found.rejected + checked.rejected)
+
+    def _row(self, number: int, pair: Pair, cell: Cell) -> TrainingRow:
+        text, _ = pair
+        said = self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher")
+        if cell.lesson != "plain":
+            said = self.teacher.answers((text, said), errors=INJECTED, salt=f"injected {cell.seed}")
+        return TrainingRow(str(number), tuple(_messages(text)), said, "stop")
+
+    def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, float]:
+        told = [self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher") for pair in self.test]
+        texts = [draft.text if draft else None for draft in drafts]
+        wrong = [(text, said) for text, said, (_, truth) in zip(texts, told, self.test, strict=True) if said != truth]
+        return {
+            "agreement": _share(list(zip(texts, told, strict=True))),
+            "accuracy": _share([(text, truth) for text, (_, truth) in zip(texts, self.test, strict=True)]),
+            "copied": _share(wrong),
+        }
+
+
+def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
+    return 1.0 - mean([disagreement(text, other, measure="exact") for text, other in pairs]) if pairs else 0.0
+
+
+def _messages(text: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+
+
+def read(path: Path, *, seed: int = 0) -> list[Pair]:
+    """The pairs of one file, shuffled: it is sorted by intent."""
+    with path.open(newline="") as file:
+        pairs = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    return random.Random(seed).sample(pairs, len(pairs))
+
+
+def table(found: Sequence[Found]) -> Iterator[str]:
+    """Means over the seeds with their standard errors, in Markdown."""
+    yield "| lesson | rows | taught | seeds | agreement | accuracy | teacher's errors copied | rows a second |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for lesson, rows in sorted({(each.lesson, each.rows) for each in found}, key=lambda key: (key[1], key[0])):
+        mine = [each for each in found if (each.lesson, each.rows) == (lesson, rows)]
+        shares = [_percent([getattr(each, name) for each in mine]) for name in ("agreement", "accuracy", "copied")]
+        taught, pace = mean(each.taught for each in mine), mean(each.taught / each.train_s for each in mine)
+        yield f"| {lesson} | {rows:,} | {taught:,.0f} | {len(mine)} | {' | '.join(shares)} | {pace:.1f} |"
+
+
+def _percent(values: Sequence[float]) -> str:
+    error = f" +- {100 * stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{error} %"
+
+
+def main() -> None:
+    """Do what is not done yet, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.distillation")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rows", type=int, nargs="+", default=[250, 500, 1000, 2000, 4000])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--lessons", nargs="+", choices=LESSONS, default=list(LESSONS))
+    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--out", type=Path, default=Path("distillation.jsonl"))
+    options = parser.parse_args()
+    console, home = Console(), Home.from_environment()
+    done = [Found(**json.loads(line)) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    wanted = [Cell(*each) for each in product(options.lessons, options.rows, range(options.seeds))]
+    known = {Cell(each.lesson, each.rows, each.seed) for each in done}
+    ensure_vllm(home, say=console.print)
+    ensure_demo_model(home, say=console.print)
+    left = [cell for cell in wanted if cell not in known]
+    with (
+        TemporaryDirectory() as folder,
+        RunProgress(console) as told,
+        running(options, Path(folder), home=home, progress=told) as bench,
+    ):
+        for cell in left:
+            done.append(found := bench.run(cell))
+            with options.out.open("a") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+            told.step(f"{cell}: agreement {found.agreement:.1%}, accuracy {found.accuracy:.1%}")
+    print("\n".join(table(done)))
+
+
+@contextmanager
+def running(options: argparse.Namespace, folder: Path, *, home: Home, progress: RunProgress) -> Iterator[Bench]:
+    """vLLM and the gateway, and what is asked of them."""
+    free, pairs = Price(0.0, 0.0), read(options.data)
+    base = str(home.demo_model)
+    workshop = Workshop(folder, "labels", "the data set's licence", free, free, base, "exact")
+    settings = workshop.configure(max_tokens=MAX_TOKENS)
+    bench = Bench(
+        config=run_config(settings, TASK),
+        train=pairs[options.test :],
+        test=pairs[: options.test],
+        teacher=Teacher([label for _, label in pairs]),
+        progress=progress,
+    )
+    with workshop.running(settings, home, console=progress.console):
+        yield bench
+
+
+if __name__ == "__main__":
+    main()

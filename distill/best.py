@@ -1,0 +1,104 @@
+"""Watching a training: each step is told, each epoch judged on held-out rows, and the best one's adapter kept."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from peft import get_peft_model_state_dict
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from typing_extensions import override
+
+from distill.render import Rendered
+from distill.student import Batch, collate, completion_logprobs
+
+Weights = dict[str, torch.Tensor]  # an adapter's
+Learned = Literal["rows", "pairs"]
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """After a step: what it learned from, its number of the `steps` of that, its mean loss (nats per completion token
+    of rows, per pair of pairs), seconds left of them at this pace."""
+
+    step: int
+    steps: int
+    loss: float
+    eta_s: float
+    of: Learned = "rows"
+
+
+class HeldOut:
+    """Rows that judge a training; none judge nothing."""
+
+    def __init__(self, rows: Sequence[Rendered], *, batch_size: int) -> None:
+        ordered = sorted(rows, key=lambda row: len(row.input_ids))
+        self._batches = [collate(ordered[i : i + batch_size]) for i in range(0, len(ordered), batch_size)]
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    def loss(self, model: torch.nn.Module) -> float:
+        """Mean loss per completion token over all rows, nats."""
+        device = next(model.parameters()).device
+        total, tokens = 0.0, 0
+        model.eval()
+        with torch.no_grad():
+            for batch in self._batches:
+                logprobs = completion_logprobs(model, _to(device, batch))
+                total, tokens = total - float(logprobs.sum()), tokens + len(logprobs)
+        model.train()
+        return total / tokens
+
+
+def _to(device: torch.device, batch: Batch) -> Batch:
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
+    """Reports each step, validates each epoch, keeps the best epoch's adapter in memory, stops when none is better.
+
+    `to_beat` is a validation loss that an epoch must not exceed to be kept. `best` is empty where none was.
+    """
+
+    def __init__(
+        self,
+        held_out: HeldOut,
+        progress: Callable[[TrainProgress], None],
+        *,
+        of: Learned = "rows",
+        to_beat: float = math.inf,
+    ) -> None:
+        self._held_out, self._progress, self._of = held_out, progress, of
+        self._to_beat = to_beat
+        self._started = time.monotonic()
+        self.losses: list[float] = []
+        self.best: Weights = {}
+
+    def next(self, of: Learned) -> "KeepBest":
+        """A keeper of what is learned after this, which has to be no worse."""
+        return KeepBest(self._held_out, self._progress, of=of, to_beat=min(self.losses, default=math.inf))
+
+    @override
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._started = time.monotonic()
+
+    @override
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs = kwargs["logs"]
+        if "loss" in logs:  # the last call brings totals only
+            pace_s = (time.monotonic() - self._started) / state.global_step
+            left_s = pace_s * (state.max_steps - state.global_step)
+            self._progress(TrainProgress(state.global_step, state.max_steps, float(logs["loss"]), left_s, self._of))
+
+    @override
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        model = kwargs["model"]
+        if self._held_out:
+            self.losses.append(self._held_out.loss(model))
+            if self.losses[-1] > min(self._to_beat, *self.losses):
+                control.should_training_stop = True
+                return
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}

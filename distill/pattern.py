@@ -1,0 +1,73 @@
+"""By what pattern a student learns from rows: from right answers alone, or also from wrong ones beside them.
+
+Whatever the pattern, the rows are the same: a row that has a wrong answer beside its right one is a pair.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from calibration.agreement import disagreement
+from calibration.question import By, Judge
+from distill.errors import DistillError
+from distill.rows import TrainingRow
+
+Pattern = Literal["response", "preference"]
+Asked = Pattern | Literal["auto"]
+MIN_PAIRS = 64  # eight batches (docs/decisions/0021)
+
+
+class NoPairs(DistillError):
+    """Preferences are asked for, and none is recorded; nothing was trained."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to the same OpenAI-shaped messages, of which one is preferred."""
+
+    exchange_id: str
+    messages: tuple[dict[str, Any], ...]
+    chosen: str
+    rejected: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How it is learned, `because`; `pairs` are those to learn from, none of them in the pattern `response`."""
+
+    pattern: Pattern
+    because: str
+    pairs: tuple[Pair, ...]
+
+
+def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By) -> Choice:
+    """The pattern for rows that teach. Raises NoPairs where preferences are asked for and none is recorded."""
+    found = tuple(pair for row in rows for pair in pairs(row, by=by))
+    said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
+    if asked == "response":
+        return Choice("response", "distill.pattern is response", ())
+    if asked == "preference":
+        if not found:
+            raise NoPairs(
+                f"distill.pattern is preference, and none of {len(rows)} rows has a student's draft that disagrees "
+                f"with its teacher, or an answer that people call wrong{_of_judged(by)}: set it to auto or response"
+            )
+        return Choice("preference", f"distill.pattern is preference; {said}", found)
+    if len(found) < MIN_PAIRS:
+        return Choice("response", f"{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
+    return Choice("preference", f"{said}, and {MIN_PAIRS} are enough to learn from them", found)
+
+
+def pairs(row: TrainingRow, *, by: By) -> Iterator[Pair]:
+    """The row's answer over a student's draft that disagrees with it, and over one that people call wrong.
+
+    Where a judge compares answers, no rule says of a draft that it disagrees: only the word of people makes a pair.
+    """
+    drafted, measure = (None, "exact") if isinstance(by, Judge) else (row.draft, by)
+    for rejected in dict.fromkeys((drafted, row.disowned)):
+        if rejected is not None and disagreement(rejected, row.completion, measure=measure):
+            yield Pair(row.exchange_id, row.messages, row.completion, rejected)
+
+
+def _of_judged(by: By) -> str:
+    return " (drafts of a judged task make no pairs)" if isinstance(by, Judge) else ""

@@ -1,0 +1,121 @@
+"""Whether a student pays: what it would save a month against what it takes to make and to keep it. US dollars.
+
+Before there is one, only the most that any could save is known; afterwards, what the newest certified one accepts.
+"""
+
+import math
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from calibration.words import percent
+from ledger.prices import Price, dollars
+from ledger.releases import ReleaseError, newest_certified
+from ledger.standing import traffic
+
+DAY_S, MONTH_DAYS = 86_400.0, 30.0
+FEWEST_REQUESTS = 100  # of fewer nothing is said
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Of one task. `teacher_usd` a request; `draft_usd` a draft of the student; `draftable`: the share of all requests
+    that a student can be asked; `rho`: the share of these that the teacher answers in any case."""
+
+    teacher_usd: float
+    draft_usd: float
+    draftable: float
+    rho: float
+
+    def with_student(self, coverage: float) -> float:
+        """A request, where the student's drafts are accepted in this share of what can be drafted.
+
+        Every request that can be is drafted; the teacher answers what is not accepted, and the share rho of what is.
+        """
+        asked = 1.0 - self.draftable * coverage * (1.0 - self.rho)
+        return self.draftable * self.draft_usd + asked * self.teacher_usd
+
+    def share_to_match(self, usd: float) -> float | None:
+        """The share of all requests that the student has to take for its way to cost this much a request; None where
+        no share would do."""
+        saved = self.teacher_usd + self.draftable * self.draft_usd - usd
+        share = max(0.0, saved / ((1.0 - self.rho) * self.teacher_usd))
+        return share if share < self.draftable else None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `training_usd` a run,
+    `upkeep_usd` a month; `within_months`: so soon it has to have paid for both (None: it need not pay)."""
+
+    draft: Price
+    rho: float
+    training_usd: float = 0.0
+    upkeep_usd: float = 0.0
+    within_months: float | None = None
+
+    @property
+    def words(self) -> str:
+        """What it takes."""
+        costs = f"upkeep is {dollars(self.upkeep_usd)} a month and a run {dollars(self.training_usd)}"
+        return f"{costs}, to be earned within {self.within_months or math.inf:g} months"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Of a student of one task. `monthly`: requests a month at the pace of so many `days`; `coverage`: the share of
+    what can be drafted that the newest certified release accepts, None where there was none."""
+
+    terms: Terms
+    costs: Costs
+    monthly: float
+    days: float
+    coverage: float | None
+
+    @property
+    def spent_usd(self) -> float:
+        """A month with the teacher alone."""
+        return self.monthly * self.costs.teacher_usd
+
+    @property
+    def saved_usd(self) -> float:
+        """A month, upkeep paid; at most, where no release says how much is accepted."""
+        with_student = self.costs.with_student(1.0 if self.coverage is None else self.coverage)
+        return self.spent_usd - self.monthly * with_student - self.terms.upkeep_usd
+
+    @property
+    def pays(self) -> bool:
+        """Whether it can have paid for its training in time."""
+        months = self.terms.within_months
+        return months is None or self.saved_usd * months >= self.terms.training_usd
+
+    @property
+    def words(self) -> str:
+        """What is spent and saved, and by what that is told."""
+        alone = f"the teacher alone costs {dollars(self.spent_usd)} a month at the pace of {self.days:.1f} days"
+        taken = "all" if self.coverage is None else f"{percent(self.coverage)} of what"
+        student, saved = f"a student that took {taken} it may", self.saved_usd
+        if saved < 0:
+            return f"{alone}, {student} would cost {dollars(-saved)} more"
+        return f"{alone}, {student} would save {dollars(saved)} of it"
+
+
+def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, now: float) -> Worth | None:
+    """By the traffic of the last month; None where there has been too little of it to tell."""
+    found = traffic(engine, task, teacher=teacher, since=now - MONTH_DAYS * DAY_S)
+    if found is None or found.answered < FEWEST_REQUESTS:
+        return None
+    days = max(now - found.first_at, 1.0) / DAY_S
+    draft_usd = (
+        found.prompt_tokens * terms.draft.input_usd_per_token + found.answer_tokens * terms.draft.output_usd_per_token
+    )
+    costs = Costs(found.teacher_usd, draft_usd, draftable=found.eligible / found.requests, rho=terms.rho)
+    return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, _coverage(engine, task))
+
+
+def _coverage(engine: sa.Engine, task: str) -> float | None:
+    try:
+        certificate = newest_certified(engine, task).certificate
+    except ReleaseError:
+        return None
+    return float(certificate["coverage"]) if certificate else None

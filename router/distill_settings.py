@@ -1,0 +1,58 @@
+"""The settings of distillation: when a run begins, how a student is trained, and what it may cost."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from router.sections import Price, Section, Share
+
+Months = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class DistillSettings(Section):
+    """How a student is trained, and how many references are kept back to certify it.
+
+    window_share: the newest share of the traffic since the last certification or alarm becomes the certification
+    window, max_references of which are drafted at most; max_rows: of the older rows the newest so many are used;
+    fit_share: the newest share of them, never trained on, that the calibrator is fitted on. The worker begins a run
+    with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
+    come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
+    max_age_days old. pattern: response learns from right answers alone, preference also from wrong ones that are
+    recorded beside them, auto from these where there are enough.
+
+    A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
+    traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
+    what it saves is told, and decides nothing.
+    """
+
+    min_rows: Annotated[int, Field(ge=50)] = 1000
+    max_rows: Annotated[int, Field(ge=50)] = 20_000
+    min_references: Annotated[int, Field(ge=1)] = 600
+    max_references: Annotated[int, Field(ge=1)] = 5000
+    new_rows: Annotated[int, Field(ge=1)] = 1000
+    max_escalation_rate: Share = 0.5
+    max_age_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 21.0
+    window_share: Share = 0.4
+    fit_share: Share = 0.2
+    validation_share: Share = 0.08
+    epochs: Annotated[int, Field(ge=1, le=5)] = 2
+    rank: Annotated[int, Field(ge=1, le=256)] = 16
+    pattern: Literal["auto", "response", "preference"] = "response"
+    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    seed: int = 0
+    training_usd: Price = 0.0
+    upkeep_usd_per_month: Price = 0.0
+    pays_within_months: Months | None = 3.0
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_teach(self) -> Self:
+        if self.fit_share + self.validation_share > 0.9:
+            raise ValueError("fit_share + validation_share leave less than a tenth of the rows to teach: lower them")
+        if self.max_rows < self.min_rows:
+            raise ValueError(f"max_rows {self.max_rows} is less than min_rows {self.min_rows}: no run would ever begin")
+        if self.max_references < self.min_references:
+            raise ValueError(
+                f"max_references {self.max_references} is less than min_references {self.min_references}: lower that"
+            )
+        return self

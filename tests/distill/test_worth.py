@@ -1,0 +1,85 @@
+"""What a student saves and costs, and whether it pays."""
+
+from dataclasses import replace
+
+import pytest
+
+from distill.worth import DAY_S, FEWEST_REQUESTS, Costs, Terms, Worth, appraise
+from ledger import releases
+from ledger.database import connect
+from ledger.ingest import ingest_once
+from ledger.prices import Price
+from ledger.spool import SpoolWriter
+from tests.ledger.make import certified, exchange, student_exchange
+
+TERMS = Terms(Price(1e-6, 1e-6), rho=0.05, training_usd=100.0, upkeep_usd=50.0, within_months=2.0)
+WORTH = Worth(TERMS, Costs(0.01, 0.001, draftable=0.8, rho=0.05), monthly=10_000.0, days=30.0, coverage=None)
+
+
+def test_what_it_saves_is_what_the_teacher_is_not_asked_less_drafts_and_upkeep():
+    assert WORTH.spent_usd == pytest.approx(100.0)
+    assert WORTH.saved_usd == pytest.approx(100.0 * 0.8 * 0.95 - 10_000 * 0.8 * 0.001 - 50.0)
+    half = replace(WORTH, coverage=0.5)
+    assert half.saved_usd == pytest.approx(100.0 * 0.8 * 0.95 * 0.5 - 8.0 - 50.0)
+    assert "took all it may would save $18" in WORTH.words and "$100 a month" in WORTH.words
+    assert "took 50% of what it may would cost $20.00" in half.words
+
+
+@pytest.mark.parametrize(
+    ("changes", "pays"),
+    [
+        ({}, False),  # $18 a month are not $100 within two
+        ({"within_months": 6.0}, True),
+        ({"within_months": None}, True),
+        ({"training_usd": 0.0}, True),
+        ({"training_usd": 0.0, "upkeep_usd": 69.0}, False),
+        ({"training_usd": 0.0, "upkeep_usd": 67.0}, True),
+    ],
+)
+def test_training_and_upkeep_have_to_be_earned_in_time(changes, pays):
+    assert replace(WORTH, terms=replace(TERMS, **changes)).pays is pays
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+
+    def add(*exchanges):
+        spool = SpoolWriter(tmp_path / "spool")
+        for each in exchanges:
+            spool.append(each)
+        spool.close()
+        ingest_once(engine, tmp_path / "spool")
+        return engine
+
+    return add
+
+
+def ask(engine, *, now=4 * DAY_S):
+    return appraise(engine, "desk", teacher="big", terms=TERMS, now=now)
+
+
+def test_the_pace_and_the_means_are_of_answered_requests_of_clients(ledger):
+    asked = [exchange(n, at=2 * DAY_S, eligible=n % 4 > 0) for n in range(200)]
+    apart = [exchange(300, at=0.0, origin="import"), exchange(301, status=502, at=0.0), exchange(302, task="x", at=0.0)]
+    found = ask(ledger(*asked, *apart))
+    assert (found.days, found.monthly) == (pytest.approx(2.0), pytest.approx(200 / 2 * 30))
+    assert found.costs.teacher_usd == pytest.approx(0.01) and found.costs.draft_usd == pytest.approx(11e-6)
+    assert (found.costs.draftable, found.costs.rho, found.coverage) == (0.75, 0.05, None)
+
+
+def test_what_the_student_answers_counts_for_the_pace_and_a_certified_release_says_how_much_it_takes(ledger):
+    asked = [exchange(n, at=2 * DAY_S) for n in range(100)]
+    engine = ledger(*asked, *(student_exchange(n, at=3 * DAY_S) for n in range(100, 300)))
+    name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=0.0).name
+    releases.promote(engine, name, values=certified(coverage=0.6), now=1.0)
+    found = ask(engine)
+    assert (found.monthly, found.coverage) == (pytest.approx(300 / 2 * 30), 0.6)
+    assert found.costs.teacher_usd == pytest.approx(0.01)
+
+
+def test_of_too_little_traffic_nothing_is_said(ledger):
+    engine = ledger(*(exchange(n, at=3 * DAY_S) for n in range(FEWEST_REQUESTS - 1)))
+    assert ask(engine) is None
+    assert ask(ledger(exchange(FEWEST_REQUESTS, at=3 * DAY_S))) is not None
+    assert ask(engine, now=40 * DAY_S) is None  # a month later
