@@ -28,6 +28,7 @@ from rich.console import Console
 
 from bench.banking_log import SYSTEM
 from calibration.agreement import disagreement
+from distill.clusters import cluster
 from distill.curate import by_reason, curate
 from distill.lessons import Lessons
 from distill.plan import RunConfig
@@ -127,8 +128,13 @@ class Bench:
         validate, teach = rows[:held], rows[held:]
         if cell.lesson == "noisy":
             return Lessons(tuple(teach), tuple(validate), (), cap=1), {}
-        found, checked = curate(teach), curate(validate)
-        return Lessons(found.kept, checked.kept, (), cap=1), by_reason(found.rejected + checked.rejected)
+        clusters = cluster([row.variable_text for row in rows])
+        found = curate(rows, clusters=clusters, seed=cell.seed, progress=self.progress.advance)
+        held_out = {row.exchange_id for row in validate}
+        kept = {
+            held: tuple(row for row in found.kept if (row.exchange_id in held_out) is held) for held in (True, False)
+        }
+        return Lessons(kept[False], kept[True], (), cap=1), by_reason(found.rejected)
 
     def _row(self, number: int, pair: Pair, cell: Cell) -> TrainingRow:
         text, _ = pair

@@ -7,14 +7,28 @@ certificate (CALIBRATION.md).
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from distill.clusters import cluster, normalise
+from distill.clusters import normalise
+from distill.formats import Misfit, misfit
 from distill.rows import TrainingRow
+from distill.suspicion import Noise, NoLabels, suspect
 
-Reason = Literal["marked as wrong", "empty answer", "truncated", "refusal", "conflicting labels", "near-duplicate"]
+Reason = (
+    Misfit
+    | Literal[
+        "marked as wrong",
+        "empty answer",
+        "truncated",
+        "refusal",
+        "conflicting labels",
+        "near-duplicate",
+        "suspected teacher error",
+    ]
+)
 
 DUPLICATES_KEPT = 3  # rows per (cluster, answer): a few wordings teach, a flood of one outvotes the rest
 
@@ -40,10 +54,12 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Curated:
-    """The rows that teach, in their old order, and those that do not, by step."""
+    """The rows that teach, in their old order, and those that do not, by step; how often the teacher errs among what
+    the steps before suspicion have left."""
 
     kept: tuple[TrainingRow, ...]
     rejected: tuple[Rejected, ...]
+    noise: Noise | NoLabels
 
 
 def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
@@ -54,20 +70,41 @@ def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
 Verdicts = list[Reason | None]  # one per row; None keeps it
 
 
-def curate(rows: Sequence[TrainingRow]) -> Curated:
-    """Keep the rows that teach.
+def curate(
+    rows: Sequence[TrainingRow], *, clusters: Sequence[int], seed: int, progress: Callable[[int, int], None]
+) -> Curated:
+    """Keep the rows that teach; people's corrections stand in them already (`TrainingRow.corrected`). `clusters`: of
+    near-duplicates, aligned with the rows.
 
     In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
-    where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer).
-    Texts and answers are compared after `clusters.normalise`.
+    where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer). Texts
+    and answers are compared after `clusters.normalise`. Then, where answers are labels, suspected teacher errors:
+    `seed` and `progress` are for that (`suspicion.suspect`). What people have corrected is never suspected.
     """
-    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (_unusable, _conflicts, _duplicates)
+    where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
+    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...]
+    steps = (_unusable, _conflicts, partial(_duplicates, where=where))
     kept, rejected = list(rows), list[Rejected]()
     for step in steps:
-        verdicts = list(zip(kept, step(kept), strict=True))
-        rejected += [Rejected(row.exchange_id, reason) for row, reason in verdicts if reason is not None]
-        kept = [row for row, reason in verdicts if reason is None]
-    return Curated(tuple(kept), tuple(rejected))
+        kept, out = _sifted(kept, step(kept))
+        rejected += out
+    noise = suspect(
+        [row.variable_text for row in kept],
+        [normalise(row.completion) for row in kept],
+        clusters=[where[row.exchange_id] for row in kept],
+        sure={i for i, row in enumerate(kept) if row.correction is not None},
+        seed=seed,
+        progress=progress,
+    )
+    suspected = noise.suspected if isinstance(noise, Noise) and noise.doubt is None else ()
+    kept, out = _sifted(kept, ["suspected teacher error" if i in suspected else None for i in range(len(kept))])
+    return Curated(tuple(kept), (*rejected, *out), noise)
+
+
+def _sifted(rows: Sequence[TrainingRow], verdicts: Verdicts) -> tuple[list[TrainingRow], list[Rejected]]:
+    pairs = list(zip(rows, verdicts, strict=True))
+    rejected = [Rejected(row.exchange_id, reason) for row, reason in pairs if reason is not None]
+    return [row for row, reason in pairs if reason is None], rejected
 
 
 def _unusable(rows: Sequence[TrainingRow]) -> Verdicts:
@@ -81,7 +118,9 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
         return "empty answer"
     if row.finish_reason != "stop":
         return "truncated"
-    return "refusal" if REFUSAL.match(normalise(row.completion)) else None
+    if REFUSAL.match(normalise(row.completion)):
+        return "refusal"
+    return misfit(row.params, row.completion)
 
 
 def _conflicts(rows: Sequence[TrainingRow]) -> Verdicts:
@@ -106,11 +145,10 @@ def _majority(answers: Counter[str]) -> str | None:
     return first if all(votes > fewer for _, fewer in others) else None
 
 
-def _duplicates(rows: Sequence[TrainingRow]) -> Verdicts:
+def _duplicates(rows: Sequence[TrainingRow], *, where: Mapping[str, int]) -> Verdicts:
     repeats = _beyond(1, (_prompt_key(row) for row in rows))
     first = [row for row, repeat in zip(rows, repeats, strict=True) if not repeat]
-    groups = zip(cluster([row.variable_text for row in first]), (normalise(r.completion) for r in first), strict=True)
-    crowded = iter(_beyond(DUPLICATES_KEPT, groups))
+    crowded = iter(_beyond(DUPLICATES_KEPT, ((where[row.exchange_id], normalise(row.completion)) for row in first)))
     return ["near-duplicate" if repeat or next(crowded) else None for repeat in repeats]
 
 

@@ -1,6 +1,6 @@
 """What becomes of harvested rows: some teach, some stop training in time, the newest references fit one calibrator."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from calibration.certify import cluster_cap
@@ -10,34 +10,39 @@ from distill.harvest import Harvest
 from distill.pattern import Pair
 from distill.rows import TrainingRow
 from distill.split import split_by_cluster
+from distill.suspicion import Noise, NoLabels
 
 
 @dataclass(frozen=True)
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
-    calibrator; rows that would have taught or validated, and why they do not. `cap` is the M of the window's thinning;
-    `pairs`: of the rows that teach, with wrong answers to learn from."""
+    calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among them,
+    where anything teaches. `cap` is the M of the window's thinning; `pairs`: of the rows that teach, with wrong answers
+    to learn from."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
     cap: int
     rejected: tuple[Rejected, ...] = ()
+    noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)
 class Shares:
     """Of the rows before the cut: `fit` at most are fit rows, `validate` of all stop the training in time; `seed` draws
-    which of the others."""
+    which of the others, and the folds that look for the teacher's errors."""
 
     fit: float
     validate: float
     seed: int
 
 
-def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> Lessons:
-    """The lessons of the rows before the cut. `window`: how many references lie behind it.
+def divide(
+    older: Sequence[TrainingRow], *, window: int, shares: Shares, progress: Callable[[int, int], None]
+) -> Lessons:
+    """The lessons of the rows before the cut. `window`: how many references lie behind it. `progress`: of curation.
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
@@ -50,13 +55,22 @@ def divide(older: Sequence[TrainingRow], *, window: int, shares: Shares) -> Less
     validate = shares.validate / (1.0 - shares.fit)
     wanted = {"train": 1.0 - validate, "validate": validate}
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
-    curated = {name: curate([older[others[i]].corrected for i in members]) for name, members in parts.items()}
+    # Together, since errors are seen the better the more rows there are: what is compared with each other lies in one
+    # cluster, so in one part, and to which of them a row belongs decides nothing.
+    curated = curate(
+        [older[i].corrected for i in others],
+        clusters=[clusters[i] for i in others],
+        seed=shares.seed,
+        progress=progress,
+    )
+    validating = {older[others[i]].exchange_id for i in parts["validate"]}
     return Lessons(
-        train=curated["train"].kept,
-        validate=curated["validate"].kept,
+        train=tuple(row for row in curated.kept if row.exchange_id not in validating),
+        validate=tuple(row for row in curated.kept if row.exchange_id in validating),
         fit=tuple(older[i] for i in fit),
         cap=_cap(clusters, window=window),
-        rejected=curated["train"].rejected + curated["validate"].rejected,
+        rejected=curated.rejected,
+        noise=curated.noise,
     )
 
 

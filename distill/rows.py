@@ -33,7 +33,7 @@ class TrainingRow:
         """With the word of people in the place of the teacher's, where there is one."""
         if self.correction is None:
             return self
-        return replace(self, completion=self.correction, finish_reason="stop", correction=None)
+        return replace(self, completion=self.correction, finish_reason="stop")
 
     @property
     def wrong(self) -> bool:

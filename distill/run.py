@@ -99,16 +99,18 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
             f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
             f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
         )
-    lessons = _lessons(engine, found, config)
+    progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
+    lessons = _lessons(engine, found, config, progress=progress)
     rejected = by_reason(lessons.rejected)
     report = {
         "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
         "window_references": len(found.window),
         "rejected": rejected,
     }
-    progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
+    if lessons.noise is not None:
+        report["noise"] = lessons.noise.facts
+        progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {lessons.noise.words}")
     if config.reuse is None:
-        progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}")
         chosen = choose(config.pattern, lessons.train, by=config.measure)
         report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
         progress.step(f"pattern {chosen.pattern}: {chosen.because}")
@@ -116,9 +118,9 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     return lessons, found, report
 
 
-def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig) -> Lessons:
+def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: Progress) -> Lessons:
     if config.reuse is None:
-        lessons = divide(found.older, window=len(found.window), shares=config.shares)
+        lessons = divide(found.older, window=len(found.window), shares=config.shares, progress=progress.advance)
     else:
         lessons = _untaught(engine, found, config, reuse=config.reuse)
     if len(lessons.fit) < MIN_ROWS:

@@ -1,7 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
-from distill.curate import by_reason, curate
+from distill import curate as curation
+from distill.clusters import cluster
+from distill.curate import by_reason
 from tests.distill.tiny import row
+from tests.distill.written import WORDS, written
+
+
+def curate(rows):
+    clusters = cluster([row.variable_text for row in rows])
+    return curation.curate(rows, clusters=clusters, seed=0, progress=lambda done, total: None)
 
 
 def reasons(rows):
@@ -83,3 +93,38 @@ def test_the_order_of_kept_rows_stays_and_no_row_is_lost():
     assert [kept.exchange_id for kept in outcome.kept] == ["delta", "alpha", "charlie"]
     assert len(outcome.kept) + len(outcome.rejected) == len(rows)
     assert curate([]).kept == ()
+
+
+def test_an_answer_that_is_not_what_was_asked_for_does_not_teach():
+    asked = {"response_format": {"type": "json_object"}}
+    rows = [replace(row(text, text, id=text), params=asked) for text in ('{"a": 1}', "Sure! {}", "I cannot help.")]
+    assert reasons(rows) == {"Sure! {}": "no JSON", "I cannot help.": "refusal"}
+
+
+def labelled(*, wrong):
+    """200 rows of two labels; those at `wrong` have the other one."""
+    first, second, _ = WORDS
+    right = [first if number % 2 else second for number in range(200)]
+    texts = written(right, seed=0)
+    other = {first: second, second: first}
+    given = [other[label] if number in wrong else label for number, label in enumerate(right)]
+    return [row(text, label, id=str(number)) for number, (text, label) in enumerate(zip(texts, given, strict=True))]
+
+
+def test_a_suspected_error_does_not_teach():
+    rows = labelled(wrong={3, 40, 77})
+    outcome = curate(rows)
+    assert reasons(rows) == dict.fromkeys(("3", "40", "77"), "suspected teacher error")
+    assert (outcome.noise.rows, outcome.noise.suspected) == (200, {3, 40, 77})
+
+
+def test_what_people_have_corrected_is_not_suspected():
+    rows = labelled(wrong={3, 40, 77})
+    rows[40] = replace(rows[40], completion="whatever the teacher says", correction=rows[40].completion).corrected
+    assert set(reasons(rows)) == {"3", "77"}
+
+
+def test_too_many_suspicions_are_told_and_nothing_is_left_out(monkeypatch):
+    monkeypatch.setattr("distill.suspicion.MOST_NOISE", 0.001)
+    outcome = curate(labelled(wrong={3, 40, 77}))
+    assert outcome.rejected == () and outcome.noise.doubt

@@ -1,11 +1,17 @@
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 
+from distill import lessons as lesson_making
 from distill.harvest import Harvest
-from distill.lessons import Shares, divide, untaught
+from distill.lessons import Shares, untaught
 from distill.rows import TrainingRow
+from distill.suspicion import NoLabels
+from tests.distill.tiny import row as tiny_row
+from tests.distill.written import WORDS, written
 
 SHARES = Shares(fit=0.2, validate=0.1, seed=0)
+divide = partial(lesson_making.divide, progress=lambda done, total: None)
 
 
 def row(number: int, *, reference: bool = True) -> TrainingRow:
@@ -51,3 +57,22 @@ def test_people_have_the_last_word_on_what_teaches_and_the_teacher_on_what_fits(
     assert {each.completion for each in lessons.fit} == {"refund"}
     marked = {int(each.exchange_id) for each in lessons.rejected if each.reason == "marked as wrong"}
     assert marked == {n for n in range(80) if n % 3 == 0 and n % 2 == 0}
+
+
+def test_errors_are_looked_for_in_all_that_teaches_or_validates_and_in_no_fit_row():
+    right = [list(WORDS)[number % 2] for number in range(400)]
+    wrong = {*range(10, 30), 390, 391}
+    given = [list(WORDS)[(number + (number in wrong)) % 2] for number in range(400)]
+    rows = [tiny_row(text, label, id=str(n)) for n, (text, label) in enumerate(zip(written(right), given, strict=True))]
+    lessons = divide(rows, window=10, shares=SHARES)
+    rejected = {int(each.exchange_id) for each in lessons.rejected}
+    assert len(rejected & set(range(10, 30))) >= 17 and len(rejected) <= 22
+    assert {each.reason for each in lessons.rejected} == {"suspected teacher error"}
+    assert lessons.noise.rows == 320 and {390, 391} <= set(numbers(lessons.fit))
+    assert len(lessons.train) + len(lessons.validate) + len(rejected) == 320 and len(lessons.validate) > 25
+
+
+def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():
+    assert isinstance(divide([row(n) for n in range(100)], window=10, shares=SHARES).noise, NoLabels)
+    found = Harvest(cut_at=1.0, older=tuple(row(n) for n in range(40)), window=(), window_span=(0.0, 1.0))
+    assert untaught(found, taught=set(), most=5).noise is None

@@ -31,6 +31,7 @@ from distill.plan import Refused, Released, RunConfig
 from distill.preference import PairsReport
 from distill.probe import Probe
 from distill.run import CannotReuse, TooFewRows, run
+from distill.suspicion import Noise
 from distill.train import TrainConfig, TrainReport
 from ledger import lineage, verdicts
 from ledger.database import connect
@@ -205,6 +206,22 @@ def test_a_good_student_is_released_with_its_certificate(engine, config, world):
     uses = rows_used(engine, "desk")
     assert {use for found in uses.values() for use in found} == {"train", "validate", "fit", "certify"}
     assert all(len(found) == 1 for found in uses.values())
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """What suspicion comes to."""
+    found = Noise(rows=260, labels=2, estimate=0.02, surer=0.0, suspected=frozenset({0, 1, 2}))
+    monkeypatch.setattr("distill.curate.suspect", lambda *_, **__: found)
+    return found
+
+
+def test_suspected_errors_do_not_teach_and_are_told(engine, config, *, world, found):
+    outcome = run(engine, config, progress=world)
+    assert outcome.report["noise"] == found.facts
+    told = [step for step in world.steps if step.endswith(found.words)]
+    assert len(told) == 1 and "{'suspected teacher error': 3}" in told[0]
+    assert lineage.counts(engine, outcome.release)["reject", "suspected teacher error"] == 3
 
 
 def in_modes(*, every):

@@ -77,9 +77,11 @@ def make(log: Log, task: TaskLog, workshop: Workshop, *, home: Home, progress: R
     if (trial := _kept(kept)) is not None:
         progress.step(f"the drafts of {made.name} are there from an earlier run")
         return trial
-    part = _divide(lines, tokens, config)
+    part = _divide(lines, tokens, config, progress=progress)
     check_room(config.adapters_dir)
     progress.step(f"{len(part.lessons.train)} rows teach, rejected {part.rejected or 'none'}; {len(part.drafted)} test")
+    if part.lessons.noise is not None:
+        progress.step(part.lessons.noise.words)
     with workshop.running(settings, home, console=progress.console):
         trial = _try(made, part, measure=workshop.measure)
     kept.write_bytes(msgspec.json.encode(trial))
@@ -119,11 +121,11 @@ def _kept(path: Path) -> Trial | None:
         return None
 
 
-def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig) -> _Part:
+def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig, *, progress: RunProgress) -> _Part:
     """As a run divides recorded traffic: the newest rows before the cut are drafted too, and fit the calibrator."""
     cut = int(len(lines) * (1.0 - config.window_share))
     older = [_lesson(line) for line in lines[:cut]]
-    lessons = divide(older, window=len(lines) - cut, shares=config.shares)
+    lessons = divide(older, window=len(lines) - cut, shares=config.shares, progress=progress.advance)
     if not lessons.train:
         raise NoStudent(f"none of {cut} rows teaches: curation rejects them ({by_reason(lessons.rejected)})")
     first = cut - len(lessons.fit)
