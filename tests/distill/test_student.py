@@ -1,8 +1,10 @@
+import json
+
 import pytest
 import torch
 
 from distill.render import render
-from distill.student import IGNORE, collate, completion_logprobs, load_base
+from distill.student import IGNORE, NoChat, collate, completion_logprobs, load_base, load_chat
 from tests.distill import tiny
 
 
@@ -56,3 +58,22 @@ def test_gradients_come_from_the_completion_alone(model, rendered):
     padded = {**batch, "input_ids": batch["input_ids"].clone()}
     padded["input_ids"][batch["attention_mask"] == 0] = 5
     torch.testing.assert_close(gradient(batch), gradient(padded))
+
+
+def test_an_answer_ends_with_what_the_engine_stops_at(tmp_path):
+    """Without a generation configuration the model's own counts; what nobody stops at ends nothing."""
+    tiny.save(tmp_path)
+    assert load_chat(str(tmp_path)).end == 257
+    (tmp_path / "chat_template.jinja").write_text(tiny.TEMPLATE.replace("<|im_end|>", "<|im_start|>"))
+    assert load_chat(str(tmp_path)).end == 257
+    (tmp_path / "generation_config.json").unlink()
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": [256, 257]}))
+    assert load_chat(str(tmp_path)).end == 256
+
+
+def test_a_base_model_without_a_chat_template_is_refused(tmp_path):
+    tiny.save(tmp_path)
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(NoChat, match="has no chat template"):
+        load_chat(str(tmp_path))

@@ -33,7 +33,7 @@ def second(engine):
     set_adapter(engine, SECOND, path="/adapters/2", digest="e")
     uses = [Use("id-000001", "train"), Use("id-000003", "train"), Use("id-000004", "reject", reason="truncated")]
     record_uses(engine, release=SECOND, uses=[*uses, Use("id-000005", "certify", "refund", 0.9, 0.0)])
-    training = {**TRAINING, "dataset_digest": "f" * 64, "preferred": PREFERRED}
+    training = {**TRAINING, "rows_unspeakable": 7, "dataset_digest": "f" * 64, "preferred": PREFERRED}
     report = {"training": training, "fit_agreement": 0.9}
     report |= {"pattern": {"name": "preference", "because": "1,234 wrong answers are recorded"}}
     report["noise"] = {"rows": 3, "words": "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"}
@@ -49,6 +49,7 @@ def ask(config, *words):  # noqa: F811
 
 def test_it_says_what_it_was_made_of_and_with(engine, second):
     found = facts(engine, second)
+    assert found["rows that its chat template does not take"] == "7"
     assert (found["rows that taught"], found["rows rejected: truncated"]) == ("2", "1")
     assert found["validation loss by epoch"] == "0.5000 0.2500" and found["drafts that agree, fit rows"] == "90.0%"
     assert found["labels"] == "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"
