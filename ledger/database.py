@@ -12,11 +12,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+NEWEST = max(path.stem[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py"))
 WRITE_LOCK = 7_230_411  # an arbitrary constant that names our advisory lock on PostgreSQL
 KEYS_AT_ONCE = 500  # SQLite takes no unbounded list of them
 
@@ -33,11 +31,16 @@ def connect(url: str) -> sa.Engine:
     try:
         engine = _engine(sa.make_url(url))
         with _alone_on_file(engine.url):
-            _upgrade(engine)
-    except (sa.exc.SQLAlchemyError, CommandError, OSError, ImportError) as error:
+            if not _is_current(engine):
+                _upgrade(engine)
+    except (sa.exc.SQLAlchemyError, _Newer, OSError, ImportError) as error:
         reason = getattr(error, "orig", None) or error  # the database's own words, without the library's
         raise LedgerError(f"ledger {_masked(url)}: {reason}. {_remedy(error)}") from error
     return engine
+
+
+class _Newer(Exception):
+    """A ledger of a revision that is not known here."""
 
 
 @contextmanager
@@ -99,13 +102,32 @@ def _alone_on_file(url: sa.URL) -> Iterator[None]:
         yield
 
 
+def _is_current(engine: sa.Engine) -> bool:
+    """Asked without Alembic, which takes ten megabytes of each process that opens the ledger."""
+    try:
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == NEWEST
+    except sa.exc.DatabaseError:  # it is new; or whatever it is, the upgrade says it
+        return False
+
+
 def _upgrade(engine: sa.Engine) -> None:
-    """To the newest revision in one transaction; without a configuration file Alembic leaves logging alone."""
+    """To the newest revision in one transaction; without a configuration file Alembic leaves logging alone.
+
+    Raises _Newer.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise _Newer(str(error)) from error
 
 
 def _masked(url: str) -> str:
@@ -117,7 +139,7 @@ def _masked(url: str) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    if isinstance(error, CommandError):
+    if isinstance(error, _Newer):
         return "The ledger was written by a newer Tutelage: install that version or name another ledger.url."
     if isinstance(error, ImportError):
         return "Install this database's driver, for instance `pip install 'psycopg[binary]'`."

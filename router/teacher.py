@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import orjson
@@ -20,6 +20,7 @@ from router.upstream import Endpoint, ask, failure, refusal, words
 from router.wire import ChatRequest
 
 END = b"[DONE]"
+TOGETHER = 8  # chunks at most: decoded they take ten times their bytes
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
 
 
@@ -109,21 +110,15 @@ class HttpTeacher:
         async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
             finished = ended = False
             while not ended and (events := await response.events(gather_s=GATHER_S)):
-                together, trouble = [], None
-                for data in events:
-                    if ended := data == END:
-                        break
-                    try:
-                        chunk, ends = _decode_chunk(data, teacher)
-                    except TeacherUnavailable as error:
-                        trouble = error
-                        break
-                    finished = finished or ends
-                    together.append(chunk)
-                if together:
-                    yield together
-                if trouble:
-                    raise trouble
+                ended = END in events
+                told = events[: events.index(END)] if ended else events
+                for start in range(0, len(told), TOGETHER):
+                    decoded = _decode(told[start : start + TOGETHER], teacher)
+                    finished = finished or decoded.finishes
+                    if decoded.chunks:
+                        yield decoded.chunks
+                    if decoded.trouble:
+                        raise decoded.trouble
             if not (finished and ended):
                 raise TeacherUnavailable(f"The teacher {teacher!r} broke off its stream")
 
@@ -206,6 +201,26 @@ class HttpTeacher:
             breaker.note(ok=False)
             raise failure(error, teacher) from error
         breaker.note(ok=True)
+
+
+class _Decoded(NamedTuple):
+    """Chunks up to the first that is none, and what is wrong with that; whether one of them says why an answer ends."""
+
+    chunks: list[dict[str, Any]]
+    finishes: bool
+    trouble: TeacherUnavailable | None = None
+
+
+def _decode(events: Sequence[bytes], teacher: str) -> _Decoded:
+    chunks, finishes = [], False
+    for data in events:
+        try:
+            chunk, ends = _decode_chunk(data, teacher)
+        except TeacherUnavailable as error:
+            return _Decoded(chunks, finishes, error)
+        chunks.append(chunk)
+        finishes = finishes or ends
+    return _Decoded(chunks, finishes)
 
 
 def _decode_chunk(data: bytes, teacher: str) -> tuple[dict[str, Any], bool]:

@@ -32,6 +32,13 @@ def test_four_processes_may_open_it_at_once(tmp_path):
     assert [(process.communicate(timeout=60)[1], process.returncode) for process in started] == [(b"", 0)] * 4
 
 
+def test_a_ledger_that_is_current_is_opened_without_alembic(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    connect(url)
+    script = "import sys; from ledger.database import connect; connect(sys.argv[1]); print('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script, url], capture_output=True).stdout.strip() == b"False"
+
+
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/no/ledger.db", "postgresql://u:secret@127.0.0.1:1/x"])
 def test_what_cannot_be_opened_is_named_without_its_password(url):
     with pytest.raises(LedgerError, match="ledger") as caught:
