@@ -212,7 +212,8 @@ class _Decoded(NamedTuple):
 
 
 def _decode(events: Sequence[bytes], teacher: str) -> _Decoded:
-    chunks, finishes = [], False
+    chunks: list[dict[str, Any]] = []
+    finishes = False
     for data in events:
         try:
             chunk, ends = _decode_chunk(data, teacher)
