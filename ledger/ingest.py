@@ -22,8 +22,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.database import LedgerError, connect, writing
+from ledger.database import LedgerError, connect, parts, writing
 from ledger.records import Exchange, Feedback, Label, Record
+from ledger.releases import FORGOTTEN
 from ledger.rows import exchange_row, reply_row
 from ledger.schema import exchanges, feedback, spool_offsets, teacher_replies
 from ledger.spool import CorruptSpool, read_segment, segments, writer_is_gone
@@ -195,9 +196,24 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
     stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
-    late = [reply_row(label.exchange_id, label.at, label.reply, background=True) for label in labels]
     said = [record for record in records if isinstance(record, Feedback)]
-    return stored + _insert_new(connection, teacher_replies, late) + _heed(connection, said)
+    later = [*(label.exchange_id for label in labels), *(each.exchange_id for each in said)]
+    gone = _forgotten(connection, later)
+    late = [
+        reply_row(label.exchange_id, label.at, label.reply, background=True)
+        for label in labels
+        if label.exchange_id not in gone
+    ]
+    kept = [each for each in said if each.exchange_id not in gone]
+    return stored + _insert_new(connection, teacher_replies, late) + _heed(connection, kept)
+
+
+def _forgotten(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Of these exchanges those that are forgotten: what comes of them afterwards is not kept either."""
+    query = sa.select(exchanges.c.id).where(exchanges.c.prompt_fingerprint == FORGOTTEN)
+    return {
+        found for part in parts(ids) for found in connection.execute(query.where(exchanges.c.id.in_(part))).scalars()
+    }
 
 
 def _heed(connection: sa.Connection, said: Sequence[Feedback]) -> int:

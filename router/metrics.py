@@ -69,6 +69,8 @@ class Metrics:
             ["said"],
             registry=self.registry,
         )
+        for said in ("good", "wrong", "corrected"):
+            self._feedback.labels(said)
         self._add_capacity()
 
     def _add_capacity(self) -> None:

@@ -10,7 +10,7 @@ from ledger.forgetting import Meant, NothingToForget, expire, find, forget
 from ledger.ingest import store
 from ledger.keys import Grant
 from ledger.queries import Use, answers_since, record_uses, spend, task_rows
-from ledger.records import Label, TeacherReply, Usage
+from ledger.records import Feedback, Label, TeacherReply, Usage
 from ledger.releases import ReleaseError, add_candidate, get, hold, newest_certified, promote, rollback, set_adapter
 from ledger.schema import exchanges
 from ledger.standing import standing
@@ -61,6 +61,16 @@ def test_who_is_forgotten_is_not_kept_as_the_reason(engine, tmp_path):
     run(engine, users=(SECRET,))
     assert SECRET.encode() not in files(engine, tmp_path)
     assert "1 users" in latest(engine, "desk")[0].reason
+
+
+def test_what_is_said_or_arrives_afterwards_is_not_kept(engine, tmp_path):
+    store(engine, [told(1, teacher_reply=None, reference=False), exchange(2)])
+    run(engine, exchanges=("id-000001",))
+    late = Label(exchange_id="id-000001", at=200.0, reply=TeacherReply("big", SECRET, "stop", Usage(10, 1), 0.01))
+    said = Feedback(exchange_id="id-000001", at=201.0, good=False, correction=SECRET)
+    store(engine, [late, said, Feedback(exchange_id="id-000002", at=202.0, good=False, correction="kept")])
+    kept = files(engine, tmp_path)
+    assert SECRET.encode() not in kept and b"kept" in kept
 
 
 def test_what_is_old_expires_oldest_first_and_ends_no_release(engine, tmp_path):
