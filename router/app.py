@@ -83,6 +83,7 @@ def create_app(gateway: Gateway | None = None, *, settings: Settings | None = No
                 assert settings is not None, "create_app needs a gateway or settings"
                 app.state.gateway = await _build(settings, stack)
                 _settle()
+                log.info("ready for %s", ", ".join(settings.tasks) or "no task")
             yield
             await app.state.gateway.drain(timeout_s=DRAIN_S)
 

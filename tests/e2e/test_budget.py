@@ -107,8 +107,7 @@ def product(tmp_path: Path) -> Iterator[Product]:
     key, secret = create(engine, Grant("shop", budget=Budget(10.0, "day")), now=1.0)
     engine.dispose()
     with started([gateway(settings, tmp_path / "t.yaml")], tmp_path) as parts:
-        opened = "Context impl"  # what each process logs when it opens the ledger, the one that starts them too
-        wait_until(lambda: parts["gateway"].log.read_text().count(opened) == 1 + WORKERS, limit_s=120.0)
+        wait_until(lambda: parts["gateway"].log.read_text().count("ready for desk") == WORKERS, limit_s=120.0)
         yield Product(settings, teacher, secret, key.account)
     teacher.server.should_exit = True
     teacher.thread.join(timeout=10.0)
