@@ -175,7 +175,8 @@ def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(
     said = [{"role": "user", "content": "Tell me about the sea."}]
     request = parse_chat(orjson.dumps({"model": "m", "messages": said}))
     begun, pieces, whole = asyncio.run(drafts())
-    assert begun.usage.completion_tokens == 8 and begun.can_be_accepted(8) and len(pieces) > 1
+    assert 8 <= begun.usage.completion_tokens < 24  # with what has come together with the eighth
+    assert begun.can_be_accepted(8) and len(pieces) > 1
     assert begun.text + "".join(pieces) == whole.text
     assert begun.evidence.keys() == whole.evidence.keys()
     assert all(begun.evidence[name] == pytest.approx(whole.evidence[name], abs=1e-3) for name in whole.evidence)
