@@ -128,8 +128,8 @@ def _value_positions(texts: Sequence[str]) -> list[int]:
 
 
 def _key_positions(texts: Sequence[str], whole: str) -> set[int]:
-    """Tokens that lie in a JSON object's keys. A string is a key when the next sign after it is a
-    colon: one pass over the characters, no parser, since a draft may be cut off."""
+    """Tokens that lie in a JSON object's keys. A string is a key when the next sign after it is a colon: one pass over
+    the characters, no parser, since a draft may be cut off."""
     spans = [span for span in _string_spans(whole) if whole[span[1] :].lstrip()[:1] == ":"]
     bounds = list(pairwise(_offsets(texts)))
     return {i for i, (start, end) in enumerate(bounds) if any(start < right and end > left for left, right in spans)}
