@@ -67,8 +67,8 @@ class Response:
     async def events(self, *, gather_s: float = 0.0) -> list[bytes]:
         """The data of the server-sent events that have come since the last call, at least one; none at the end.
 
-        What comes within `gather_s` seconds of the last look is left to the kernel meanwhile, and read together. Whoever
-        waits may be cancelled, and another one goes on from there. Raises BrokenOff, TimeoutError.
+        What comes within `gather_s` seconds of the last look is left to the kernel, and read together. Whoever waits
+        may be cancelled, and another one goes on from there. Raises BrokenOff, TimeoutError.
         """
         found: list[bytes] = []
         while not found:
