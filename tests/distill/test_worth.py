@@ -7,9 +7,8 @@ import pytest
 from distill.worth import DAY_S, FEWEST_REQUESTS, Costs, Terms, Worth, appraise
 from ledger import releases
 from ledger.database import connect
-from ledger.ingest import ingest_once
+from ledger.ingest import store
 from ledger.prices import Price
-from ledger.spool import SpoolWriter
 from tests.ledger.make import certified, exchange, student_exchange
 
 TERMS = Terms(Price(1e-6, 1e-6), rho=0.05, training_usd=100.0, upkeep_usd=50.0, within_months=2.0)
@@ -45,11 +44,7 @@ def ledger(tmp_path):
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
 
     def add(*exchanges):
-        spool = SpoolWriter(tmp_path / "spool")
-        for each in exchanges:
-            spool.append(each)
-        spool.close()
-        ingest_once(engine, tmp_path / "spool")
+        store(engine, exchanges)
         return engine
 
     return add
