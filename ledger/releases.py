@@ -232,6 +232,33 @@ def rollback(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: f
         return _one(connection, last.name)
 
 
+def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: float) -> Release:
+    """Put a release in force by its name: one that was before, or that is certified and waits; the champion retires.
+
+    Raises ReleaseError, with the reason, where it has no certificate that holds now for all of the `binding`, or is of
+    traffic from before a release was voided.
+    """
+    with writing(engine) as connection:
+        release = _one(connection, name)
+        if release.status not in ("retired", "rolled_back", "ready"):
+            raise ReleaseError(f"{name} is {release.status}: what was in force before, or waits, can be promoted")
+        voided_at = last_voided(connection, release.task)
+        if (release.cut_at if release.status == "ready" else release.changed_at) < voided_at:
+            raise ReleaseError(
+                f"{name} was certified on traffic from before a release was voided, and says nothing now"
+            )
+        try:
+            holds = not release.forgotten and release.valid(binding).holds(now)
+        except ValueError as error:
+            raise ReleaseError(f"{name} cannot be promoted: {error}") from error
+        if not holds:
+            why = "its adapter had to be deleted" if release.forgotten else "its certificate has expired"
+            raise ReleaseError(f"{name} cannot be promoted: {why}")
+        connection.execute(_dethrone(release.task, "retired", now))
+        _take_step(connection, name, from_status=release.status, values=_crowned(now))
+        return _one(connection, name)
+
+
 def last_voided(connection: sa.Connection, task: str) -> float:
     """When a release of the task was last voided, in seconds since the epoch; -inf where none was."""
     voided = sa.select(sa.func.max(releases.c.changed_at)).where(releases.c.task == task, releases.c.status == "voided")

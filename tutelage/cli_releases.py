@@ -197,6 +197,25 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
             say(f"in force: {release.name}")
 
 
+@releases.command("promote")
+def releases_promote(name: str, config: Config = CONFIG) -> None:
+    """Put the release NAME in force: one that was before, or is certified and waits. The present one retires."""
+    from ledger.database import connect
+    from ledger.releases import get, reinstate
+    from tutelage.distilling import binding_now, load_champion
+
+    with known_errors():
+        settings = load(config)
+        engine = connect(settings.ledger.url)
+        task = get(engine, name).task
+        settings.task(task)
+        release = reinstate(engine, name, binding=binding_now(settings, task), now=time.time())
+        if failure := load_champion(settings, release):
+            say(f"{name} is the champion, and until this is mended the teacher answers: {failure}")
+        else:
+            say(f"in force: {name}")
+
+
 @releases.command("show")
 def releases_show(
     name: str,

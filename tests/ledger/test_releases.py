@@ -55,6 +55,52 @@ def test_rollback_brings_the_one_before_back_and_then_none(engine):
     assert releases.champions(engine) == {}
 
 
+def test_a_release_is_put_back_in_force_by_its_name(engine):
+    first, second = promoted(engine, candidate(engine), now=3.0), promoted(engine, candidate(engine), now=4.0)
+    assert releases.reinstate(engine, first, binding={}, now=5.0).status == "champion"
+    assert statuses(engine) == ["champion", "retired"]
+    releases.rollback(engine, "desk", binding={}, now=6.0)
+    assert statuses(engine) == ["rolled_back", "champion"]
+    releases.reinstate(engine, first, binding={}, now=7.0)
+    assert (statuses(engine), releases.champions(engine)["desk"].name) == (["champion", "retired"], first)
+    waiting = candidate(engine)
+    releases.hold(engine, waiting, values=VALUES, now=8.0)
+    assert releases.reinstate(engine, waiting, binding={}, now=9.0).name == waiting
+    assert statuses(engine) == ["retired", "retired", "champion"] and second
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda engine, name: releases.reinstate(engine, name, binding={}, now=5.0), "is champion: what was in force"),
+        (
+            lambda engine, name: releases.void(engine, releases.champions(engine)["desk"].name, reason="x", now=5.0),
+            "voided",
+        ),
+        (lambda engine, name: None, "bound to|certified"),
+    ],
+)
+def test_what_does_not_hold_is_not_put_back_in_force(engine, prepare, words):
+    name = promoted(engine, candidate(engine), now=3.0)
+    promoted(engine, candidate(engine), now=4.0)
+    prepare(engine, name)
+    before = statuses(engine)
+    with pytest.raises(ReleaseError, match=words):
+        releases.reinstate(engine, name, binding={"teacher": "another"}, now=6.0)
+    assert statuses(engine) == before
+
+
+def test_what_has_expired_or_was_refused_is_not_put_in_force(engine):
+    first = promoted(engine, candidate(engine), now=3.0)
+    promoted(engine, candidate(engine), now=4.0)
+    with pytest.raises(ReleaseError, match="its certificate has expired"):
+        releases.reinstate(engine, first, binding={}, now=3e9)
+    refused = candidate(engine)
+    releases.refuse(engine, refused, refusal={"reason": "poor"}, report={}, now=5.0)
+    with pytest.raises(ReleaseError, match="is refused"):
+        releases.reinstate(engine, refused, binding={}, now=6.0)
+
+
 def test_only_a_certified_candidate_is_promoted(engine):
     name = candidate(engine)
     with pytest.raises(ReleaseError, match="no certificate"):

@@ -121,6 +121,17 @@ def test_rolled_back_to_a_release_that_vllm_cannot_serve_the_teacher_answers_and
     assert rolled.exit_code == 0 and f"{first} is the champion again, and until this is mended the" in words(rolled)
 
 
+def test_a_release_is_put_in_force_by_its_name(config):
+    first, second = promoted(config), promoted(config)
+    said = ask("releases", "promote", first, "--config", config)
+    assert said.exit_code == 0 and f"{first} is the champion, and until this is mended the teacher" in words(said)
+    again = ask("releases", "promote", first, "--config", config)
+    assert again.exit_code == 2 and f"{first} is champion" in words(again)
+    unknown = ask("releases", "promote", "desk--v000009", "--config", config)
+    assert unknown.exit_code == 2 and "desk--v000009" in words(unknown)
+    assert second in words(ask("releases", "list", "desk", "--config", config))
+
+
 def test_a_part_is_started_in_place_of_the_command(config, monkeypatch):
     started = []
     monkeypatch.setattr(cli_serve.os, "execvpe", lambda *call: started.append(call))
