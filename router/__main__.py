@@ -7,11 +7,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
@@ -22,6 +23,7 @@ from router.settings import ConfigError, Settings, load
 from router.tied import tie_to_parent
 
 CONFIG, PARENT = "ROUTER_CONFIG", "ROUTER_PARENT"  # how the worker processes are told of the file and of this one
+NOT_BEGUN = 3  # uvicorn's own exit status
 PATIENCE_S = 30  # a worker that starts beside a training run answers late, and is not to be killed for it
 
 
@@ -37,16 +39,28 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, LedgerError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
-    listening = options(settings.server)
-    if settings.server.workers == 1:
-        uvicorn.run(create_app(settings=settings), **listening)
-        return 0
+    listening, workers = options(settings.server), settings.server.workers
+    if workers == 1:
+        return _serve(uvicorn.Config(create_app(settings=settings), **listening), settings)
     os.environ |= {CONFIG: str(Path(arguments[0]).resolve()), PARENT: str(os.getpid())}
     with _shared_metrics():
-        workers = settings.server.workers
         listening |= {"factory": True, "workers": workers, "timeout_worker_healthcheck": PATIENCE_S}
-        uvicorn.run("router.__main__:worker", **listening)
-    return 0
+        return _serve(uvicorn.Config("router.__main__:worker", **listening), settings)
+
+
+def _serve(config: uvicorn.Config, settings: Settings) -> int:
+    """As `uvicorn.run` does, which knows one port alone. Exit status 3 where serving did not begin."""
+    sockets, admin_port = [], settings.server.admin_port
+    if admin_port is not None:
+        beside = {**options(settings.server), "port": admin_port}
+        sockets = [config.bind_socket(), uvicorn.Config(config.app, **beside).bind_socket()]
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        if config.workers > 1:
+            Multiprocess(config, sockets or [config.bind_socket()]).run()
+        else:
+            server.run(sockets or None)
+    return 0 if server.started or config.workers > 1 else NOT_BEGUN
 
 
 def worker() -> FastAPI:

@@ -179,6 +179,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         limits=KeyLimits(windows, metrics=metrics),
         budgets=budgets,
         max_body_bytes=settings.server.max_body_bytes,
+        admin_port=settings.server.admin_port,
         metrics=metrics,
     )
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ledger.keys import Role
 from router.cascade import Verdict
-from router.errors import BadRequest, NotAllowed
+from router.errors import BadRequest, NotAllowed, NotFound
 from router.gateway import Gateway, new_exchange_id
 from router.intake import JSON, header, read_body, refuse_deep
 from router.ports import PRIORITIES, Caller, Priority
@@ -22,12 +22,15 @@ from router.wire import ChatRequest
 
 def gateway_of(http: Request) -> tuple[Gateway, Caller]:
     """The gateway, and who asks it, by the key in the request. What is not named here is for admins
-    (docs/decisions/0014). Raises NotAuthenticated, and NotAllowed where the path is for another role."""
+    (docs/decisions/0014). Raises NotFound on a port that is not the path's, NotAuthenticated, and NotAllowed where the
+    path is for another role."""
     gateway: Gateway = http.app.state.gateway
-    secret = header(http, b"authorization").removeprefix("Bearer ")
-    caller = gateway.keyring.caller(secret, now=time.time())
     path = http.scope["path"]
     role: Role = "client" if path.startswith("/v1/") else "worker" if path.startswith("/internal/") else "admin"
+    if role != "client" and gateway.admin_port not in (None, http.scope["server"][1]):
+        raise NotFound(f"Invalid URL ({http.method} {path})")
+    secret = header(http, b"authorization").removeprefix("Bearer ")
+    caller = gateway.keyring.caller(secret, now=time.time())
     if not caller.may(role):
         message = f"You have insufficient permissions for this operation: it takes a key of the role {role}."
         raise NotAllowed(message, code="missing_scope")

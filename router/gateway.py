@@ -68,6 +68,7 @@ class Gateway:
     limits: Limits
     budgets: Budgets
     max_body_bytes: int
+    admin_port: int | None = None  # where alone what is not for clients is answered; None: wherever we listen
     metrics: Metrics = field(default_factory=Metrics)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _reserved: dict[str, str] = field(default_factory=dict)  # exchange id -> what was promised to it

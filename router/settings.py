@@ -54,10 +54,12 @@ class Server(Budgeted):
 
     `limits_url` is where capacity is counted: in memory, of each gateway process by itself, or in a shared Redis
     (`async+redis://HOST:PORT`). `workers`: processes on the port. `request_timeout_s`: of a head, or a body, to arrive.
+    With `admin_port`, `/metrics` and `/internal` are there, on the same host, and not on `port`.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    admin_port: Port | None = None
     api_key: SecretStr | None = None
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
@@ -75,6 +77,17 @@ class Server(Budgeted):
     def counts_together(self) -> bool:
         """Whether several gateway processes keep to one capacity."""
         return not self.limits_url.get_secret_value().startswith("async+memory://")
+
+    @property
+    def internal_url(self) -> str:
+        """Where our own worker asks, on this machine."""
+        return f"http://127.0.0.1:{self.admin_port or self.port}"
+
+    @model_validator(mode="after")
+    def _ports_are_two(self) -> Self:
+        if self.admin_port == self.port:
+            raise ValueError(f"admin_port {self.admin_port} is port too: give it another number, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _needs_a_key_in_public(self) -> Self:

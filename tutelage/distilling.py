@@ -55,7 +55,7 @@ def run_config(
             seed=chosen.seed,
         ),
         adapters_dir=settings.student.adapters_dir,
-        gateway_url=f"http://127.0.0.1:{settings.server.port}",
+        gateway_url=settings.server.internal_url,
         gateway_key=key.get_secret_value() if key else None,
         student_url=settings.student.url,
         max_tokens=task.max_tokens,
@@ -87,7 +87,7 @@ def gateway_client(settings: Settings) -> GatewayClient:
     """The gateway of this configuration, which refuses what is meant for another one."""
     key = settings.server.api_key
     return GatewayClient(
-        f"http://127.0.0.1:{settings.server.port}",
+        settings.server.internal_url,
         api_key=key.get_secret_value() if key else None,
         bindings={name: settings.binding(name) for name in settings.tasks},
     )

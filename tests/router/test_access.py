@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
+import httpx
 import openai
 import orjson
 import pytest
@@ -53,6 +54,21 @@ async def test_each_role_has_its_paths(ring, role, opens):
                 assert found.status_code == 403 and f"role {needed}" in found.json()["error"]["message"]
                 assert found.json()["error"]["code"] == "missing_scope"
         assert (await session.get("/health")).status_code == (await session.get("/ready")).status_code == 200
+
+
+async def test_with_a_port_for_admins_the_other_one_answers_clients_alone():
+    app = create_app(gateway(admin_port=9001))
+    ports = {
+        port: httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://desk:{port}")
+        for port in (9000, 9001)
+    }
+    for path in ("/metrics", "/internal/drafts", "/internal/answers"):
+        method = "GET" if path == "/metrics" else "POST"
+        refused = await ports[9000].request(method, path, json={})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_url")
+        assert (await ports[9001].request(method, path, json={})).status_code != 404
+    for session in ports.values():
+        assert (await session.get("/v1/models")).status_code == (await session.get("/health")).status_code == 200
 
 
 async def test_a_key_of_one_task_reaches_no_other_by_name_header_prompt_or_order(ring):

@@ -36,6 +36,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
     [
         ({"nonsense": 1}, "nonsense"),
         ({"server": {"port": 99999}}, "server.port"),
+        ({"server": {"port": 9000, "admin_port": 9000}}, "admin_port 9000 is port too"),
         ({"server": {"host": "0.0.0.0"}}, "TUTELAGE_SERVER__API_KEY"),
         ({"tasks": {"desk": {"teacher": "nobody"}}}, "tasks.desk.teacher"),
         ({"tasks": {"desk": {"teacher": "big", "alpha": 1.5}}}, "tasks.desk.alpha"),
