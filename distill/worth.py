@@ -80,14 +80,16 @@ class Worth:
     @property
     def saved_usd(self) -> float:
         """A month, upkeep paid; at most, where no release says how much is accepted."""
-        with_student = self.costs.with_student(1.0 if self.coverage is None else self.coverage)
-        return self.spent_usd - self.monthly * with_student - self.terms.upkeep_usd
+        return self._saved_usd(1.0 if self.coverage is None else self.coverage)
 
     @property
     def pays(self) -> bool:
-        """Whether it can have paid for its training in time."""
+        """Whether any student can have paid for its training in time. The last one's coverage forbids no better one."""
         months = self.terms.within_months
-        return months is None or self.saved_usd * months >= self.terms.training_usd
+        return months is None or self._saved_usd(1.0) * months >= self.terms.training_usd
+
+    def _saved_usd(self, coverage: float) -> float:
+        return self.spent_usd - self.monthly * self.costs.with_student(coverage) - self.terms.upkeep_usd
 
     @property
     def words(self) -> str:

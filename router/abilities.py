@@ -25,8 +25,8 @@ ABLE = frozenset(
     | {"safety_identifier", "prompt_cache_key"}
 )
 SPOKEN_FIELDS = frozenset({"role", "content", "name"})  # of a message
-PLAIN_ROLES = frozenset({"system", "user", "assistant"})
 TEXT_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+PLAIN_ROLES = frozenset(role for role, spoken in TEXT_ROLES.items() if role == spoken)
 
 
 def beyond_student(raw: Mapping[str, Any]) -> Beyond | None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from calibration.agreement import Measure, disagreement
 from calibration.certificate import Contract
-from calibration.evidence import TokenLogprob, evidence
+from calibration.evidence import Alternative, TokenLogprob, evidence
 from calibration.study import Drafted, Study, study
 from distill.clusters import cluster
 from distill.rows import variable_text
@@ -27,10 +27,16 @@ ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.15)
 Prompted = tuple[Drafted, str | None]  # a draft, and the part of its prompt that changes, where that is known
 
 
+class _Token(TokenLogprob):
+    """In a file a token without its alternatives is a mistake, and not a draft that nothing can be said of."""
+
+    top_logprobs: list[Alternative]
+
+
 class _Line(msgspec.Struct):
     student: str | None
     teacher: str | None
-    logprobs: list[TokenLogprob]
+    logprobs: list[_Token]
     prompt: str | None = None
     prompt_tokens: int = 0
 

@@ -36,7 +36,8 @@ def test_what_it_saves_is_what_the_teacher_is_not_asked_less_drafts_and_upkeep()
     ],
 )
 def test_training_and_upkeep_have_to_be_earned_in_time(changes, pays):
-    assert replace(WORTH, terms=replace(TERMS, **changes)).pays is pays
+    found = replace(WORTH, terms=replace(TERMS, **changes))
+    assert found.pays is replace(found, coverage=0.01).pays is pays  # a poor student forbids no better one
 
 
 @pytest.fixture

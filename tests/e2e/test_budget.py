@@ -88,9 +88,15 @@ def configure(folder: Path, teacher: ScriptedTeacher) -> Settings:
         "price": per_mtok,
         "retries": 0,
     }
-    desk = {"teacher": "big", "rho": 0.05, "budget_usd": 20.0}
+    desk, ports = {"teacher": "big", "rho": 0.05, "budget_usd": 20.0}, free_ports()
     values = {
-        "server": {"port": free_ports().gateway, "workers": WORKERS, "budget_usd": DOLLAR, "budget_per": "total"},
+        "server": {
+            "port": ports.gateway,
+            "admin_port": ports.student,
+            "workers": WORKERS,
+            "budget_usd": DOLLAR,
+            "budget_per": "total",
+        },
         "teachers": {"big": big},
         "student": {"base_model": "m", "price": {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}},
         "tasks": {"desk": desk},
@@ -135,6 +141,10 @@ async def test_two_hundred_clients_overspend_a_dollar_by_one_request_at_most(pro
     async with httpx.AsyncClient(timeout=60.0, limits=limits, headers=headers) as http:
         await asyncio.gather(*(ask_until_refused(http, product.url, seen) for _ in range(CLIENTS)))
         nobody = await http.post(product.url, json=BODY, headers={"authorization": "Bearer tut-guess"})
+        # A client's key: the public port does not know the path, the admins' one knows that it is not for this key.
+        server = product.settings.server
+        urls = [f"http://127.0.0.1:{port}/metrics" for port in (server.port, server.admin_port)]
+        assert [(await http.get(url)).status_code for url in urls] == [404, 403]
     price, engine = PRICE.cost(USAGE), connect(product.settings.ledger.url)
     at_most = PRICE.cost(Usage(len(httpx.Request("POST", product.url, json=BODY).content), MAX_TOKENS))
     wait_until(lambda: all(reserved < 1e-9 for _, reserved in amounts(engine, now=time.time()).values()))

@@ -49,6 +49,10 @@ def test_a_file_is_studied_under_its_measure(file):
     [
         ("{}", r"drafts.jsonl:1: .*missing required field.*each line is"),
         ("nonsense", "drafts.jsonl:1: JSON is malformed"),
+        (
+            '{"student": "a", "teacher": "a", "logprobs": [{"token": "a", "logprob": -1}]}',
+            r":1: .*field `top_logprobs`",
+        ),
         ('{"student": "a", "teacher": "a", "logprobs": []}', "0 rows with usable evidence; at least 20"),
         ("", "0 rows with usable evidence"),
     ],
