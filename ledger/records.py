@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Origin = Literal["client", "import", "probe", "recertify", "judge"]
+Origin = Literal["client", "import", "probe", "recertify", "judge", "writer", "synthetic"]
 TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies; money is counted of "client" alone
 Route = Literal["student", "teacher", "none"]
 

@@ -82,6 +82,8 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
+        if written := report.get("synthetic"):
+            yield "rows that the teacher wrote", f"{written:,}"
         yield "rows too long", f"{training['rows_too_long']:,}"
         if refused := training.get("rows_unspeakable"):  # releases of before do not say
             yield "rows that its chat template does not take", f"{refused:,}"
