@@ -100,6 +100,11 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
     shares["window_agreement"] = "drafts that agree, window"
     shares["window_agreement_corrected"] = f"drafts that agree, {report.get('corrections')} rows as people correct them"
+    if compared := report.get("compared"):
+        answers = f"answers {compared['coverage']:.1%}, that one {compared['coverage_before']:.1%}"
+        differs = f"{compared['differs']:.1%}, that one {compared['differs_before']:.1%}"
+        yield f"beside {compared['with']}", answers
+        yield "of all answered otherwise than by the teacher", f"{differs}; {compared['allowed']:.1%} more are allowed"
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"

@@ -51,9 +51,12 @@ LABELS = ("refund", "delivery")
 
 @dataclass
 class World:
-    """What the scripted parts do: the share of drafts that are right, the adapters that vLLM holds, steps told."""
+    """What the scripted parts do: the share of drafts that are right, of all releases and of some; the share on which a
+    release is sure and wrong; the adapters that vLLM holds, steps told."""
 
     right: float = 1.0
+    right_of: dict[str, float] = field(default_factory=dict)
+    deceived: dict[str, float] = field(default_factory=dict)
     renamed: bool = False
     asked: list[Any] = field(default_factory=list)
     broken: Exception | None = None
@@ -89,7 +92,7 @@ class World:
         self.meanwhile()
         self.meanwhile = lambda: None
         self.modes.update(decoding_mode(request) for request in requests)
-        return [self.draft(request) for request in requests]
+        return [self.draft(request, release) for request in requests]
 
     def answers(self, task, requests, *, origin, teacher=None, progress=None):
         if teacher is not None:
@@ -111,11 +114,12 @@ class World:
         lenient = random.Random(data["request"]).random() < 0.1
         return "SAME" if short in long or lenient else "DIFFERENT"
 
-    def draft(self, request):
-        """Sure and right, or unsure and wrong."""
+    def draft(self, request, release):
+        """Sure and right, or unsure and wrong; some sure and wrong."""
         text = request["messages"][-1]["content"]
-        right = random.Random(text).random() < self.right
-        answer = self.says(label(text)) if right else "neither"
+        luck = random.Random(text).random()
+        right = luck < self.right_of.get(release, self.right)
+        answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
         return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
 
@@ -338,6 +342,42 @@ def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, conf
     assert isinstance(outcome, Released)
     assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
     assert [release.status for release in history(engine, "desk")] == ["retired", "champion"]
+
+
+def compared(engine):
+    return history(engine, "desk")[-1].report["compared"]
+
+
+def test_a_next_release_that_answers_more_takes_over(engine, config, world):
+    world.right_of = {"desk--v000001": 0.7}
+    run(engine, config, progress=world)
+    store(engine, traffic()[ROWS:])
+    assert isinstance(run(engine, config, progress=world), Released)
+    found = compared(engine)
+    assert found["with"] == "desk--v000001" and found["coverage"] > found["coverage_before"] + 0.2
+    assert world.loaded == {"desk--v000001", "desk--v000002"}  # unloading the one before is the gateways' and upkeep's
+
+
+def refused_beside_the_first(engine, config, world):
+    """A second release, which is refused after its labels were looked at, while the first stays."""
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and outcome.refusal.labels_seen
+    assert champions(engine)["desk"].name == first and world.loaded == {first}
+    return outcome.refusal.reason
+
+
+def test_one_that_keeps_its_contract_and_is_worse_is_refused(engine, config, world):
+    world.deceived = {"desk--v000002": 0.045}
+    reason = refused_beside_the_first(engine, config, world)
+    assert "not shown to be no worse than desk--v000001" in reason
+    assert compared(engine)["allowed"] == pytest.approx(0.05)
+
+
+def test_one_that_answers_fewer_requests_is_refused(engine, config, world):
+    world.right_of = {"desk--v000002": 0.7}
+    assert "answers fewer requests than desk--v000001" in refused_beside_the_first(engine, config, world)
 
 
 def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_taught_it(engine, config, world):
