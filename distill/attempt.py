@@ -30,6 +30,7 @@ from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
 from distill.anchor import Seen, anchor, beside
+from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
@@ -83,6 +84,7 @@ class Attempt:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
         fit = self._judge_fit(lessons.fit, modes)
+        self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
         outcome, seen = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
         if isinstance(outcome, Refusal):
@@ -124,6 +126,15 @@ class Attempt:
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
+
+    def _look_at_the_base(self, lessons: Lessons) -> None:
+        """What training is for: told with the release. Nobody pays a judge for it."""
+        if self.config.reuse or self.config.anew or isinstance(by := self.config.measure, Judge):
+            return
+        self.progress.step("drafting some of them with the base model, without and with examples")
+        found = baselines(self.made, lessons.fit, self._requests(lessons.fit), examples=lessons.train, by=by)
+        self.report["baselines"] = {**asdict(found), "words": found.words}
+        self.progress.step(found.words)
 
     def _certify(
         self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, modes: frozenset[str], cap: int
