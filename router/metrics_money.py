@@ -31,12 +31,12 @@ class Money(Collector):
         )
         baseline = CounterMetricFamily(
             "tutelage_baseline_usd",
-            "US dollars that the teacher alone would have cost: measured where it answered, else estimated by references.",
+            "US dollars that the teacher alone would have cost: measured where it answered, else estimated.",
             labels=["task", "kind"],
         )
         savings = GaugeMetricFamily(
             "tutelage_savings_usd",
-            "US dollars saved since the first request: baseline less all cost; lower and upper end with 95 % confidence.",
+            "US dollars saved since the first request: baseline less all cost; both ends with 95 % confidence.",
             labels=["task", "bound"],
         )
         tokens = CounterMetricFamily(
