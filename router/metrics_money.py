@@ -23,6 +23,7 @@ class Money(Collector):
     tasks: Collection[str]
 
     def collect(self) -> Iterator[Metric]:
+        """Families in Prometheus' words."""
         cost = CounterMetricFamily(
             "tutelage_cost_usd",
             "US dollars by component: teacher (clients' answers), draft (rejected ones too), reference (labels in the "

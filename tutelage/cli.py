@@ -187,6 +187,7 @@ app.command()(cli_forget.forget)
 app.command()(cli_synthesize.synthesize)
 app.command()(cli_releases.recertify)
 app.command()(cli_report.report)
+app.command()(cli_report.reconcile)
 app.command()(cli_releases.calibrate)
 
 

@@ -1,4 +1,4 @@
-"""`tutelage report`: a page on a release, or what was saved in a period."""
+"""`tutelage report`: a page on a release, or what was saved in a period; `tutelage reconcile`: an invoice beside it."""
 
 import time
 from pathlib import Path
@@ -10,6 +10,8 @@ from rich.table import Table
 from router.settings import ConfigError, Settings, load
 from tutelage.console import CONFIG, Config, console, known_errors, say
 from tutelage.savings_words import in_words, usd
+
+DIFFERENT = 3
 
 if TYPE_CHECKING:
     from tutelage.report.saved import Saved
@@ -73,3 +75,27 @@ def _table(found: "Saved") -> Table:
         share = f"{usd(each.saved_usd)} ({each.saved_share:.0%})"
         table.add_row(name, *counts, share, f"{usd(each.saved_low_usd)} to {usd(each.saved_high_usd)}")
     return table
+
+
+def reconcile(
+    invoice: Annotated[Path, typer.Argument(help="CSV: a line a day and model, or finer, in US dollars.")],
+    tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Differences up to this share are none.")] = 0.01,
+    config: Config = CONFIG,
+) -> None:
+    """A provider's invoice beside what the ledger says was paid, by day and model. Status 3: they differ."""
+    from ledger.database import connect
+    from tutelage.reconciling import in_words
+    from tutelage.reconciling import reconcile as compare
+
+    with known_errors():
+        settings = load(config)
+        found = compare(settings, connect(settings.ledger.url), invoice)
+    table = Table("day", "model", "invoice", "ledger", "difference")
+    differing = found.differing(tolerance)
+    for line in found.lines:
+        amounts = (usd(each) for each in (line.invoice_usd, line.ledger_usd, line.difference_usd))
+        table.add_row(line.day.isoformat(), line.model, *amounts, style="red" if line in differing else None)
+    console.print(table)
+    for words in in_words(found, tolerance=tolerance):
+        say(words)
+    raise typer.Exit(DIFFERENT if differing else 0)
