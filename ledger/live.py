@@ -64,3 +64,10 @@ def published(engine: sa.Engine) -> dict[str, Live]:
     with engine.connect() as connection:
         rows = connection.execute(query.where(releases.c.status == "champion"))
         return {task: Live(*values) for task, *values in rows}
+
+
+def of_releases(engine: sa.Engine, task: str) -> dict[str, Live]:
+    """Release -> what its references have shown by the last look, of all of a task's that were in force."""
+    query = sa.select(table.c.release, *_COLUMNS).join(releases, releases.c.name == table.c.release)
+    with engine.connect() as connection:
+        return {name: Live(*values) for name, *values in connection.execute(query.where(releases.c.task == task))}

@@ -98,6 +98,13 @@ class Server(Budgeted):
         return self
 
 
+class ConsoleSettings(Section):
+    """Where the console is: the ledger as pages, for admins. Any address but loopback needs `server.api_key`."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8090
+
+
 class LedgerSettings(Section):
     """Where records live: every gateway process's spool folder and the database the ingester fills. After keep_days the
     worker takes the texts out, prompts and answers; times, tokens, costs and scores stay (null: all is kept)."""
@@ -260,6 +267,7 @@ class Settings(BaseSettings):
     )
 
     server: Server = Server()
+    console: ConsoleSettings = ConsoleSettings()
     ledger: LedgerSettings = LedgerSettings()
     teacher_server: TeacherServer = TeacherServer()
     teachers: dict[Name, TeacherSettings] = Field(min_length=1)
@@ -274,6 +282,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"server.workers: {self.server.workers} processes would each spend the capacity of {limited[0]}: set "
                 "server.limits_url to a Redis that they share, or workers to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _console_is_apart_and_behind_a_key(self) -> Self:
+        if self.console.port in (self.server.port, self.server.admin_port):
+            raise ValueError(f"console.port {self.console.port} is the gateway's: give it another number")
+        if self.console.host not in LOOPBACK and self.server.api_key is None:
+            raise ValueError(
+                f"console.host {self.console.host} is reachable from outside: set server.api_key "
+                "(TUTELAGE_SERVER__API_KEY)"
             )
         return self
 

@@ -22,6 +22,7 @@ from tutelage import (
 )
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
+from tutelage.processes import console as console_program
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -94,7 +95,8 @@ def up(
         for each in settings.teachers.values():
             each.api_key()  # one that is missing is told before anything is installed
         ensure_vllm(home, say=say)
-        served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
+        own = (console_program(settings, config.resolve()), worker(config.resolve()))
+        served = [*programs(settings, config.resolve(), home), *own]
         with Stack(logs_of(config), served) as stack, console.status("starting") as line:
             upkeep = Upkeep(stack, settings, say=say)
             try:
@@ -103,6 +105,7 @@ def up(
                     tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"), but={"student"}
                 )
                 say(f"serving http://{settings.server.host}:{settings.server.port}/v1, logs in {logs_of(config)}")
+                say(f"console: http://{settings.console.host}:{settings.console.port}/console")
                 while True:
                     line.update(upkeep.look())
                     time.sleep(1.0)

@@ -33,6 +33,12 @@ def serve_ingester(config: Config = CONFIG) -> None:
         _become(list(ingester(load(config)).command))
 
 
+@parts.command("console")
+def serve_console(config: Config = CONFIG) -> None:
+    """The ledger as pages, for admins."""
+    _become([sys.executable, "-m", "tutelage.web", str(config)])
+
+
 @parts.command("student")
 def serve_student(config: Config = CONFIG) -> None:
     """vLLM with the base model."""

@@ -97,6 +97,12 @@ def programs(settings: Settings, config: Path, home: Home) -> list[Program]:
     return [ingester(settings), student(settings, home), teacher(settings, config), gateway(settings, config)]
 
 
+def console(settings: Settings, config: Path) -> Program:
+    """The ledger as pages."""
+    url = f"http://127.0.0.1:{settings.console.port}/console/login"
+    return Program("console", [sys.executable, "-m", "tutelage.web", str(config)], url)
+
+
 def worker(config: Path) -> Program:
     """The process that makes releases by itself."""
     return Program("worker", [sys.executable, "-m", "tutelage", "distill", "watch", "--config", str(config)])

@@ -65,7 +65,8 @@ def gather(settings: Settings, engine: sa.Engine, *, task: str | None, since: fl
     tasks = by_task(engine, task=task, since=since, until=until)
     names = sorted(tasks)
     hours = {name: by_hour(engine, task=name, since=since, until=until) for name in names}
-    daily = sorted((_day(hour), name, found) for name in names for hour, found in hours[name])
+    hourly = [(_day(hour), name, found) for name in names for hour, found in hours[name]]
+    daily = sorted(hourly, key=lambda row: row[:2])
     days = tuple(
         (
             day,

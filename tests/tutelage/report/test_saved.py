@@ -30,7 +30,7 @@ def config(tmp_path):
     path.write_text(yaml.safe_dump(VALUES))
     draft = Draft("refund", "stop", {}, Usage(98, 2), 0.0001)
     teacher = [exchange(n, at=NOW - DAY_S, task="till" if n % 2 else "desk", messages=[]) for n in range(20)]
-    students = [student_exchange(100 + n, at=NOW - 60.0, draft=draft) for n in range(100)]
+    students = [student_exchange(100 + n, at=NOW - 60.0 - n % 3 * HOUR_S, draft=draft) for n in range(100)]
     reply = TeacherReply("big", "refund", "stop", Usage(50, 1), 0.01)
     labels = [Label(exchange_id=f"id-{100 + n:06d}", at=NOW, reply=reply) for n in range(50)]
     old = exchange(900, at=NOW - 10 * DAY_S)

@@ -1,0 +1,32 @@
+"""A release put in force, or back, by a person: the same for the command line and the console."""
+
+import time
+
+import sqlalchemy as sa
+
+from ledger.releases import Release, get, reinstate, rollback
+from router.settings import Settings
+from tutelage.distilling import binding_now, load_champion
+
+
+def promote(settings: Settings, engine: sa.Engine, name: str) -> str:
+    """Put a release in force by its name; what to tell. Raises ReleaseError and ConfigError."""
+    task = get(engine, name).task
+    settings.task(task)
+    release = reinstate(engine, name, binding=binding_now(settings, task), now=time.time())
+    return _told(settings, release, f"{name} is the champion")
+
+
+def roll_back(settings: Settings, engine: sa.Engine, task: str) -> str:
+    """Put the release before the present one back in force; what to tell. Raises ReleaseError and ConfigError."""
+    settings.task(task)
+    release = rollback(engine, task, binding=binding_now(settings, task), now=time.time())
+    if release is None:
+        return f"{task}: no release is in force, the teacher answers"
+    return _told(settings, release, f"{release.name} is the champion again")
+
+
+def _told(settings: Settings, release: Release, words: str) -> str:
+    if failure := load_champion(settings, release):
+        return f"{words}, and until this is mended the teacher answers: {failure}"
+    return f"in force: {release.name}"

@@ -1,0 +1,1 @@
+"""The console: the ledger as pages, for whoever has an admin key."""
