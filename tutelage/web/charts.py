@@ -68,7 +68,7 @@ def agreement(found: Sequence[tuple[str, Live, float]], *, dark: bool) -> str:
     axis.set_xlim(-0.6, len(found) - 0.4)
     least = min((min(live.low, 1 - alpha) for _, live, alpha in found), default=0.8)
     axis.set_ylim(max(0.0, least - 0.05), 1.01)
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axis.set_ylabel("agreement")
     return _drawn(figure, axis, colours)
 

@@ -23,7 +23,7 @@ from tutelage.standing import agreed
 from tutelage.standing import in_words as progress_in_words
 from tutelage.unmatched import find
 from tutelage.web import charts
-from tutelage.web.found import PAGE, ROUTES, Round, Wanted, one, recent, rounds
+from tutelage.web.found import PAGE, ROUTES, Wanted, one, recent, rounds
 
 DAY_S = 86400.0
 DAYS = 30
@@ -217,5 +217,5 @@ WORDS = {
     "saved_in_words": in_words,
     "progress_in_words": progress_in_words,
     "no_task": NO_TASK,
-    "Round": Round,
+    "first_upper": lambda words: words[:1].upper() + words[1:],
 }
