@@ -33,6 +33,7 @@ def parts(settings: Settings, config: Path, *, console: Console) -> Iterator[Non
     home = Home.from_environment()
     ensure_vllm(home, say=console.print)
     console.print(f"nobody serves on port {settings.server.port}: starting what this run needs", highlight=False)
-    needed = [student(settings, home), teacher(settings, config), asked]
+    ours = [] if settings.student.base_url else [student(settings, home)]
+    needed = [*ours, teacher(settings, config), asked]
     with running(logs_of(config) / f"run-{settings.server.port}", needed, console=console):
         yield

@@ -82,7 +82,8 @@ def up(
             fail(f"{config} exists and names other teachers: leave --teacher out, or name another --config")
         for each in settings.teachers.values():
             each.api_key()  # one that is missing is told before anything is installed
-        ensure_vllm(home, say=say)
+        if not settings.student.base_url:
+            ensure_vllm(home, say=say)
         served = [*programs(settings, config.resolve(), home), worker(config.resolve())]
         with Stack(logs_of(config), served) as stack, console.status("starting") as line:
             upkeep = Upkeep(stack, settings, say=say)
