@@ -21,14 +21,7 @@ from tutelage.student_server import StudentServer, command
 DEPLOY = ROOT / "deploy"
 CONFIG = DEPLOY / "config/tutelage.yaml"
 KUBERNETES = "1.33"  # the oldest version that is looked after
-FLEETING = {
-    "--model",
-    "--host",
-    "--port",
-    "--dtype",
-    "--gpu-memory-utilization",
-}  # of a place
-BY_OTHERS = {"monitoring.coreos.com/v1"}  # the operator's own kinds: kubernetes-validate has no schema of them
+FLEETING = {"--model", "--host", "--port", "--dtype", "--gpu-memory-utilization"}  # these are of a place
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +59,21 @@ def test_a_wrong_object_is_not(rendered):
         kubernetes_validate.validate({**broken, "spec": {**broken["spec"], "replica": 2}}, KUBERNETES, strict=True)
 
 
-def test_an_overlay_adds_the_monitoring(tmp_path):
-    overlay = Path(shutil.copytree(DEPLOY, tmp_path / "deploy")).parent / "mine"
-    overlay.mkdir()
-    text = {"resources": ["../deploy/kubernetes"], "components": ["../deploy/kubernetes/monitoring"]}
-    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(text))
-    (found,) = [one for one in _kustomize(overlay) if one["apiVersion"] in BY_OTHERS]
-    assert found["kind"] == "ServiceMonitor" and found["metadata"]["namespace"] == "tutelage"
+def test_the_overlay_of_the_readme(tmp_path):
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(overlay)
+    (mine / "tutelage.yaml").write_text("theirs: true\n")
+    found = {(one["kind"], one["metadata"]["name"].partition("-")[0]): one for one in _kustomize(mine)}
+    gateway = found["StatefulSet", "gateway"]["spec"]
+    assert gateway["replicas"] == 3
+    assert {each["image"] for each in _containers(gateway["template"]["spec"])} == {
+        "ghcr.io/you/tutelage-gateway:0.1.0"
+    }
+    assert found["ConfigMap", "tutelage"]["data"] == {"tutelage.yaml": "theirs: true\n"}
+    assert found["ServiceMonitor", "gateway"]["metadata"]["namespace"] == "tutelage"
 
 
 def test_images_have_versions(compose, rendered):
@@ -161,6 +162,14 @@ def test_what_compose_mounts_from_here_is_here(compose):
     if missing and not (DEPLOY / "prometheus").exists():
         pytest.skip(f"Prometheus's and Grafana's files are not there yet: {', '.join(sorted(missing))}")
     assert missing == set()
+
+
+def test_prometheus_asks_the_admin_port():
+    path = DEPLOY / "prometheus/prometheus.yml"
+    if not path.exists():
+        pytest.skip("Prometheus's files are not there yet")
+    (job,) = yaml.safe_load(path.read_text())["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"gateway-admin:{load(CONFIG).server.admin_port}"]}]
 
 
 def test_the_engines_endpoint_is_private(compose, rendered):
