@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from calibration.certificate import Refusal
 from calibration.fit import MIN_ROWS
-from distill.adapters import AdapterServer
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.candidate import Candidate, Progress, check_room
 from distill.curate import by_reason
 from distill.errors import DistillError
+from distill.fleet import AdapterFleet
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit
 from distill.judge import checked
@@ -74,7 +74,7 @@ def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
         path=config.adapters_dir / name,
         config=config.train,
         max_tokens=config.max_tokens,
-        server=AdapterServer(config.student_url),
+        server=AdapterFleet(config.student_url),
         gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key, bindings={config.task: config.binding}),
         progress=progress,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from router.sections import Price, Section, Share
+from router.sections import Price, PrivateUrl, Section, Share
 
 Months = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
@@ -23,6 +23,9 @@ class DistillSettings(Section):
     A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
     what it saves is told, and decides nothing.
+
+    gateway_url: where the worker asks, http://HOST:PORT, when the gateway is on another machine (server.admin_port
+    there, where it is set); null: the gateway of this one.
     """
 
     min_rows: Annotated[int, Field(ge=50)] = 1000
@@ -41,6 +44,7 @@ class DistillSettings(Section):
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0
+    gateway_url: PrivateUrl | None = None
     training_usd: Price = 0.0
     upkeep_usd_per_month: Price = 0.0
     pays_within_months: Months | None = 3.0

@@ -15,5 +15,6 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Price = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+PrivateUrl = Annotated[str, Field(pattern=r"^http://[^/\s]+$")]  # http://HOST:PORT
 PerMinute = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]

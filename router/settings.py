@@ -19,7 +19,7 @@ from calibration.question import By, Judge
 from ledger import prices
 from ledger.budgets import Budget, Per
 from router.distill_settings import DistillSettings
-from router.sections import Name, PerMinute, Port, Price, Seconds, Section, Share
+from router.sections import Name, PerMinute, Port, Price, PrivateUrl, Seconds, Section, Share
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -77,11 +77,6 @@ class Server(Budgeted):
     def counts_together(self) -> bool:
         """Whether several gateway processes keep to one capacity."""
         return not self.limits_url.get_secret_value().startswith("async+memory://")
-
-    @property
-    def internal_url(self) -> str:
-        """Where our own worker asks, on this machine."""
-        return f"http://127.0.0.1:{self.admin_port or self.port}"
 
     @model_validator(mode="after")
     def _ports_are_two(self) -> Self:
@@ -190,19 +185,36 @@ class TeacherServer(Section):
 
 
 class StudentSettings(Section):
-    """vLLM, its base model, and what a student token costs (machine time shared out over tokens)."""
+    """vLLM, its base model, and what a student token costs (machine time shared out over tokens).
+
+    With `base_url`, http://HOST:PORT, vLLM is elsewhere and `tutelage up` starts none. Several engines behind it share
+    what is asked; `load_url` then is a name of which every address is one of them, since adapters are loaded on each.
+    """
 
     base_model: str
     port: Port = 8082
     timeout_s: Seconds = 20.0
+    base_url: PrivateUrl | None = None
+    load_url: PrivateUrl | None = None
     price: TokenPrice
     adapters_dir: Path = Path("tutelage-data/adapters")
     max_context_tokens: Annotated[int, Field(ge=64)] = 2048
 
     @property
     def url(self) -> str:
-        """vLLM's address: its load endpoint is private, so it listens on loopback."""
-        return f"http://127.0.0.1:{self.port}"
+        """vLLM's address: its load endpoint is private, so the one that we start listens on loopback."""
+        return self.base_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def engines_url(self) -> str:
+        """Where adapters are loaded, on every address of its name."""
+        return self.load_url or self.url
+
+    @model_validator(mode="after")
+    def _engines_are_behind_one_name(self) -> Self:
+        if self.load_url and not self.base_url:
+            raise ValueError("load_url names the engines behind base_url: set that too, or leave it out")
+        return self
 
 
 class Task(Budgeted):
@@ -357,6 +369,11 @@ class Settings(BaseSettings):
             return task.measure
         assert task.judge is not None, "a task with this measure names its judge"
         return Judge(task.judge, self.teachers[task.judge].model, task.judge_rubric)
+
+    @property
+    def internal_url(self) -> str:
+        """Where our own worker asks."""
+        return self.distill.gateway_url or f"http://127.0.0.1:{self.server.admin_port or self.server.port}"
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""

@@ -22,17 +22,20 @@ def running(folder: Path, programs: Sequence[Program], *, console: Console) -> I
 
 @contextmanager
 def parts(settings: Settings, config: Path, *, console: Console) -> Iterator[None]:
-    """Student, teacher server and gateway of a configuration, unless its gateway answers already; ended afterwards.
+    """Student, teacher server and gateway of a configuration, unless its gateway answers already or is on another
+    machine; ended afterwards.
 
     What they record stays in its spool until the next ingester of that folder. Raises StackError, ProvisionError.
     """
     asked = gateway(settings, config)
-    if asked.ready_url and answers(asked.ready_url):
+    if settings.distill.gateway_url or (asked.ready_url and answers(asked.ready_url)):
         yield
         return
     home = Home.from_environment()
-    ensure_vllm(home, say=console.print)
+    if not settings.student.base_url:
+        ensure_vllm(home, say=console.print)
     console.print(f"nobody serves on port {settings.server.port}: starting what this run needs", highlight=False)
-    needed = [student(settings, home), teacher(settings, config), asked]
+    ours = [] if settings.student.base_url else [student(settings, home)]
+    needed = [*ours, teacher(settings, config), asked]
     with running(logs_of(config) / f"run-{settings.server.port}", needed, console=console):
         yield

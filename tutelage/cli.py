@@ -94,7 +94,8 @@ def up(
             fail(f"{config} exists and names other teachers: leave --teacher out, or name another --config")
         for each in settings.teachers.values():
             each.api_key()  # one that is missing is told before anything is installed
-        ensure_vllm(home, say=say)
+        if not settings.student.base_url:
+            ensure_vllm(home, say=say)
         own = (console_program(settings, config.resolve()), worker(config.resolve()))
         served = [*programs(settings, config.resolve(), home), *own]
         with Stack(logs_of(config), served) as stack, console.status("starting") as line:

@@ -1,7 +1,10 @@
 """`tutelage serve`: one part in the foreground."""
 
+import logging
 import os
+import signal
 import sys
+import threading
 from typing import NoReturn
 
 import typer
@@ -47,6 +50,22 @@ def serve_student(config: Config = CONFIG) -> None:
         ensure_vllm(home, say=say)
         program = student(load(config), home)
         _become(list(program.command), environment=dict(program.environment))
+
+
+@parts.command("loader")
+def serve_loader(config: Config = CONFIG) -> None:
+    """The process that keeps the champions loaded on every engine of `student.load_url`."""
+    from ledger.database import connect
+    from tutelage.loading import keep_loaded
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with known_errors():
+        settings = load(config)
+        keep_loaded(settings, connect(settings.ledger.url), stop=stop)
 
 
 def _become(command: list[str], *, environment: dict[str, str] | None = None) -> NoReturn:

@@ -56,9 +56,9 @@ def run_config(
             seed=chosen.seed,
         ),
         adapters_dir=settings.student.adapters_dir,
-        gateway_url=settings.server.internal_url,
+        gateway_url=settings.internal_url,
         gateway_key=key.get_secret_value() if key else None,
-        student_url=settings.student.url,
+        student_url=settings.student.engines_url,
         max_tokens=task.max_tokens,
         min_rows=chosen.min_rows,
         max_rows=chosen.max_rows,
@@ -88,7 +88,7 @@ def gateway_client(settings: Settings) -> GatewayClient:
     """The gateway of this configuration, which refuses what is meant for another one."""
     key = settings.server.api_key
     return GatewayClient(
-        settings.server.internal_url,
+        settings.internal_url,
         api_key=key.get_secret_value() if key else None,
         bindings={name: settings.binding(name) for name in settings.tasks},
     )
@@ -132,12 +132,13 @@ def binding_now(settings: Settings, task: str) -> dict[str, str]:
 def serving_now(settings: Settings) -> dict[str, str]:
     """The engine and the base model, as a release is bound to them: what of it can be known at the moment. One that is
     away hides no change of the other."""
-    from distill.adapters import AdapterError, AdapterServer
+    from distill.adapters import AdapterError
+    from distill.fleet import AdapterFleet
     from distill.serving import base_digest
 
     found = {}
     with suppress(AdapterError):
-        found["engine"] = AdapterServer(settings.student.url, timeout_s=2.0).version()
+        found["engine"] = AdapterFleet(settings.student.engines_url, timeout_s=2.0).version()
     with suppress(AdapterError):
         found["base_digest"] = base_digest(settings.student.base_model)
     return found
@@ -149,19 +150,20 @@ def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
     Returns champion -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
     answers it), not the others. Raises AdapterError where vLLM itself does not answer.
     """
-    from distill.adapters import AdapterServer
+    from distill.fleet import AdapterFleet
 
-    AdapterServer(settings.student.url).loaded()
+    AdapterFleet(settings.student.engines_url).loaded()
     mine = (release for task, release in champions(engine).items() if task in settings.tasks)
     return {release.name: load_champion(settings, release) for release in mine}
 
 
 def load_champion(settings: Settings, release: Release) -> str:
     """Load one release's adapter on vLLM, if all is as the release was certified; says why not, "" if so."""
-    from distill.adapters import AdapterError, AdapterServer, verify
+    from distill.adapters import AdapterError, verify
+    from distill.fleet import AdapterFleet
     from distill.serving import serving
 
-    server, path = AdapterServer(settings.student.url), settings.student.adapters_dir / release.name
+    server, path = AdapterFleet(settings.student.engines_url), settings.student.adapters_dir / release.name
     try:
         bound = serving(server, settings.student.base_model)
         if words := release.mismatch({**settings.binding(release.task), **bound}):

@@ -10,7 +10,8 @@ from contextlib import ExitStack, suppress
 
 import sqlalchemy as sa
 
-from distill.adapters import AdapterError, AdapterServer
+from distill.adapters import AdapterError
+from distill.fleet import AdapterFleet
 from ledger.forgetting import Found, Meant, find, forget
 from ledger.spool import segments
 from router.settings import ConfigError, Settings
@@ -57,7 +58,7 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
 
 def _delete_adapter(settings: Settings, name: str) -> None:
     with suppress(AdapterError):  # not loaded, or no engine: nothing is served from it
-        AdapterServer(settings.student.url, timeout_s=5.0).unload(name)
+        AdapterFleet(settings.student.engines_url, timeout_s=5.0).unload(name)
     try:
         shutil.rmtree(settings.student.adapters_dir / name)
     except FileNotFoundError:

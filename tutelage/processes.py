@@ -94,7 +94,8 @@ def programs(settings: Settings, config: Path, home: Home) -> list[Program]:
 
     So the gateway finishes its streams while teacher and student still answer, and the ingester stores what it wrote.
     """
-    return [ingester(settings), student(settings, home), teacher(settings, config), gateway(settings, config)]
+    ours = [] if settings.student.base_url else [student(settings, home)]
+    return [ingester(settings), *ours, teacher(settings, config), gateway(settings, config)]
 
 
 def console(settings: Settings, config: Path) -> Program:

@@ -81,7 +81,8 @@ class Upkeep:
         """vLLM forgets its adapters when it is started again, and another machine's run has loaded none here. False
         where it does not answer."""
         names = frozenset(release.name for release in champions(engine).values())
-        if names == self._asked and not (self._failed and time.monotonic() >= self._again_at):
+        may_change = self._failed or self._settings.student.base_url  # nobody tells when an engine elsewhere restarts
+        if names == self._asked and not (may_change and time.monotonic() >= self._again_at):
             return True
         try:
             found = load_champions(self._settings, engine)

@@ -166,7 +166,7 @@ def world(monkeypatch):
             pass
 
     monkeypatch.setattr(making, "train", world.train)
-    monkeypatch.setattr(pipeline, "AdapterServer", Server)
+    monkeypatch.setattr(pipeline, "AdapterFleet", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
     monkeypatch.setattr(binding, "base_digest", lambda _: "weights")

@@ -38,6 +38,9 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"server": {"port": 99999}}, "server.port"),
         ({"server": {"port": 9000, "admin_port": 9000}}, "admin_port 9000 is port too"),
         ({"server": {"host": "0.0.0.0"}}, "TUTELAGE_SERVER__API_KEY"),
+        ({"distill": {"gateway_url": "http://gateway:9090/v1"}}, "distill.gateway_url"),
+        ({"student": {**VALID["student"], "base_url": "student:8000"}}, "student.base_url"),
+        ({"student": {**VALID["student"], "load_url": "http://engines:8000"}}, "load_url names the engines behind"),
         ({"tasks": {"desk": {"teacher": "nobody"}}}, "tasks.desk.teacher"),
         ({"tasks": {"desk": {"teacher": "big", "alpha": 1.5}}}, "tasks.desk.alpha"),
         ({"tasks": {"big": {"teacher": "big"}}}, "tasks.big"),
@@ -139,3 +142,15 @@ def test_a_budget_is_a_months_where_nothing_else_is_said(tmp_path):
     settings = load(write(tmp_path, values))
     assert settings.server.budget == Budget(50.0, "total")
     assert settings.tasks["desk"].budget == Budget(2.5, "month") and settings.tasks["till"].budget is None
+
+
+def test_engine_and_gateway_may_be_elsewhere(tmp_path):
+    here = load(write(tmp_path, VALID))
+    assert (here.student.url, here.student.engines_url) == ("http://127.0.0.1:8082", "http://127.0.0.1:8082")
+    assert here.internal_url == "http://127.0.0.1:8080"
+    student = {**VALID["student"], "base_url": "http://student:8000"}
+    one = load(write(tmp_path, {**VALID, "student": student, "distill": {"gateway_url": "http://admin:9090"}}))
+    assert (one.student.url, one.student.engines_url) == ("http://student:8000", "http://student:8000")
+    assert one.internal_url == "http://admin:9090"
+    many = load(write(tmp_path, {**VALID, "student": {**student, "load_url": "http://engines:8000"}}))
+    assert (many.student.url, many.student.engines_url) == ("http://student:8000", "http://engines:8000")

@@ -45,3 +45,18 @@ def test_what_serves_already_is_used_and_what_does_not_is_started_for_the_run(se
             assert started == ([] if serves else [("run-8080", ["student", "teacher", "gateway"])])
     assert ("nobody serves on port 8080" in said.getvalue()) == (not serves)
     assert serves or started[-1] == "ended"
+
+
+def test_nothing_is_started_where_the_gateway_is_on_another_machine(settings, started):
+    distill = settings.distill.model_copy(update={"gateway_url": "http://gateway-admin:9090"})
+    elsewhere = settings.model_copy(update={"distill": distill})
+    with beside.parts(elsewhere, Path("tutelage.yaml"), console=Console(file=io.StringIO())):
+        assert started == []
+
+
+def test_an_engine_elsewhere_is_not_started_for_the_run(settings, started, monkeypatch):
+    monkeypatch.setattr(beside, "answers", lambda url: False)
+    student = settings.student.model_copy(update={"base_url": "http://student:8000"})
+    elsewhere = settings.model_copy(update={"student": student})
+    with beside.parts(elsewhere, Path("tutelage.yaml"), console=Console(file=io.StringIO())):
+        assert started == [("run-8080", ["teacher", "gateway"])]

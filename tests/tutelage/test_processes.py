@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from tutelage.processes import AlreadyRunning, NotRunning, ProcessDied, Program, Stack, states
+from router.settings import Settings
+from tutelage.processes import AlreadyRunning, NotRunning, ProcessDied, Program, Stack, programs, states
+from tutelage.provision import Home
 
 SERVE = """
 import http.server, sys
@@ -135,3 +137,13 @@ def test_however_it_ends_nothing_is_left_behind(tmp_path, polite, number):
     outer.send_signal(number)
     outer.wait(timeout=20)
     wait_for((tmp_path / "told").exists)
+
+
+@pytest.mark.parametrize(("elsewhere", "ours"), [({}, ["student"]), ({"base_url": "http://student:8000"}, [])])
+def test_an_engine_that_is_elsewhere_is_not_started(tmp_path, elsewhere, ours):
+    price = {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}
+    settings = Settings(
+        teachers={"big": {"model": "openai/big"}}, student={"base_model": "m", "price": price, **elsewhere}
+    )
+    found = programs(settings, tmp_path / "tutelage.yaml", Home(tmp_path, tmp_path / "vllm"))
+    assert [each.name for each in found] == ["ingester", *ours, "teacher", "gateway"]

@@ -79,7 +79,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(making, "train", world.train)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
     monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
-    monkeypatch.setattr(pipeline, "AdapterServer", Server)
+    monkeypatch.setattr(pipeline, "AdapterFleet", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(Workshop, "running", world.running)
     return world
