@@ -39,7 +39,7 @@ from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
-from ledger import releases
+from ledger import lineage, releases
 from ledger.modes import certifiable, decoding_mode
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
@@ -136,7 +136,7 @@ class Attempt:
             return Refusal(reason, len(harvested.window), None, labels_seen=False), None
         bound, digest = self._bound_to(calibrator, modes), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
-        attempt = 1 + releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
+        attempt = 1 + lineage.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
         if refusal := self._too_weak(fit_rows, n=len(kept), attempt=attempt):
             return refusal, None

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger import releases
+from ledger import lineage, releases
 from ledger.database import connect, writing
 from ledger.queries import Use, record_uses
 from ledger.releases import Overtaken, ReleaseError
@@ -257,8 +257,8 @@ def test_looks_at_labels_are_counted_by_adapter_and_question(engine):
         if seen:
             record_uses(engine, release=name, uses=[Use(f"row {number}", "certify")])
         releases.refuse(engine, name, refusal={"reason": "weak"}, report=report, now=3.0)
-    assert releases.looks(engine, "desk", adapter_digest="abc", question=question) == 2
-    assert releases.looks(engine, "desk", adapter_digest="def", question=question) == 0
+    assert lineage.looks(engine, "desk", adapter_digest="abc", question=question) == 2
+    assert lineage.looks(engine, "desk", adapter_digest="def", question=question) == 0
 
 
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):
