@@ -93,7 +93,7 @@ class Attempt:
             in_force = self._put_in_force(calibrator, outcome)
         except releases.Overtaken as error:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
-        return Released(self.name, outcome, self.report, in_force)
+        return Released(self.name, outcome, self.report, in_force, canary=in_force and self.config.canary)
 
     def _use(self, rows: Sequence[TrainingRow], use: Any, *, paired: Set[str] = frozenset()) -> None:
         uses = [Use(row.exchange_id, use, reason="paired" if row.exchange_id in paired else None) for row in rows]
@@ -220,7 +220,7 @@ class Attempt:
         return self.made.gateway.answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
-        """True where it is champion now; False where it waits for the settings that it is certified for.
+        """True where it is champion, or canary, now; False where it waits for the settings that it is certified for.
 
         It does where another release is in force under other ones. An adapter that is certified anew without any in
         force waits too: the worker, which knows what the product runs with, takes it up where that is the same.
@@ -237,7 +237,8 @@ class Attempt:
             self.progress.step(f"it waits for its settings{f': {champion.name} was {other}' if champion else ''}")
             releases.hold(self.engine, self.name, values=values, now=time.time())
             return False
-        releases.promote(self.engine, self.name, values=values, now=time.time())
+        enter = releases.try_out if self.config.canary else releases.promote
+        enter(self.engine, self.name, values=values, now=time.time())
         return True
 
     def _bound_to(self, calibrator: Calibrator, modes: frozenset[str]) -> dict[str, str]:

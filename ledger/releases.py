@@ -176,8 +176,7 @@ def _certified(engine: sa.Engine, name: str, *, values: dict[str, Any]) -> None:
         if not values["certificate"]:
             raise ReleaseError(f"{name} has no certificate and cannot be promoted")
         if last_voided(connection, candidate.task) > candidate.cut_at:
-            words = "it was certified on traffic from before the last was voided"
-            raise Overtaken(f"{name} cannot be promoted: {words}")
+            raise Overtaken(f"{name} cannot be promoted: it was certified on traffic from before the last was voided")
         if status == "champion":
             connection.execute(_dethrone(candidate.task, "retired", now))
         if status == "canary":

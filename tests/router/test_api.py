@@ -654,7 +654,7 @@ async def test_metrics_count_routes_reasons_and_dollars():
         text = (await session.get("/metrics")).text
     assert 'tutelage_requests_total{reason="unsure",route="teacher",status="200",task="desk"} 1.0' in text
     assert 'tutelage_cost_usd_total{component="draft",task="desk"} 0.001' in text
-    assert f'tutelage_release_in_force{{release="{RELEASE.name}",task="desk"}} 1.0' in text
+    assert f'tutelage_release_in_force{{release="{RELEASE.name}",stage="champion",task="desk"}} 1.0' in text
     assert 'tutelage_rows_gathered{kind="rows",task="desk"} 120.0' in text
 
 

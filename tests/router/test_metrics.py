@@ -25,7 +25,7 @@ def test_what_is_in_force_is_shown_as_it_is_now():
     metrics = Metrics()
     first = expose(metrics, releases={"desk": "desk--v000001"})
     then = expose(metrics, releases={"desk": "desk--v000002"})
-    assert 'tutelage_release_in_force{release="desk--v000001",task="desk"} 1.0' in first
+    assert 'tutelage_release_in_force{release="desk--v000001",stage="champion",task="desk"} 1.0' in first
     assert "desk--v000001" not in then and 'release="desk--v000002"' in then
 
 
