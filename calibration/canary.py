@@ -2,9 +2,10 @@
 
 Numbers only. Which conversations a trial gets is drawn at random, so where the release makes no difference every
 division of the failures, and of the slow answers, among both sides is equally likely: both tests are exact for any
-distribution (Fisher 1935; Mood 1950 at a high quantile), as far as requests are independent of each other.
+distribution (Fisher 1935; the precedence test, Nelson 1963), as far as requests are independent of each other.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,32 +60,26 @@ def fails_more(trial: Side, others: Side | None, *, limits: Limits, at: float) -
         return False
     if others is None or others.asked < FIRST_LOOK:
         return float(binom.sf(trial.failed - 1, trial.asked, limits.errors)) <= at
-    return _as_many(trial.failed, trial.asked, others=(others.failed, others.asked)) <= at
+    asked, failed = trial.asked + others.asked, trial.failed + others.failed
+    return float(hypergeom.sf(trial.failed - 1, asked, failed, trial.asked)) <= at
 
 
 def is_slower(trial: Side, others: Side, *, limits: Limits, at: float) -> bool:
     """Whether its 95th percentile is more than `slowdown` times that of the others, of whom some must have answered.
 
-    Its times are divided by the slowdown, and counted are those beyond the 95th percentile of both sides together: a
-    trial whose answers take as long as the others', or up to so many times as long, is found to be slower with a
-    probability of `at` at most.
+    Counted are its answers that take longer than so many times the others' 95th percentile. A trial whose answers take
+    as long as the others', or up to so many times as long, is found to be slower with a probability of `at` at most.
     """
-    mine, theirs = np.asarray(trial.latencies_s), np.asarray(others.latencies_s)
-    if limits.slowdown is None or not len(mine) or len(theirs) < FIRST_LOOK:
+    n, m = len(trial.latencies_s), len(others.latencies_s)
+    if limits.slowdown is None or not n or m < FIRST_LOOK:
         return False
-    mine = mine / limits.slowdown
-    beyond = np.quantile(np.concatenate([mine, theirs]), QUANTILE)
-    slow, others_slow = int((mine > beyond).sum()), int((theirs > beyond).sum())
-    return _as_many(slow, len(mine), others=(others_slow, len(theirs))) <= at
+    rank = math.ceil(QUANTILE * m)
+    bound = limits.slowdown * sorted(others.latencies_s)[rank - 1]
+    slow, slowest = sum(each > bound for each in trial.latencies_s), m - rank + 1
+    # So many of mine come before the `slowest`-th of theirs, from the top: fewer than that many of theirs are there.
+    return float(hypergeom.cdf(slowest - 1, n + m, m, slow + slowest - 1)) <= at
 
 
 def p95(latencies_s: Sequence[float]) -> float:
     """Seconds within which 95 of 100 of at least one answer came."""
     return float(np.quantile(latencies_s, QUANTILE))
-
-
-def _as_many(hits: int, n: int, *, others: tuple[int, int]) -> float:
-    """P(at least `hits` of the hits of both are among my n), where all requests are alike: Fisher's exact test,
-    one-sided. `others`: their hits, and how many they are."""
-    theirs, m = others
-    return float(hypergeom.sf(hits - 1, n + m, hits + theirs, n))

@@ -132,7 +132,8 @@ def try_out(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
 def crown(engine: sa.Engine, name: str, *, now: float) -> None:
     """Make the canary champion; the old champion retires. Raises ReleaseError unless it is canary."""
     with writing(engine) as connection:
-        connection.execute(_dethrone(_one(connection, name).task, "retired", now))
+        if (release := _one(connection, name)).status == "canary":
+            connection.execute(_dethrone(release.task, "retired", now))
         _take_step(connection, name, from_status="canary", values=_crowned(now))
 
 
@@ -228,29 +229,28 @@ def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
 def rollback(
     engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float, of: str | None = None, reason: str = ""
 ) -> Release | None:
-    """End the newest release in force: the canary, or else the champion. Returns the champion from now on; None where
-    there is none.
+    """End the newest release in force, the canary or else the champion, or the one `of` that name. Returns the champion
+    from now on; None where there is none.
 
     A champion's place takes the one before it, but none that retired before one was voided, since its certificate is of
-    traffic from before, or does not hold for all of the `binding`. `of`: only this release is meant. Raises
-    ReleaseError where no release, or not that one, is in force.
+    traffic from before, or does not hold for all of the `binding`. Raises ReleaseError where it is not in force.
     """
     with writing(engine) as connection:
-        served = {row.status: row for row in _of(connection, task, *SERVED)}
-        newest = served.get("canary") or served.get("champion")
-        if newest is None or of not in (None, newest.name):
+        meant = {row.status: row for row in _of(connection, task, *SERVED) if of in (None, row.name)}
+        newest = meant.get("canary") or meant.get("champion")
+        if newest is None:
             raise ReleaseError(f"no release of {task} is in force, or another: there is nothing to roll back")
         ended: dict[str, Any] = {"status": "rolled_back", "changed_at": now}
         because = {"refusal": {"reason": reason}} if reason else {}
         _take_step(connection, newest.name, from_status=newest.status, values=ended | because)
         if newest.status == "canary":
-            return served.get("champion")
+            return next(iter(_of(connection, task, "champion")), None)
         for row in _of(connection, task, "ready"):
             if row.mismatch(binding) is None:  # it would be taken up at once
                 _take_step(connection, row.name, from_status="ready", values=ended)
         voided_at = last_voided(connection, task)
-        retired = _of(connection, task, "retired")
-        before = [row for row in retired if row.changed_at > voided_at and _holds(row, binding, now=now)]
+        before = [row for row in _of(connection, task, "retired") if row.changed_at > voided_at]
+        before = [row for row in before if _holds(row, binding, now=now)]
         last = max(before, key=lambda row: (row.changed_at, row.number), default=None)
         if last is None:
             return None
@@ -344,8 +344,7 @@ def newest_certified(engine: sa.Engine, task: str) -> Release:
     certified = [each for each in known if each.certificate and each.status != "ready"]
     if not certified:
         raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
-    champion = [release for release in certified if release.status == "champion"]
-    return (champion or certified)[-1]
+    return next((release for release in certified if release.status == "champion"), certified[-1])
 
 
 def statuses(engine: sa.Engine) -> dict[str, tuple[str, str | None]]:
