@@ -187,15 +187,18 @@ def releases_rollback(task: str, config: Config = CONFIG) -> None:
     """End the trial of a canary, or put the release before the present one back in force; without one the teacher
     answers everything."""
     from ledger.database import connect
-    from ledger.releases import rollback
+    from ledger.releases import canaries, rollback
     from tutelage.distilling import binding_now, load_champion
 
     with known_errors():
         settings = load(config)
         settings.task(task)
         engine = connect(settings.ledger.url)
+        on_trial = canaries(engine).get(task)
         release = rollback(engine, task, binding=binding_now(settings, task), now=time.time())
-        if release is None:
+        if on_trial:
+            say(f"{on_trial.name} is tried no more" + (f", {release.name} goes on" if release else ""))
+        elif release is None:
             say(f"{task}: no release is in force, the teacher answers")
         elif failure := load_champion(settings, release):
             say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
