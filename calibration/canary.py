@@ -19,7 +19,7 @@ QUANTILE = 0.95
 
 @dataclass(frozen=True)
 class Limits:
-    """`errors` in [0, 1): a share of failed drafts that is borne; `slowdown` >= 1: so many times as long as the others
+    """`errors` in [0, 1]: a share of failed drafts that is borne; `slowdown` >= 1: so many times as long as the others
     an answer may take at the 95th percentile, None for any."""
 
     errors: float

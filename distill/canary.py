@@ -6,7 +6,7 @@ and begins anew comes to the same. Time in which the engine was away is left out
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -88,7 +88,7 @@ class Trials:
         """What speaks against a champion so soon after its promotion, None where nothing does.
 
         Nothing is served beside it: its errors are compared with what is borne, its latency with that of what answered
-        before it.
+        before it. Failures that are over are no reason.
         """
         if rules.share >= 1.0 or now - champion.changed_at >= rules.max_s:
             return None
@@ -98,21 +98,13 @@ class Trials:
             block = trials.asked(self._engine, champion.name, since=began, seqs=(behind, None), limit=BLOCK)
             if len(block) < BLOCK:
                 return None
-            words = _against(
-                *(block, None),
-                others_s=self._answered_before(champion),
-                beside="what answered before it",
-                limits=rules.limits,
-                at=level(number + 1),
-            )
-            if words and not self._is_over(champion, block):
+            recent = trials.newest(self._engine, champion.name, limit=RECENT)
+            failing = any(each.failed for each in recent)
+            others_s, at = self._answered_before(champion), level(number + 1)
+            limits = rules.limits if failing else replace(rules.limits, errors=1.0)
+            if words := _against(block, None, others_s=others_s, beside="what answered before", limits=limits, at=at):
                 return words
             self._blocks[key] = number + 1, block[-1].seq + 1
-
-    def _is_over(self, champion: Release, block: Sequence[Asked]) -> bool:
-        """Whether what is wrong with a block was failures, and none of the newest requests has failed."""
-        recent = trials.newest(self._engine, champion.name, limit=RECENT)
-        return any(each.failed for each in block) and not any(each.failed for each in recent)
 
     def _answered_before(self, champion: Release) -> list[float]:
         key = champion.name, champion.changed_at

@@ -279,7 +279,7 @@ def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: 
             why = "its adapter had to be deleted" if release.forgotten else "its certificate has expired"
             raise ReleaseError(f"{name} cannot be promoted: {why}")
         connection.execute(_dethrone(release.task, "retired", now))
-        _take_step(connection, name, from_status=release.status, values=_crowned(now))
+        _take_step(connection, name, from_status=release.status, values={**_crowned(now), "refusal": None})
         return _one(connection, name)
 
 

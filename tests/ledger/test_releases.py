@@ -358,7 +358,8 @@ def test_a_rollback_ends_a_trial_first_and_then_the_champion(engine):
     assert statuses(engine) == ["retired", "champion", "rolled_back"]
     back = releases.rollback(engine, "desk", binding={}, now=8.0, of=second, reason="slow")
     assert back is not None and back.name == first
-    assert releases.reinstate(engine, on_trial, binding={}, now=9.0).status == "champion"  # a person knows better
+    again = releases.reinstate(engine, on_trial, binding={}, now=9.0)  # a person knows better
+    assert (again.status, again.refusal) == ("champion", None)
 
 
 def test_a_trial_without_a_champion_ends_with_the_teacher(engine):
