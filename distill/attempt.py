@@ -30,6 +30,7 @@ from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
 from distill.anchor import Seen, anchor, beside
+from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
@@ -39,7 +40,8 @@ from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
-from ledger import lineage, releases
+from ledger import lineage, releases, totals
+from ledger.database import writing
 from ledger.modes import certifiable, decoding_mode
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
@@ -83,6 +85,7 @@ class Attempt:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
         fit = self._judge_fit(lessons.fit, modes)
+        self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
         outcome, seen = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
         if isinstance(outcome, Refusal):
@@ -101,6 +104,9 @@ class Attempt:
 
     def _train(self, lessons: Lessons) -> None:
         self.report["training"] = asdict(self.made.train(lessons))
+        if usd := self.config.training_usd:
+            with writing(self.engine) as connection:
+                totals.charge(connection, self.config.task, origin="training", usd=usd, at=time.time())
         self._set_adapter(digest(self.made.path))
 
     def _copy(self, source: str) -> None:
@@ -124,6 +130,15 @@ class Attempt:
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
+
+    def _look_at_the_base(self, lessons: Lessons) -> None:
+        """What training is for: told with the release. Nobody pays a judge for it."""
+        if self.config.reuse or self.config.anew or isinstance(by := self.config.measure, Judge):
+            return
+        self.progress.step("drafting some of them with the base model, without and with examples")
+        found = baselines(self.made, lessons.fit, self._requests(lessons.fit), examples=lessons.train, by=by)
+        self.report["baselines"] = {**asdict(found), "words": found.words}
+        self.progress.step(found.words)
 
     def _certify(
         self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, modes: frozenset[str], cap: int

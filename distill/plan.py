@@ -18,7 +18,7 @@ class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
     with, and without which it is not in force. `canary`: it is tried on a share of the conversations first. `reuse`: a
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
-    than it is certified for, so that the teacher is asked again."""
+    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs."""
 
     task: str
     teacher: str
@@ -41,6 +41,7 @@ class RunConfig:
     validation_share: float
     pattern: Asked = "response"
     prefix: int | None = None
+    training_usd: float = 0.0
     reuse: str | None = None
     canary: bool = False
     anew: Anew | None = None

@@ -14,10 +14,11 @@ Route = Literal["student", "teacher", "none"]
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens as the upstream counted them."""
+    """Tokens as the upstream counted them; `cached_tokens` of the prompt's its provider has read before."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -47,6 +47,7 @@ def run_config(
         measure=settings.compares_by(task_name),
         pattern=chosen.pattern,
         prefix=task.prefix,
+        training_usd=chosen.training_usd,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
             base_model=settings.student.base_model,

@@ -100,6 +100,8 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
     shares["window_agreement"] = "drafts that agree, window"
     shares["window_agreement_corrected"] = f"drafts that agree, {report.get('corrections')} rows as people correct them"
+    if base := report.get("baselines"):
+        yield "the base model alone", base["words"]
     if compared := report.get("compared"):
         answers = f"answers {compared['coverage']:.1%}, that one {compared['coverage_before']:.1%}"
         differs = f"{compared['differs']:.1%}, that one {compared['differs_before']:.1%}"

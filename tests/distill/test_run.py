@@ -41,6 +41,7 @@ from ledger.modes import FREE, decoding_mode
 from ledger.queries import rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
+from ledger.savings import savings
 from ledger.schema import exchanges, row_uses
 from ledger.verdicts import JudgedLabel
 from tests.ledger.make import exchange
@@ -91,7 +92,8 @@ class World:
             raise self.drafts_fail
         self.meanwhile()
         self.meanwhile = lambda: None
-        self.modes.update(decoding_mode(request) for request in requests)
+        if release != "base":
+            self.modes.update(decoding_mode(request) for request in requests)
         return [self.draft(request, release) for request in requests]
 
     def answers(self, task, requests, *, origin, teacher=None, progress=None):
@@ -117,11 +119,18 @@ class World:
     def draft(self, request, release):
         """Sure and right, or unsure and wrong; some sure and wrong."""
         text = request["messages"][-1]["content"]
+        if release == "base":
+            return self.untrained(request, text)
         luck = random.Random(text).random()
         right = luck < self.right_of.get(release, self.right)
         answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
         return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
+
+    def untrained(self, request, text):
+        """The base model knows the labels once it has seen some, and no rule but the first one."""
+        answer = LABELS[0] if len(request["messages"]) > 1 else "neither"
+        return Draft(answer, "stop", {}, Usage(5, 1), 0.0)
 
 
 def label(text):
@@ -135,6 +144,9 @@ def world(monkeypatch):
     class Server:
         def __init__(self, url):
             pass
+
+        def base(self):
+            return "base"
 
         def load(self, name, path, *, patience_s):
             world.loaded.add(name)
@@ -342,6 +354,26 @@ def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, conf
     assert isinstance(outcome, Released)
     assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
     assert [release.status for release in history(engine, "desk")] == ["retired", "champion"]
+
+
+def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, config, world):
+    outcome = run(engine, config, progress=world)
+    found = outcome.report["baselines"]
+    assert found["rows"] == 100 and found["untrained"] == 0.0 and found["with_examples"] > 0.5
+    assert any("the base model agrees on 0% as it is" in step for step in world.steps)
+
+
+def test_a_training_is_charged_and_what_trains_nothing_is_not(engine, config, world):
+    config = replace(config, training_usd=12.5)
+    first = run(engine, config, progress=world).release
+    assert savings(engine, task="desk").costs["training"] == 12.5
+    store(engine, traffic()[ROWS:])
+    run(engine, replace(config, reuse=first), progress=world)
+    assert savings(engine, task="desk").costs["training"] == 12.5
+
+
+def test_nobody_pays_a_judge_for_the_base_model(engine, judged, world):
+    assert "baselines" not in run(engine, judged, progress=world).report
 
 
 def compared(engine):

@@ -483,6 +483,8 @@ async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():
     assert "[DONE]" not in response.text
     (exchange,) = parts.spool.records
     assert (exchange.status, exchange.teacher_reply.text) == (502, None)
+    assert exchange.teacher_reply.usage.completion_tokens == len("delivery") // 4  # and it is paid for
+    assert exchange.teacher_reply.cost_usd == teacher.paid("big", exchange.teacher_reply.usage) > 0
 
 
 async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_recorded():
@@ -509,6 +511,7 @@ async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_record
         await app(scope, receive, send)
     (exchange,) = parts.spool.records
     assert (exchange.status, exchange.teacher_reply.error) == (499, "client left")
+    assert exchange.teacher_reply.usage.prompt_tokens > 0 and exchange.teacher_reply.cost_usd > 0
     assert parts.teacher.closed == 1
 
 
