@@ -28,18 +28,21 @@ Changes = Mapping[str, Any]
 class Product:
     """One configuration over a labelled file, its processes, and how to find them.
 
-    `task` and `distill` are settings beside the demo's own.
+    `task`, `distill` and `canary` are settings beside the demo's own.
     """
 
     parts: dict[str, Part]
 
-    def __init__(self, work: Path, home: Home, data: Path, *, task: Changes, distill: Changes) -> None:
+    def __init__(
+        self, work: Path, home: Home, data: Path, *, task: Changes, distill: Changes, canary: Changes | None = None
+    ) -> None:
         self.ports, self.config = free_ports(), work / "tutelage.yaml"
         self.plan = DemoPlan(data, "text", "label", 620, 20, None, 0, work / "plot.png")
         write_config(self.config, self.plan, home=home, ports=self.ports)
         values = yaml.safe_load(self.config.read_text())
         values["tasks"][TASK] |= task
         values["distill"] |= distill
+        values["canary"] |= canary or {}
         self.config.write_text(yaml.safe_dump(values))
         self.settings = load(self.config)
         self.engine = connect(self.settings.ledger.url)

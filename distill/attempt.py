@@ -40,7 +40,7 @@ from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
-from ledger import releases, totals
+from ledger import lineage, releases, totals
 from ledger.database import writing
 from ledger.modes import certifiable, decoding_mode
 from ledger.queries import Row, Use, record_uses
@@ -96,7 +96,7 @@ class Attempt:
             in_force = self._put_in_force(calibrator, outcome)
         except releases.Overtaken as error:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
-        return Released(self.name, outcome, self.report, in_force)
+        return Released(self.name, outcome, self.report, in_force, canary=in_force and self.config.canary)
 
     def _use(self, rows: Sequence[TrainingRow], use: Any, *, paired: Set[str] = frozenset()) -> None:
         uses = [Use(row.exchange_id, use, reason="paired" if row.exchange_id in paired else None) for row in rows]
@@ -151,7 +151,7 @@ class Attempt:
             return Refusal(reason, len(harvested.window), None, labels_seen=False), None
         bound, digest = self._bound_to(calibrator, modes), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
-        attempt = 1 + releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
+        attempt = 1 + lineage.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
         if refusal := self._too_weak(fit_rows, n=len(kept), attempt=attempt):
             return refusal, None
@@ -235,7 +235,7 @@ class Attempt:
         return self.made.gateway.answers(self.config.task, requests, origin="judge", teacher=by.name)
 
     def _put_in_force(self, calibrator: Calibrator, certificate: Certificate) -> bool:
-        """True where it is champion now; False where it waits for the settings that it is certified for.
+        """True where it is champion, or canary, now; False where it waits for the settings that it is certified for.
 
         It does where another release is in force under other ones. An adapter that is certified anew without any in
         force waits too: the worker, which knows what the product runs with, takes it up where that is the same.
@@ -252,7 +252,8 @@ class Attempt:
             self.progress.step(f"it waits for its settings{f': {champion.name} was {other}' if champion else ''}")
             releases.hold(self.engine, self.name, values=values, now=time.time())
             return False
-        releases.promote(self.engine, self.name, values=values, now=time.time())
+        enter = releases.try_out if self.config.canary else releases.promote
+        enter(self.engine, self.name, values=values, now=time.time())
         return True
 
     def _bound_to(self, calibrator: Calibrator, modes: frozenset[str]) -> dict[str, str]:

@@ -16,9 +16,9 @@ from distill.train import TrainConfig
 @dataclass(frozen=True)
 class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
-    with, and without which it is not in force. `reuse`: a release whose adapter is certified anew, without training;
-    `anew`: recorded answers are of another teacher or prompt than it is certified for, so that the teacher is asked
-    again. `training_usd`: what a training costs."""
+    with, and without which it is not in force. `canary`: it is tried on a share of the conversations first. `reuse`: a
+    release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
+    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs."""
 
     task: str
     teacher: str
@@ -43,6 +43,7 @@ class RunConfig:
     prefix: int | None = None
     training_usd: float = 0.0
     reuse: str | None = None
+    canary: bool = False
     anew: Anew | None = None
 
     @property
@@ -53,12 +54,13 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Released:
-    """The candidate is champion, `in_force`, or ready for settings that are not those of now."""
+    """The candidate is `in_force`, champion or `canary`, or ready for settings that are not those of now."""
 
     release: str
     certificate: Certificate
     report: dict[str, Any]
     in_force: bool
+    canary: bool = False
 
 
 @dataclass(frozen=True)

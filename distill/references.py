@@ -1,6 +1,6 @@
-"""What a champion's references say, answer by answer: the alarm, and the live agreement of everything it has answered.
+"""What a release's references say, answer by answer: the alarm, and the live agreement of everything it has answered.
 
-A worker that takes the lead reads a champion's answers again from the first one, in the order of their recording.
+A worker that takes the lead reads its answers again from the first one, in the order of their recording.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from ledger import live
 from ledger.queries import Answer, answers_since
 
 AT_ONCE = 10_000  # answers a reading
+SERVED = 2  # of a task at once, a champion and a canary
 
 
 @dataclass
@@ -56,11 +57,11 @@ class Followed:
 
 
 class References:
-    """Follows the champion of every task, and publishes what is shown of it."""
+    """Follows what answers each task, and publishes what is shown of it."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._followed: dict[str, Followed] = {}
+        self._followed: dict[str, dict[str, Followed]] = {}  # by task, the two that were looked at last
 
     def look(self, task: str, champion: Followed, *, due: float, go_on: Callable[[], bool]) -> Followed:
         """Read what has come since the last look, until the alarm sounds; `go_on` is asked between readings.
@@ -68,9 +69,9 @@ class References:
         `champion`: what to begin with, unless it is followed already. A reference whose request came before `due` has
         lost its label if it has none. One that a judge has not judged yet ends the reading.
         """
-        followed = self._followed.get(task)
-        if followed is None or followed.release != champion.release:
-            followed = self._followed[task] = champion
+        known = self._followed.setdefault(task, {})
+        followed = known.pop(champion.release, champion)
+        self._followed[task] = dict([*known.items(), (champion.release, followed)][-SERVED:])
         while not followed.alarm.raised:
             answers = heard(self._engine, self.next(followed, due=due), by=followed.measure)
             for answer, d in answers:

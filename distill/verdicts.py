@@ -66,7 +66,7 @@ class Verdicts:
 
     def look(self, task: str, judge: Judge, answers: Sequence[Answer], *, now: float) -> None:
         """Keep what has been said, at `now` in seconds since the epoch, and ask about the first references that have
-        no verdict; `answers`: of the champion, not heard yet."""
+        no verdict; `answers`: of the champion or the canary, not heard yet."""
         if (batch := self._under_way.get(task)) is not None:
             if not batch.said.done():
                 return
@@ -87,7 +87,7 @@ class Verdicts:
         ask: AskJudge = partial(self._ask, task)
         work = partial(ask_once, list(pairs.values()), judge=judge, ask=ask)
         first, at = self._since.get(task, {}), self._clock()
-        self._since[task] = {i: first.get(i, at) for i in ids}
+        self._since[task] = {**dict.fromkeys(ids, at), **first}  # of a canary's too, while a champion's are asked about
         self._under_way[task] = _Batch(judge, pairs, in_background(work, name=f"judge {task}"))
 
     def _keep(self, task: str, batch: _Batch, *, now: float) -> None:
@@ -105,6 +105,7 @@ class Verdicts:
         found = {i: verdict for i, verdict in said.items() if verdict is not None}
         late = [i for i in said if i not in found and since[i] <= given_up]
         verdicts.add(self._engine, batch.judge.fingerprint, found | dict.fromkeys(late, True), now=now)
+        self._since[task] = {i: first for i, first in since.items() if i not in found and i not in late}
         if late:
             log.warning("%d references of %s got no verdict in an hour: they count as disagreements", len(late), task)
         if len(found) + len(late) < len(said):

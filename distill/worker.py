@@ -21,6 +21,7 @@ from calibration.monitor import Alarm
 from calibration.question import By, Judge
 from distill import verdicts
 from distill.attention import Attention
+from distill.canary import Rules, Trials
 from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
@@ -58,7 +59,7 @@ class Run(Protocol):
 class Watched:
     """One task's rules. `measure`: how answers are compared; `binding`: what a release must have been certified with to
     be in force; `alarm_bound`: B in references; a label later than `label_due_s` counts as lost; the teacher is probed
-    every `probe_every_s`, but for a judged task."""
+    every `probe_every_s`, but for a judged task; `canary`: None where neither canaries nor new champions are judged."""
 
     teacher: str
     measure: By
@@ -71,6 +72,7 @@ class Watched:
     window_share: float
     triggers: TriggerConfig
     terms: Terms
+    canary: Rules | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class Worker:
         self._engine = engine
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
-        self._attention, self._references = Attention(engine), References(engine)
+        self._attention, self._references, self._trials = Attention(engine), References(engine), Trials(engine)
+        self._away_at, self._on_trial = -math.inf, dict[str, str | None]()
         self._probes = Probes(engine, outside.ask, clock=self._clock)
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
@@ -149,7 +152,7 @@ class Worker:
             teachers.note(self._engine, task, model=model, now=self._clock())
         if watched.terms.upkeep_usd:
             upkeep.charge(self._engine, task, usd_per_month=watched.terms.upkeep_usd, now=self._clock())
-        for part in (self._watch_champion, self._weigh):
+        for part in (self._watch_champion, self._watch_canary, self._weigh):
             if not self._lead():  # a look at a large task may take as long as the lease
                 return
             part(task, watched)
@@ -206,11 +209,62 @@ class Worker:
             return
         for notice in self._attention.look(champion):
             self._record(notice)
-        if self._listen(champion, certificate, watched) and not isinstance(watched.measure, Judge):
-            self._probe(champion, watched)  # by `exact` a teacher of free text would seem to change every day
+        if (
+            self._listen(champion, certificate, watched)
+            and self._probe(champion, watched)
+            and watched.canary
+            and (began := self._began(champion, binding)) is not None
+            and (words := self._trials.relapse(champion, rules=watched.canary, began=began, now=self._clock()))
+        ):
+            self._roll_back(champion, words, binding=binding)
+
+    def _watch_canary(self, task: str, watched: Watched) -> None:
+        served = {release.status: release for release in releases.served(self._engine) if release.task == task}
+        canary = served.get("canary")
+        self._on_trial[task] = self._try(canary, served.get("champion"), watched=watched) if canary else None
+
+    def _try(self, canary: releases.Release, champion: releases.Release | None, *, watched: Watched) -> str | None:
+        """How far the trial is, None where it has ended. One that was certified for other settings, or whose references
+        sound the alarm, is voided as a champion is."""
+        binding, now = self._binding(watched), self._clock()
+        try:
+            certificate = canary.valid(binding)
+        except ValueError as error:
+            self._void(canary, "changed", str(error))
+            return None
+        if not certificate.holds(now):
+            self._roll_back(canary, "its certificate has expired", binding=binding)
+            return None
+        if not self._listen(canary, certificate, watched) or not (champion or self._probe(canary, watched)):
+            return None
+        if watched.canary is None or (began := self._began(canary, binding)) is None:
+            return f"{canary.name} is on trial, and the engine does not answer"
+        judged = self._trials.look(canary, champion, rules=watched.canary, began=began, now=now)
+        if judged.action == "wait":
+            return judged.reason
+        if judged.action == "roll back":
+            self._roll_back(canary, judged.reason, binding=binding)
+        else:
+            releases.crown(self._engine, canary.name, now=now)
+            self._record(Decision(now, canary.task, "promote", "canary", judged.reason, canary.name))
+        return None
+
+    def _began(self, release: releases.Release, binding: Mapping[str, str]) -> float | None:
+        """From when on a release is judged: while the engine was away, which is no fault of its, it was not asked."""
+        if "engine" not in binding:
+            self._away_at = self._clock()
+            return None
+        return max(release.changed_at, self._away_at)
+
+    def _roll_back(self, release: releases.Release, reason: str, *, binding: Mapping[str, str]) -> None:
+        """Back to what was in force before it; nothing is said of the traffic, so that this goes on to count."""
+        now, task = self._clock(), release.task
+        left = releases.rollback(self._engine, task, binding=binding, now=now, of=release.name, reason=reason)
+        goes_on = f"{left.name} goes on" if left else "the teacher answers"
+        self._record(Decision(now, task, "roll back", "canary", f"{reason}: {goes_on}", release.name))
 
     def _listen(self, champion: releases.Release, certificate: Certificate, watched: Watched) -> bool:
-        """Hear the champion's references; False where the alarm sounds."""
+        """Hear the references of a champion or a canary; False where the alarm sounds."""
         task = champion.task
         due = min(self._clock(), newest_at(self._engine, task)) - watched.label_due_s
         # By the contract in force, whatever the settings say by now.
@@ -225,12 +279,15 @@ class Worker:
             self._verdicts.look(task, watched.measure, answers, now=self._clock())
         return True
 
-    def _probe(self, champion: releases.Release, watched: Watched) -> None:
-        assert not isinstance(watched.measure, Judge), "its answers have no rule to be compared by"
+    def _probe(self, champion: releases.Release, watched: Watched) -> bool:
+        """Ask the teacher again; False where it has changed. By `exact` one of free text would seem to every day."""
+        if isinstance(watched.measure, Judge):
+            return True
         model = watched.binding.get("teacher", watched.teacher)
         probed = Probed(champion.task, watched.teacher, model, watched.measure, watched.probe_every_s)
         if words := self._probes.look(probed):
             self._void(champion, "teacher", words)
+        return not words
 
     def _take_up(self, task: str, binding: Mapping[str, str]) -> bool:
         """What was certified for the settings of now before they came, if anything was."""
@@ -268,6 +325,9 @@ class Worker:
         )
         progress.publish(self._engine, task, gathered, now=now)
         if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
+            return
+        if words := self._on_trial.get(task):
+            self._record(Decision(now, task, "wait", "canary", words))
             return
         verdict = self._priced(task, weigh(self._facts(task, found, now=now), watched.triggers), now=now)
         action: decisions.Action = "train" if verdict.train else "wait"

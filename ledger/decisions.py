@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from ledger.database import writing
 from ledger.schema import decisions, releases
 
-Action = Literal["train", "wait", "void", "take up", "notice", "forget"]
+Action = Literal["train", "wait", "void", "take up", "promote", "roll back", "notice", "forget"]
 
 
 @dataclass(frozen=True)

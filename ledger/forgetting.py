@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ledger import schema
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
-from ledger.releases import FORGOTTEN, Release, learned_from
+from ledger.releases import FORGOTTEN, SERVED, Release, learned_from
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
 USER_FIELDS = ("user", "safety_identifier")  # of a request: who is behind it
@@ -150,7 +150,7 @@ def expire(engine: sa.Engine, *, before: float, most: int = 1000) -> int:
 
 def _end(release: Release, reason: str, now: float) -> dict[str, Any]:
     """One in force is voided; one that waits is none to wait for."""
-    if release.status == "champion":
+    if release.status in SERVED:
         return {"status": "voided", "changed_at": now, "refusal": {"reason": reason}}
     return {"status": "retired", "changed_at": now} if release.status == "ready" else {}
 

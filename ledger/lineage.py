@@ -1,12 +1,14 @@
 """From a release to the rows that it was made of, and why others were left out; which rows there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from ledger.database import parts
 from ledger.queries import UseKind
+from ledger.releases import history
 from ledger.schema import exchanges, row_uses
 
 
@@ -42,3 +44,13 @@ def unknown(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[str]:
         for part in parts(exchange_ids):
             known |= set(connection.execute(sa.select(exchanges.c.id).where(exchanges.c.id.in_(part))).scalars())
     return [each for each in exchange_ids if each not in known]
+
+
+def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
+    """How often labels were looked at to certify this adapter with the same `question`, whatever came of it: a run that
+    was killed at the last moment, without a report, has looked too."""
+    adapters = [release for release in history(engine, task) if release.adapter_digest == adapter_digest]
+    same = [each.name for each in adapters if question.items() <= {**question, **(each.report or {})}.items()]
+    looked = sa.select(row_uses.c.release).where(row_uses.c.release.in_(same), row_uses.c.use == "certify").distinct()
+    with engine.connect() as connection:
+        return len(connection.execute(looked).all())

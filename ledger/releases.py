@@ -1,7 +1,8 @@
-"""The life of a release: candidate -> champion -> retired | rolled_back | voided, or candidate -> refused.
+"""The life of a release: candidate -> canary -> champion -> retired | rolled_back | voided, or candidate -> refused.
 
-One that is certified for settings to come is `ready` first, until they have. A promotion, a cut-over or a rollback is
-one transaction: readers see the old champion or the new one, never both or neither.
+A canary answers a share of the conversations beside the champion, or without one; it is rolled back or voided too. One
+that is certified for settings to come is `ready` first, until they have. A promotion, a cut-over or a rollback is one
+transaction: readers see the old champion or the new one, never both or neither.
 """
 
 import math
@@ -16,7 +17,8 @@ from ledger.database import writing
 from ledger.modes import FREE
 from ledger.schema import releases, row_uses
 
-FORMER = ("champion", "retired", "rolled_back", "voided")
+FORMER = ("champion", "canary", "retired", "rolled_back", "voided")
+SERVED = ("champion", "canary")
 FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 TAUGHT = ("train", "validate")  # uses of a row by which an adapter has learned from it
 CERTIFIED = {"calibrator", "certificate", "report"}
@@ -98,20 +100,11 @@ def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: st
     with writing(engine) as connection:
         last = connection.execute(sa.select(sa.func.max(releases.c.number)).where(releases.c.task == task)).scalar()
         number = (last or 0) + 1
-        row = {
-            "name": f"{task}--v{number:06d}",
-            "task": task,
-            "number": number,
-            "status": "candidate",
-            "created_at": now,
-            "changed_at": now,
-            "cut_at": cut_at,
-            "base_model": base_model,
-            "adapter_path": "",
-            "adapter_digest": "",
-        }
-        connection.execute(releases.insert().values(row))
-    return get(engine, str(row["name"]))
+        name = f"{task}--v{number:06d}"
+        known = {"name": name, "task": task, "number": number, "cut_at": cut_at, "base_model": base_model}
+        begun = {"status": "candidate", "created_at": now, "changed_at": now, "adapter_path": "", "adapter_digest": ""}
+        connection.execute(releases.insert().values({**known, **begun}))
+    return get(engine, name)
 
 
 def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str) -> None:
@@ -128,55 +121,74 @@ def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float)
     ReleaseError unless it is a candidate that comes with a certificate, Overtaken where a release was voided behind its
     data cut.
     """
+    _certified(engine, name, values={**values, **_crowned(now)})
+
+
+def try_out(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
+    """Make a candidate its task's canary, in the place of one that is there. Arguments and errors as of `promote`."""
+    _certified(engine, name, values={**values, "status": "canary", "changed_at": now})
+
+
+def crown(engine: sa.Engine, name: str, *, now: float) -> None:
+    """Make the canary champion; the old champion retires. Raises ReleaseError unless it is canary."""
     with writing(engine) as connection:
-        candidate = _one(connection, name)
-        sealed = _sealed(connection, candidate, values)
-        connection.execute(_dethrone(candidate.task, "retired", now))
-        _take_step(connection, name, from_status="candidate", values={**sealed, **_crowned(now)})
+        if (release := _one(connection, name)).status == "canary":
+            connection.execute(_dethrone(release.task, "retired", now))
+        _take_step(connection, name, from_status="canary", values=_crowned(now))
 
 
 def hold(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
     """Keep a candidate, certified for settings to come, ready for `take_up`. Arguments and errors as of `promote`."""
-    with writing(engine) as connection:
-        ready = {**_sealed(connection, _one(connection, name), values), "status": "ready", "changed_at": now}
-        _take_step(connection, name, from_status="candidate", values=ready)
+    _certified(engine, name, values={**values, "status": "ready", "changed_at": now})
 
 
 def take_up(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float) -> Release | None:
     """The cut-over: put the newest release in force that is ready for all of the `binding`.
 
     The champion is voided, since its settings are gone, and so is the traffic before as far as the next release is
-    concerned; others that are ready for the same settings retire. None where there is no such release: one that has
-    expired, or was certified before a release was voided, is none.
+    concerned, and a canary; others that are ready for the same settings retire. None where there is no such
+    release: one that has expired, or was certified before a release was voided, is none.
     """
     with writing(engine) as connection:
         voided_at = last_voided(connection, task)
-        usable = [row for row in _ready(connection, task) if row.cut_at >= voided_at and _holds(row, binding, now=now)]
+        usable = [
+            row for row in _of(connection, task, "ready") if row.cut_at >= voided_at and _holds(row, binding, now=now)
+        ]
         if not usable:
             return None
         *older, newest = usable
         gone = {"reason": f"its settings are gone: {newest.name} was certified for those of now"}
         connection.execute(_dethrone(task, "voided", now).values(refusal=gone))
+        _end_canary(connection, task, gone["reason"], now=now, status="voided")
         for row in older:
             _take_step(connection, row.name, from_status="ready", values={"status": "retired", "changed_at": now})
         _take_step(connection, newest.name, from_status="ready", values=_crowned(now))
         return _one(connection, newest.name)
 
 
-def _sealed(connection: sa.Connection, candidate: Release, values: dict[str, Any]) -> dict[str, Any]:
-    assert values.keys() == CERTIFIED, f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
-    if not values["certificate"]:
-        raise ReleaseError(f"{candidate.name} has no certificate and cannot be promoted")
-    if last_voided(connection, candidate.task) > candidate.cut_at:
-        raise Overtaken(
-            f"{candidate.name} cannot be promoted: it was certified on traffic from before the last was voided"
-        )
-    return {**values, "fingerprint": replace(candidate, **values).seal()}
+def _certified(engine: sa.Engine, name: str, *, values: dict[str, Any]) -> None:
+    """A candidate's next step, with what was found of it, its status from now on and the time."""
+    assert values.keys() == {*CERTIFIED, "status", "changed_at"}, (
+        f"a promotion sets {sorted(CERTIFIED)}, not {sorted(values)}"
+    )
+    status, now = values["status"], values["changed_at"]
+    with writing(engine) as connection:
+        candidate = _one(connection, name)
+        if not values["certificate"]:
+            raise ReleaseError(f"{name} has no certificate and cannot be promoted")
+        if last_voided(connection, candidate.task) > candidate.cut_at:
+            raise Overtaken(f"{name} cannot be promoted: it was certified on traffic from before the last was voided")
+        if status == "champion":
+            connection.execute(_dethrone(candidate.task, "retired", now))
+        if status == "canary":
+            _end_canary(connection, candidate.task, f"{name} is tried in its place", now=now)
+        seal = replace(candidate, **values).seal()
+        _take_step(connection, name, from_status="candidate", values={**values, "fingerprint": seal})
 
 
 def _holds(release: Release, binding: Mapping[str, str], *, now: float) -> bool:
     try:
-        return release.valid(binding).holds(now)
+        return not release.forgotten and release.valid(binding).holds(now)
     except ValueError:
         return False
 
@@ -189,13 +201,19 @@ def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dic
 
 
 def void(engine: sa.Engine, name: str, *, reason: str, now: float) -> None:
-    """End a champion's certificate: its task is the teacher's until another release is promoted. Never undone.
+    """End the certificate of a champion, whose task is the teacher's until another release is promoted, or of a canary.
+    Never undone. A canary beside the champion is voided with it: it was certified on traffic from before.
 
-    Raises ReleaseError unless it is champion.
+    Raises ReleaseError unless it is champion or canary.
     """
     values = {"status": "voided", "changed_at": now, "refusal": {"reason": reason}}
     with writing(engine) as connection:
-        _take_step(connection, name, from_status="champion", values=values)
+        release = _one(connection, name)
+        if release.status == "champion":
+            _end_canary(connection, release.task, f"with {name}: {reason}", now=now, status="voided")
+        _take_step(
+            connection, name, from_status=release.status if release.status in SERVED else "champion", values=values
+        )
 
 
 def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
@@ -208,45 +226,51 @@ def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
     return left
 
 
-def rollback(engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float) -> Release | None:
-    """Put the champion before the present one back in force; None, and no champion, where there is none.
+def rollback(
+    engine: sa.Engine, task: str, *, binding: Mapping[str, str], now: float, of: str | None = None, reason: str = ""
+) -> Release | None:
+    """End the newest release in force, the canary or else the champion, or the one `of` that name. Returns the champion
+    from now on; None where there is none.
 
-    What retired before one was voided stays so, since its certificate is of traffic from before, and what was certified
-    otherwise than the `binding` says. Raises ReleaseError where no release is in force.
+    A champion's place takes the one before it, but none that retired before one was voided, since its certificate is of
+    traffic from before, or does not hold for all of the `binding`. Raises ReleaseError where it is not in force.
     """
     with writing(engine) as connection:
-        if not connection.execute(_dethrone(task, "rolled_back", now)).rowcount:
-            raise ReleaseError(f"no release of {task} is in force: there is nothing to roll back")
-        for row in _ready(connection, task):
+        meant = {row.status: row for row in _of(connection, task, *SERVED) if of in (None, row.name)}
+        newest = meant.get("canary") or meant.get("champion")
+        if newest is None:
+            raise ReleaseError(f"no release of {task} is in force, or another: there is nothing to roll back")
+        ended: dict[str, Any] = {"status": "rolled_back", "changed_at": now}
+        because = {"refusal": {"reason": reason}} if reason else {}
+        _take_step(connection, newest.name, from_status=newest.status, values=ended | because)
+        if newest.status == "canary":
+            return next(iter(_of(connection, task, "champion")), None)
+        for row in _of(connection, task, "ready"):
             if row.mismatch(binding) is None:  # it would be taken up at once
-                ended = {"status": "rolled_back", "changed_at": now}
                 _take_step(connection, row.name, from_status="ready", values=ended)
         voided_at = last_voided(connection, task)
-        known = _select(connection, releases.c.task == task)
-        before = [row for row in known if row.status == "retired" and row.changed_at > voided_at and not row.forgotten]
-        before = [row for row in before if row.mismatch(binding) is None]
-        if not before:
+        before = [row for row in _of(connection, task, "retired") if row.changed_at > voided_at]
+        before = [row for row in before if _holds(row, binding, now=now)]
+        last = max(before, key=lambda row: (row.changed_at, row.number), default=None)
+        if last is None:
             return None
-        last = max(before, key=lambda row: (row.changed_at, row.number))
         _take_step(connection, last.name, from_status="retired", values=_crowned(now))
         return _one(connection, last.name)
 
 
 def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: float) -> Release:
-    """Put a release in force by its name: one that was before, or that is certified and waits; the champion retires.
+    """Put a release in force by its name: one that was before, is tried, or waits; the champion retires.
 
     Raises ReleaseError, with the reason, where it has no certificate that holds now for all of the `binding`, or is of
     traffic from before a release was voided.
     """
     with writing(engine) as connection:
         release = _one(connection, name)
-        if release.status not in ("retired", "rolled_back", "ready"):
+        if release.status not in ("retired", "rolled_back", "ready", "canary"):
             raise ReleaseError(f"{name} is {release.status}: what was in force before, or waits, can be promoted")
         voided_at = last_voided(connection, release.task)
         if (release.cut_at if release.status == "ready" else release.changed_at) < voided_at:
-            raise ReleaseError(
-                f"{name} was certified on traffic from before a release was voided, and says nothing now"
-            )
+            raise ReleaseError(f"{name} was certified on traffic from before a release was voided: it says nothing now")
         try:
             holds = not release.forgotten and release.valid(binding).holds(now)
         except ValueError as error:
@@ -255,7 +279,7 @@ def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: 
             why = "its adapter had to be deleted" if release.forgotten else "its certificate has expired"
             raise ReleaseError(f"{name} cannot be promoted: {why}")
         connection.execute(_dethrone(release.task, "retired", now))
-        _take_step(connection, name, from_status=release.status, values=_crowned(now))
+        _take_step(connection, name, from_status=release.status, values={**_crowned(now), "refusal": None})
         return _one(connection, name)
 
 
@@ -268,14 +292,24 @@ def last_voided(connection: sa.Connection, task: str) -> float:
 
 def champions(engine: sa.Engine) -> dict[str, Release]:
     """Each task's champion."""
+    return {row.task: row for row in served(engine) if row.status == "champion"}
+
+
+def canaries(engine: sa.Engine) -> dict[str, Release]:
+    """Each task's canary."""
+    return {row.task: row for row in served(engine) if row.status == "canary"}
+
+
+def served(engine: sa.Engine) -> list[Release]:
+    """What answers clients: champions and canaries, read at once."""
     with engine.connect() as connection:
-        return {row.task: row for row in _select(connection, releases.c.status == "champion")}
+        return _select(connection, releases.c.status.in_(SERVED))
 
 
 def ready(engine: sa.Engine, task: str) -> list[Release]:
     """What waits for its settings, oldest first."""
     with engine.connect() as connection:
-        return _ready(connection, task)
+        return _of(connection, task, "ready")
 
 
 def history(engine: sa.Engine, task: str) -> list[Release]:
@@ -298,16 +332,6 @@ def learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list
     return _select(connection, sa.and_(has_one, releases.c.adapter_digest.in_(digests)))
 
 
-def looks(engine: sa.Engine, task: str, *, adapter_digest: str, question: Mapping[str, Any]) -> int:
-    """How often labels were looked at to certify this adapter with the same `question`, whatever came of it: a run that
-    was killed at the last moment, without a report, has looked too."""
-    adapters = [release for release in history(engine, task) if release.adapter_digest == adapter_digest]
-    same = [each.name for each in adapters if question.items() <= {**question, **(each.report or {})}.items()]
-    looked = sa.select(row_uses.c.release).where(row_uses.c.release.in_(same), row_uses.c.use == "certify").distinct()
-    with engine.connect() as connection:
-        return len(connection.execute(looked).all())
-
-
 def last_in_force(engine: sa.Engine, task: str) -> Release | None:
     """The champion, or else the one that was it last; None where none ever was."""
     were = [release for release in history(engine, task) if release.status in FORMER]
@@ -320,8 +344,7 @@ def newest_certified(engine: sa.Engine, task: str) -> Release:
     certified = [each for each in known if each.certificate and each.status != "ready"]
     if not certified:
         raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
-    champion = [release for release in certified if release.status == "champion"]
-    return (champion or certified)[-1]
+    return next((release for release in certified if release.status == "champion"), certified[-1])
 
 
 def statuses(engine: sa.Engine) -> dict[str, tuple[str, str | None]]:
@@ -337,8 +360,8 @@ def get(engine: sa.Engine, name: str) -> Release:
         return _one(connection, name)
 
 
-def _ready(connection: sa.Connection, task: str) -> list[Release]:
-    return _select(connection, sa.and_(releases.c.task == task, releases.c.status == "ready"))
+def _of(connection: sa.Connection, task: str, *statuses: str) -> list[Release]:
+    return _select(connection, sa.and_(releases.c.task == task, releases.c.status.in_(statuses)))
 
 
 def _crowned(now: float) -> dict[str, Any]:
@@ -348,6 +371,13 @@ def _crowned(now: float) -> dict[str, Any]:
 def _dethrone(task: str, status: str, now: float) -> sa.Update:
     champion = sa.and_(releases.c.task == task, releases.c.status == "champion")
     return releases.update().where(champion).values(status=status, changed_at=now)
+
+
+def _end_canary(connection: sa.Connection, task: str, reason: str, *, now: float, status: str = "rolled_back") -> None:
+    canary = sa.and_(releases.c.task == task, releases.c.status == "canary")
+    connection.execute(
+        releases.update().where(canary).values(status=status, changed_at=now, refusal={"reason": reason})
+    )
 
 
 def _take_step(connection: sa.Connection, name: str, *, from_status: str, values: dict[str, Any]) -> None:

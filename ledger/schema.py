@@ -109,7 +109,7 @@ feedback = sa.Table(
 
 releases = sa.Table(
     # A release is adapter + base + calibrator + certificate, one lifecycle:
-    # candidate [-> ready] -> champion -> retired | rolled_back | voided, or candidate -> refused.
+    # candidate [-> canary | ready] -> champion -> retired | rolled_back | voided, or candidate -> refused.
     "releases",
     metadata,
     sa.Column("name", sa.String(96), primary_key=True),
@@ -128,13 +128,16 @@ releases = sa.Table(
     sa.Column("refusal", JSON),
     sa.Column("report", JSON),
     sa.UniqueConstraint("task", "number"),
-    # At most one champion a task, whatever two promoters do at once.
-    sa.Index(
-        "one_champion_a_task",
-        "task",
-        unique=True,
-        sqlite_where=sa.text("status = 'champion'"),
-        postgresql_where=sa.text("status = 'champion'"),
+    # At most one champion and one canary a task, whatever two promoters do at once.
+    *(
+        sa.Index(
+            f"one_{status}_a_task",
+            "task",
+            unique=True,
+            sqlite_where=sa.text(f"status = '{status}'"),
+            postgresql_where=sa.text(f"status = '{status}'"),
+        )
+        for status in ("champion", "canary")
     ),
 )
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from ledger import totals
 from ledger.database import writing
+from ledger.releases import SERVED
 from ledger.schema import releases, settings
 
 HOURS_A_MONTH = 30 * 24
@@ -14,10 +15,10 @@ def charge(engine: sa.Engine, task: str, *, usd_per_month: float, now: float) ->
     is in US dollars. The first call with a release in force begins an hour, one without ends it."""
     key = f"upkeep:{task}"[:64]
     row = settings.c.key == key
-    champion = sa.select(releases.c.name).where(releases.c.task == task, releases.c.status == "champion")
+    in_force = sa.select(releases.c.name).where(releases.c.task == task, releases.c.status.in_(SERVED))
     with writing(engine) as connection:
         begun = connection.execute(sa.select(settings.c.value).where(row)).scalar()
-        if connection.execute(champion).first() is None:
+        if connection.execute(in_force).first() is None:
             connection.execute(settings.delete().where(row))
             return 0.0
         if begun is None:

@@ -39,7 +39,7 @@ from router.gateway import Gateway, new_exchange_id
 from router.intake import Attended, header
 from router.keyring import check_task
 from router.logprobs import ShownDraft
-from router.ports import Caller, Ongoing
+from router.ports import Caller, Ongoing, ServedRelease
 from router.relay import EVENTS, EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
@@ -94,13 +94,25 @@ async def _answer(http: Request, gateway: Gateway, ticket: Ticket) -> Response:
 async def _weigh(http: Request, gateway: Gateway, ticket: Ticket) -> Verdict:
     """What the cascade says. Raises ClientLeft; but a reference is weighed to its end, since whether somebody waits for
     it may depend on how hard it is."""
-    release = gateway.releases.champion(ticket.task.name) if ticket.task else None
+    release = _release(http, gateway, ticket)
     try:
         with Attended(http.receive, anyway=ticket.may_be_reference):
             return await decide(ticket.request, ticket.task, release=release, student=gateway.student, now=time.time())
     except ClientLeft:
         gateway.record_failure(ticket, Verdict("client_left", release), Outcome(CLIENT_LEFT))
         raise
+
+
+def _release(http: Request, gateway: Gateway, ticket: Ticket) -> ServedRelease | None:
+    """A conversation stays with the release that it was drawn for, the canary or the champion."""
+    if ticket.task is None:
+        return None
+    canary = gateway.releases.canary(ticket.task.name)
+    if canary is not None:
+        named = header(http, b"x-tutelage-conversation")
+        if canary.takes(f"named {named}" if named else ticket.request.conversation):
+            return canary.release
+    return gateway.releases.champion(ticket.task.name)
 
 
 def _student_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
@@ -267,8 +279,12 @@ async def ready(http: Request) -> Response:
 async def metrics(http: Request) -> Response:
     """GET /metrics in Prometheus' text format."""
     gateway, _ = gateway_of(http)
-    champions = {task: gateway.releases.champion(task) for task in gateway.matching.tasks}
+    releases, tasks = gateway.releases, gateway.matching.tasks
+    champions = {task: releases.champion(task) for task in tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
+    on_trial = {task: canary.release.name for task in tasks if (canary := releases.canary(task))}
     balances = gateway.budgets.balances(gateway.keyring.budgets(now=time.time()))
-    text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen(), balances=balances)
+    text = gateway.metrics.exposition(
+        releases=in_force, on_trial=on_trial, seen=await releases.seen(), balances=balances
+    )
     return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)

@@ -150,7 +150,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """Real adapters for every port; all of them are closed with the stack."""
     engine = await _open(settings.ledger.url)
     stack.callback(engine.dispose)
-    watch = LedgerWatch(engine, bindings={name: settings.binding(name) for name in settings.tasks})
+    key = reference_key(engine)
+    bindings = {name: settings.binding(name) for name in settings.tasks}
+    watch = LedgerWatch(engine, bindings=bindings, canary_share=settings.canary.share, canary_key=key)
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
@@ -174,7 +176,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         capacity=_capacity(settings, windows, metrics=metrics),
         spool=spool,
         releases=watch,
-        reference_key=reference_key(engine),
+        reference_key=key,
         keyring=keyring,
         limits=KeyLimits(windows, metrics=metrics),
         budgets=budgets,

@@ -149,14 +149,22 @@ class Metrics:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
 
-    def exposition(self, *, releases: Mapping[str, str], seen: Seen, balances: Sequence[Balance] = ()) -> bytes:
-        """Everything in Prometheus' text format. `releases`: {task: release in force}; `balances`: of all budgets.
+    def exposition(
+        self,
+        *,
+        releases: Mapping[str, str],
+        seen: Seen,
+        balances: Sequence[Balance] = (),
+        on_trial: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Everything in Prometheus' text format. `releases`: {task: release in force}; `balances`: of all budgets;
+        `on_trial`: {task: canary}.
 
         What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, seen, self._alarm_bounds, balances))
+        state.register(_State(releases, seen, self._alarm_bounds, balances, on_trial or {}))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -186,13 +194,17 @@ class _State(Collector):
     seen: Seen
     alarm_bounds: Mapping[str, float]
     balances: Sequence[Balance]
+    on_trial: Mapping[str, str]
 
     def collect(self) -> Iterator[Metric]:
         in_force = GaugeMetricFamily(
-            "tutelage_release_in_force", "1 for the release that serves a task.", labels=["task", "release"]
+            "tutelage_release_in_force",
+            "1 for a release that serves a task, as its champion or, on trial, as its canary.",
+            labels=["task", "release", "stage"],
         )
-        for task, name in self.releases.items():
-            in_force.add_metric([task, name], 1)
+        for stage, names in (("champion", self.releases), ("canary", self.on_trial)):
+            for task, name in names.items():
+                in_force.add_metric([task, name, stage], 1)
         yield in_force
         shifts = GaugeMetricFamily(
             "tutelage_drift_notices",

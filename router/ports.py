@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
+from calibration.references import draw
 from ledger.budgets import Balance, Budget
 from ledger.keys import ROLES, Grant, Role
 from ledger.modes import FREE
@@ -14,6 +15,7 @@ from ledger.seen import Seen
 from router.wire import ChatRequest
 
 Priority = Literal["high", "normal", "low"]
+CANARY_DOMAIN = "canary"
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 
@@ -37,6 +39,19 @@ class ServedRelease:
     def holds(self, now: float) -> bool:
         """Whether its certificate does: by a clock that was set back it would outlive its time."""
         return self.issued_at <= now < self.expires_at
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A release on trial, which gets a `share` of the conversations in (0, 1], drawn anew for each release."""
+
+    release: ServedRelease
+    share: float
+    key: bytes
+
+    def takes(self, conversation: str) -> bool:
+        """Whether a conversation is its; the same for ever, in every gateway."""
+        return draw(self.key, f"{self.release.name} {conversation}", domain=CANARY_DOMAIN) < self.share
 
 
 @dataclass(frozen=True)
@@ -212,10 +227,14 @@ class Spool(Protocol):
 
 
 class Releases(Protocol):
-    """The champions in force."""
+    """What is in force."""
 
     def champion(self, task: str) -> ServedRelease | None:
         """The release that serves a task now, or None: the teacher answers."""
+        ...
+
+    def canary(self, task: str) -> Canary | None:
+        """The release on trial, which serves some of a task's conversations in the champion's place."""
         ...
 
     async def seen(self) -> Seen:

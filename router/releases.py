@@ -1,5 +1,5 @@
-"""What is in force, read from the ledger four times a second: the champion of each task, the price of each teacher, and
-what others read with it (keys, what is left of budgets).
+"""What is in force, read from the ledger four times a second: champion and canary of each task, the price of each
+teacher, and what others read with it (keys, what is left of budgets).
 
 A reader gets whole, frozen objects: a switch is one assignment, so no request sees adapter and threshold of two
 releases. A ledger that does not answer leaves the last known state in force; certificates expire by themselves.
@@ -16,7 +16,7 @@ from calibration.calibrator import Calibrator
 from ledger import releases
 from ledger.prices import Price, current_prices
 from ledger.seen import Seen, read
-from router.ports import ServedRelease
+from router.ports import Canary, ServedRelease
 
 POLL_S = 0.25
 Reader = Callable[[sa.Engine], None]
@@ -28,15 +28,25 @@ class InForce:
     """One consistent reading of the ledger."""
 
     champions: dict[str, ServedRelease] = field(default_factory=dict)
+    canaries: dict[str, Canary] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
 
 
 class LedgerWatch:
     """`router.ports.Releases` and `router.teacher.Prices`, refreshed by `run`."""
 
-    def __init__(self, engine: sa.Engine, *, bindings: Mapping[str, Mapping[str, str]]) -> None:
-        """`bindings`: by task, what its release must have been certified with; one that was not is not in force."""
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        bindings: Mapping[str, Mapping[str, str]],
+        canary_share: float = 1.0,
+        canary_key: bytes = b"",
+    ) -> None:
+        """`bindings`: by task, what its release must have been certified with; one that was not is not in force. A
+        canary gets `canary_share` of the conversations, drawn with the key."""
         self._engine = engine
+        self._canary_share, self._canary_key = canary_share, canary_key
         self._bindings = bindings
         self._readers: list[Reader] = []
         self._unusable: dict[str, str] = {}
@@ -50,6 +60,10 @@ class LedgerWatch:
     def champion(self, task: str) -> ServedRelease | None:
         """The release that serves a task now."""
         return self._state.champions.get(task)
+
+    def canary(self, task: str) -> Canary | None:
+        """The release on trial, if there is one."""
+        return self._state.canaries.get(task)
 
     def champions(self) -> dict[str, ServedRelease]:
         """Every task's champion."""
@@ -75,27 +89,33 @@ class LedgerWatch:
 
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""
-        champions = self._champions()
-        before = {task: release.name for task, release in self._state.champions.items()}
-        self._state = InForce(champions, current_prices(self._engine))
+        champions, on_trial = self._served()
+        canaries = {task: Canary(each, self._canary_share, self._canary_key) for task, each in on_trial.items()}
+        before = self._names()
+        self._state = InForce(champions, canaries, current_prices(self._engine))
         for read_too in self._readers:
             read_too(self._engine)
-        after = {task: release.name for task, release in champions.items()}
-        if after != before:
+        if (after := self._names()) != before:
             log.info("releases in force: %s", after or "none")
 
-    def _champions(self) -> dict[str, ServedRelease]:
-        """As the cascade applies them. One that holds no usable certificate is left out: the teacher answers."""
-        found, unusable = dict[str, ServedRelease](), dict[str, str]()
-        for task, row in releases.champions(self._engine).items():
+    def _names(self) -> dict[str, str]:
+        named = {task: release.name for task, release in self._state.champions.items()}
+        return named | {f"{task} (canary)": each.release.name for task, each in self._state.canaries.items()}
+
+    def _served(self) -> tuple[dict[str, ServedRelease], dict[str, ServedRelease]]:
+        """Champions and canaries, as the cascade applies them. One that holds no usable certificate is left out: the
+        teacher answers, or the champion."""
+        champions, canaries, unusable = dict[str, ServedRelease](), dict[str, ServedRelease](), dict[str, str]()
+        for row in releases.served(self._engine):
+            found = champions if row.status == "champion" else canaries
             try:
-                found[task] = _served(row, self._bindings.get(task, {}))
+                found[row.task] = _served(row, self._bindings.get(row.task, {}))
             except ValueError as error:
                 unusable[row.name] = str(error)
         for name, why in unusable.items() - self._unusable.items():
             log.error("release %s is not usable, its task goes to the teacher: %s", name, why)
         self._unusable = unusable
-        return found
+        return champions, canaries
 
     async def run(self) -> None:
         """Refresh for ever; the ledger's failures are logged and outlived."""

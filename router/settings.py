@@ -18,6 +18,7 @@ from calibration.code import CODE
 from calibration.question import By, Judge
 from ledger import prices
 from ledger.budgets import Budget, Per
+from router.canary_settings import CanarySettings
 from router.distill_settings import DistillSettings
 from router.sections import Name, PerMinute, Port, Price, PrivateUrl, Seconds, Section, Share
 
@@ -286,6 +287,7 @@ class Settings(BaseSettings):
     student: StudentSettings
     tasks: dict[Name, Task] = Field(default_factory=dict)
     distill: DistillSettings = DistillSettings()
+    canary: CanarySettings = CanarySettings()
 
     @model_validator(mode="after")
     def _capacity_is_counted_once(self) -> Self:

@@ -16,6 +16,7 @@ from ledger.records import Usage
 from router.abilities import Beyond, as_spoken, beyond_student, joined_text
 from router.errors import BadRequest
 
+USER_FIELDS = ("user", "safety_identifier")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -76,6 +77,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
             return None
         first = self.messages[0]
         return joined_text(first.get("content")) if first["role"] in ("system", "developer") else None
+
+    @property
+    def conversation(self) -> str:
+        """What stays as it is from one request of a conversation to the next: its user, as far as it is named, and what
+        the user said first."""
+        first = next((each for each in self.messages if each["role"] == "user"), self.messages[0])
+        return f"{[self.raw.get(name) for name in USER_FIELDS]} {joined_text(first.get('content'))}"
 
     def fingerprint(self) -> str:
         """Identifies the constant part of the prompt: system message, tools, response format."""

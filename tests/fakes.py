@@ -20,7 +20,7 @@ from router.limits import KeyLimits
 from router.logprobs import shown
 from router.matching import Matching
 from router.metrics import Metrics
-from router.ports import Bill, Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
+from router.ports import Bill, Canary, Priority, ServedRelease, Shortage, TaskPlan, TeacherCompletion
 from router.windows import Windows
 from router.wire import ChatRequest, Head, Reply, completion, completion_chunks
 
@@ -216,6 +216,10 @@ class FakeReleases:
     """One release for every task, or none."""
 
     release: ServedRelease | None = RELEASE
+    on_trial: Canary | None = None
+
+    def canary(self, task: str) -> Canary | None:
+        return self.on_trial
 
     def champion(self, task: str) -> ServedRelease | None:
         return self.release

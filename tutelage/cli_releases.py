@@ -28,7 +28,7 @@ REFUSED = 3  # not 1, which a crash ends with too
 def distill_run(
     task: str, config: Config = CONFIG, decided: Annotated[bool, typer.Option("--decided", hidden=True)] = False
 ) -> None:
-    """Train, certify and promote a release of TASK. Status 0: promoted; 3: refused, with the reason."""
+    """Train and certify a release of TASK, and try or promote it. Status 0: certified; 3: refused, with the reason."""
     _run(task, config, by_hand=not decided)
 
 
@@ -84,7 +84,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
             outcome = run(engine, plan, progress=RunProgress(console))
     if isinstance(outcome, Released):
         found = outcome.certificate
-        became = "promoted" if outcome.in_force else "ready for its settings:"
+        became = "on trial:" if outcome.canary else "promoted" if outcome.in_force else "ready for its settings:"
         say(
             f"{became} {outcome.release}: it accepts {found.coverage:.0%} of the window, of which {found.errors} of "
             f"{found.accepted} disagree; a release that differs on more than {percent(found.alpha)} passes this test "
@@ -146,55 +146,47 @@ def releases_list(task: str, config: Config = CONFIG) -> None:
     """All releases of TASK, oldest first."""
     from ledger.database import connect
     from ledger.releases import history
+    from tutelage.standing import trial_in_words
 
     table = Table("release", "status", "threshold", "coverage", "contract", "why refused")
     with known_errors():
         settings = load(config)
         settings.task(task)
-        for release in history(connect(settings.ledger.url), task):
+        engine = connect(settings.ledger.url)
+        trial = trial_in_words(settings, engine, task)
+        for release in history(engine, task):
             held, refusal = release.certificate or {}, release.refusal or {}
             numbers = [f"{held[key]:.4f}" if key in held else "" for key in ("threshold", "coverage", "alpha")]
             table.add_row(release.name, release.status, *numbers, refusal.get("reason", ""))
     console.print(table)
+    if trial:
+        say(trial)
 
 
 @releases.command("rollback")
 def releases_rollback(task: str, config: Config = CONFIG) -> None:
-    """Put the release before the present one back in force; without one the teacher answers everything."""
+    """End the trial of a canary, or put the release before the present one back in force; without one the teacher
+    answers everything."""
     from ledger.database import connect
-    from ledger.releases import rollback
-    from tutelage.distilling import binding_now, load_champion
+    from tutelage.switching import roll_back
 
     with known_errors():
         settings = load(config)
-        settings.task(task)
-        engine = connect(settings.ledger.url)
-        release = rollback(engine, task, binding=binding_now(settings, task), now=time.time())
-        if release is None:
-            say(f"{task}: no release is in force, the teacher answers")
-        elif failure := load_champion(settings, release):
-            say(f"{release.name} is the champion again, and until this is mended the teacher answers: {failure}")
-        else:
-            say(f"in force: {release.name}")
+        words = roll_back(settings, connect(settings.ledger.url), task)
+    say(words)
 
 
 @releases.command("promote")
 def releases_promote(name: str, config: Config = CONFIG) -> None:
-    """Put the release NAME in force: one that was before, or is certified and waits. The present one retires."""
+    """Put the release NAME in force: one that was before, is on trial, or is certified and waits. The present one
+    retires."""
     from ledger.database import connect
-    from ledger.releases import get, reinstate
-    from tutelage.distilling import binding_now, load_champion
+    from tutelage.switching import promote
 
     with known_errors():
         settings = load(config)
-        engine = connect(settings.ledger.url)
-        task = get(engine, name).task
-        settings.task(task)
-        release = reinstate(engine, name, binding=binding_now(settings, task), now=time.time())
-        if failure := load_champion(settings, release):
-            say(f"{name} is the champion, and until this is mended the teacher answers: {failure}")
-        else:
-            say(f"in force: {name}")
+        words = promote(settings, connect(settings.ledger.url), name)
+    say(words)
 
 
 @releases.command("show")
@@ -207,12 +199,17 @@ def releases_show(
     from ledger.database import connect
     from ledger.releases import get
     from tutelage.explaining import facts, write_rows
+    from tutelage.standing import trial_in_words
 
     table = Table(show_header=False)
     with known_errors():
-        engine = connect(load(config).ledger.url)
-        for fact in facts(engine, get(engine, name)).items():
+        settings = load(config)
+        engine = connect(settings.ledger.url)
+        release = get(engine, name)
+        for fact in facts(engine, release).items():
             table.add_row(*map(escape, fact))
+        if release.status == "canary":
+            table.add_row("trial", escape(trial_in_words(settings, engine, release.task) or ""))
         console.print(table)
         if rows is not None:
             say(f"wrote {write_rows(engine, name, rows)} rows to {rows}")

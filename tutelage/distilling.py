@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from calibration.canary import Limits
 from calibration.certificate import Contract
+from distill.canary import Rules
 from distill.gateway import GatewayClient
 from distill.worth import Terms
 from ledger.leases import held, run_lease
-from ledger.releases import Release, abandon, champions
+from ledger.releases import Release, abandon
+from ledger.releases import served as in_force
 from router.gateway import LABEL_WAIT_S
 from router.settings import Settings
 
+HOUR_S = 3600.0
 SLACK_S = 10.0  # from the teacher's answer to the ledger
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,7 @@ def run_config(
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
         reuse=reuse.name if reuse else None,
+        canary=settings.canary.share < 1.0,
         anew=_anew(settings, served or reuse) if reuse else None,
     )
 
@@ -104,6 +109,13 @@ def terms(settings: Settings, task: str) -> Terms:
         upkeep_usd=chosen.upkeep_usd_per_month,
         within_months=chosen.pays_within_months,
     )
+
+
+def canary_rules(settings: Settings) -> Rules:
+    """How a release of any task is tried."""
+    chosen = settings.canary
+    limits = Limits(chosen.max_errors, chosen.max_slowdown)
+    return Rules(chosen.share, chosen.min_requests, chosen.max_hours * HOUR_S, limits)
 
 
 def label_due_s(settings: Settings, task: str) -> float:
@@ -145,15 +157,15 @@ def serving_now(settings: Settings) -> dict[str, str]:
 
 
 def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
-    """Load every champion's adapter on vLLM, whose registrations vanish when it is started again.
+    """Load the adapter of every champion and canary on vLLM, whose registrations vanish when it is started again.
 
-    Returns champion -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
+    Returns release -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
     answers it), not the others. Raises AdapterError where vLLM itself does not answer.
     """
     from distill.fleet import AdapterFleet
 
     AdapterFleet(settings.student.engines_url).loaded()
-    mine = (release for task, release in champions(engine).items() if task in settings.tasks)
+    mine = (release for release in in_force(engine) if release.task in settings.tasks)
     return {release.name: load_champion(settings, release) for release in mine}
 
 

@@ -6,18 +6,20 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from calibration.canary import FIRST_LOOK
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
 from calibration.words import percent
+from distill.canary import in_words as in_trial
 from distill.worth import appraise
-from ledger import live, probes
+from ledger import live, probes, trials
 from ledger.decisions import latest, notices
 from ledger.leases import run_lease, who
 from ledger.progress import Progress, measure
-from ledger.releases import Release, champions, history
+from ledger.releases import Release, canaries, champions, history
 from ledger.standing import Standing, load, standing
 from router.settings import Settings, Task
-from tutelage.distilling import terms
+from tutelage.distilling import canary_rules, terms
 
 HOUR_S = 3600.0
 
@@ -43,6 +45,8 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
     for task, found in standings.items():
         held = _held(in_force[task], settings, now=now) if task in in_force else None
         yield f"{task}: " + (f"{found.champion} is not in force: {held}" if isinstance(held, str) else _in_force(found))
+        if words := trial_in_words(settings, engine, task):
+            yield f"  {words}"
         if words := headroom(settings, paces, task=task):
             yield f"  {words}"
         if isinstance(held, Certificate):
@@ -80,6 +84,16 @@ def _past(settings: Settings, engine: sa.Engine, task: str, *, now: float) -> It
         yield f"{date(notice.at)} notice: {notice.reason}; the guarantee is the alarm's"
     for decision in latest(engine, task, limit=1):
         yield f"{date(decision.at)} {decision.action} ({decision.trigger}): {decision.reason}"
+
+
+def trial_in_words(settings: Settings, engine: sa.Engine, task: str) -> str | None:
+    """How far the trial of a task's canary is, and when it ends at the latest; None where there is none."""
+    canary = canaries(engine).get(task)
+    if canary is None:
+        return None
+    rules, since = canary_rules(settings), canary.changed_at
+    last = f"decided by {date(since + rules.max_s)} at the latest if {FIRST_LOOK} have come"
+    return f"{in_trial(canary, trials.count(engine, canary.name, since=since), rules=rules)}; {last}"
 
 
 def _held(champion: Release, settings: Settings, *, now: float) -> Certificate | str:

@@ -4,7 +4,7 @@ import time
 
 import sqlalchemy as sa
 
-from ledger.releases import Release, get, reinstate, rollback
+from ledger.releases import Release, canaries, get, reinstate, rollback
 from router.settings import Settings
 from tutelage.distilling import binding_now, load_champion
 
@@ -18,9 +18,13 @@ def promote(settings: Settings, engine: sa.Engine, name: str) -> str:
 
 
 def roll_back(settings: Settings, engine: sa.Engine, task: str) -> str:
-    """Put the release before the present one back in force; what to tell. Raises ReleaseError and ConfigError."""
+    """End the trial of a canary, or put the release before the present one back in force; what to tell. Raises
+    ReleaseError and ConfigError."""
     settings.task(task)
+    on_trial = canaries(engine).get(task)
     release = rollback(engine, task, binding=binding_now(settings, task), now=time.time())
+    if on_trial:
+        return f"{on_trial.name} is tried no more" + (f", {release.name} goes on" if release else "")
     if release is None:
         return f"{task}: no release is in force, the teacher answers"
     return _told(settings, release, f"{release.name} is the champion again")

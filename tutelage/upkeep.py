@@ -1,4 +1,4 @@
-"""What `tutelage up` does while it serves: tells what happens, and keeps the champions loaded on vLLM.
+"""What `tutelage up` does while it serves: tells what happens, and keeps what is in force loaded on vLLM.
 
 Nothing that happens to one part ends the others. What cannot be done now is said once and tried again.
 """
@@ -12,7 +12,7 @@ from distill.adapters import AdapterError
 from ledger import decisions
 from ledger.database import LedgerError, connect
 from ledger.progress import published
-from ledger.releases import champions, statuses
+from ledger.releases import served, statuses
 from router.settings import Settings
 from tutelage.distilling import load_champions
 from tutelage.processes import Stack
@@ -32,7 +32,7 @@ class Upkeep:
         self._engine: sa.Engine | None = None
         self._told = 0  # the last decision
         self._releases: dict[str, str] = {}  # name -> status
-        self._asked: frozenset[str] | None = None  # champions that vLLM was asked to load since it was last started
+        self._asked: frozenset[str] | None = None  # releases that vLLM was asked to load since it was last started
         self._failed: dict[str, str] = {}  # of them, and why
         self._again_at = 0.0
         self._trouble = ""
@@ -80,7 +80,7 @@ class Upkeep:
     def _load(self, engine: sa.Engine) -> bool:
         """vLLM forgets its adapters when it is started again, and another machine's run has loaded none here. False
         where it does not answer."""
-        names = frozenset(release.name for release in champions(engine).values())
+        names = frozenset(release.name for release in served(engine))
         may_change = self._failed or self._settings.student.base_url  # nobody tells when an engine elsewhere restarts
         if names == self._asked and not (may_change and time.monotonic() >= self._again_at):
             return True

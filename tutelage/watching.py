@@ -13,10 +13,9 @@ from calibration.certificate import Contract
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
-from tutelage.distilling import gateway_client, label_due_s, serving_now, terms
+from tutelage.distilling import HOUR_S, canary_rules, gateway_client, label_due_s, serving_now, terms
 
 STOP_S = 10.0
-HOUR_S = 3600.0
 
 
 class ProcessRun:
@@ -78,4 +77,5 @@ def _watched(settings: Settings, name: str) -> Watched:
             age_s=chosen.max_age_days * DAY_S,
         ),
         terms=terms(settings, name),
+        canary=canary_rules(settings),
     )

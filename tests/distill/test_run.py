@@ -450,6 +450,12 @@ def test_what_is_certified_for_other_settings_waits_for_them(engine, config, wor
     assert take_up(engine, "desk", binding=other.binding, now=time.time()).name == outcome.release
 
 
+def test_a_release_that_is_to_be_tried_first_becomes_canary(engine, config, world):
+    outcome = run(engine, replace(config, canary=True), progress=world)
+    assert isinstance(outcome, Released) and outcome.in_force and outcome.canary
+    assert [release.status for release in history(engine, "desk")] == ["canary"] and world.loaded == {outcome.release}
+
+
 def test_certified_anew_without_any_in_force_it_waits_for_whoever_knows_the_settings(engine, config, world):
     first = run(engine, config, progress=world).release
     void(engine, first, reason="alarm", now=0.0)

@@ -1,10 +1,14 @@
 """A release's life: every step is allowed once, and there is one champion."""
 
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from ledger import releases
+from ledger import lineage, releases
 from ledger.database import connect, writing
 from ledger.queries import Use, record_uses
 from ledger.releases import Overtaken, ReleaseError
@@ -257,8 +261,8 @@ def test_looks_at_labels_are_counted_by_adapter_and_question(engine):
         if seen:
             record_uses(engine, release=name, uses=[Use(f"row {number}", "certify")])
         releases.refuse(engine, name, refusal={"reason": "weak"}, report=report, now=3.0)
-    assert releases.looks(engine, "desk", adapter_digest="abc", question=question) == 2
-    assert releases.looks(engine, "desk", adapter_digest="def", question=question) == 0
+    assert lineage.looks(engine, "desk", adapter_digest="abc", question=question) == 2
+    assert lineage.looks(engine, "desk", adapter_digest="def", question=question) == 0
 
 
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):
@@ -317,3 +321,149 @@ def test_what_was_left_half_done_is_refused_and_can_no_longer_be_promoted(engine
     with pytest.raises(ReleaseError, match="refused, not candidate"):
         releases.promote(engine, left, values=VALUES, now=5.0)
     assert releases.champions(engine)["desk"].name == other
+
+
+def tried(engine, name: str, *, now: float) -> str:
+    releases.try_out(engine, name, values=VALUES, now=now)
+    return name
+
+
+def test_a_canary_stands_beside_the_champion_and_takes_its_place(engine):
+    first, second = promoted(engine, candidate(engine), now=3.0), tried(engine, candidate(engine), now=4.0)
+    assert statuses(engine) == ["champion", "canary"]
+    assert (releases.champions(engine)["desk"].name, releases.canaries(engine)["desk"].name) == (first, second)
+    assert releases.canaries(engine)["desk"].valid({}).alpha == 0.1
+    releases.crown(engine, second, now=5.0)
+    assert statuses(engine) == ["retired", "champion"]
+    with pytest.raises(ReleaseError, match="is champion, not canary"):
+        releases.crown(engine, second, now=6.0)
+    assert statuses(engine) == ["retired", "champion"]
+
+
+def test_the_next_canary_ends_the_trial_of_the_one_before(engine):
+    tried(engine, candidate(engine), now=3.0)
+    second = tried(engine, candidate(engine), now=4.0)
+    assert statuses(engine) == ["rolled_back", "canary"]
+    assert releases.history(engine, "desk")[0].refusal == {"reason": f"{second} is tried in its place"}
+
+
+def test_a_rollback_ends_a_trial_first_and_then_the_champion(engine):
+    first, second = promoted(engine, candidate(engine), now=3.0), promoted(engine, candidate(engine), now=4.0)
+    on_trial = tried(engine, candidate(engine), now=5.0)
+    back = releases.rollback(engine, "desk", binding={}, now=6.0, of=on_trial, reason="slow")
+    assert back is not None and back.name == second
+    assert releases.get(engine, on_trial).refusal == {"reason": "slow"}
+    with pytest.raises(ReleaseError, match="or another"):  # a worker that has judged it twice
+        releases.rollback(engine, "desk", binding={}, now=7.0, of=on_trial)
+    assert statuses(engine) == ["retired", "champion", "rolled_back"]
+    back = releases.rollback(engine, "desk", binding={}, now=8.0, of=second, reason="slow")
+    assert back is not None and back.name == first
+    again = releases.reinstate(engine, on_trial, binding={}, now=9.0)  # a person knows better
+    assert (again.status, again.refusal) == ("champion", None)
+
+
+def test_a_trial_without_a_champion_ends_with_the_teacher(engine):
+    tried(engine, candidate(engine), now=3.0)
+    assert releases.rollback(engine, "desk", binding={}, now=4.0) is None
+    assert statuses(engine) == ["rolled_back"] and releases.served(engine) == []
+
+
+def test_a_person_may_promote_a_canary_before_it_is_judged(engine):
+    promoted(engine, candidate(engine), now=3.0)
+    assert releases.reinstate(engine, tried(engine, candidate(engine), now=4.0), binding={}, now=5.0).number == 2
+    assert statuses(engine) == ["retired", "champion"]
+
+
+@pytest.mark.parametrize(("which", "left"), [(0, ["voided", "voided"]), (1, ["champion", "voided"])])
+def test_an_alarm_of_the_champion_voids_the_canary_too_and_not_the_other_way_round(engine, which, left):
+    names = promoted(engine, candidate(engine), now=3.0), tried(engine, candidate(engine), now=4.0)
+    releases.void(engine, names[which], reason="alarm", now=5.0)
+    assert statuses(engine) == left
+    with pytest.raises(ReleaseError, match="is voided"):
+        releases.reinstate(engine, names[1], binding={}, now=6.0)
+
+
+def test_a_cut_over_ends_a_trial_and_an_overtaken_candidate_gets_none(engine):
+    tried(engine, candidate(engine), now=3.0)
+    releases.hold(engine, candidate(engine), values=NEXT, now=3.0)
+    overtaken = candidate(engine)
+    assert releases.take_up(engine, "desk", binding={"engine": "2"}, now=4.0) is not None
+    assert statuses(engine) == ["voided", "champion", "candidate"]
+    with pytest.raises(Overtaken):
+        tried(engine, overtaken, now=5.0)
+
+
+def test_nothing_goes_back_to_a_release_whose_certificate_has_expired(engine):
+    releases.promote(engine, candidate(engine), values=certified(expires_at=5.0), now=3.0)
+    promoted(engine, candidate(engine), now=4.0)
+    assert releases.rollback(engine, "desk", binding={}, now=6.0) is None
+    assert statuses(engine) == ["retired", "rolled_back"]
+
+
+def test_whoever_promotes_tries_or_rolls_back_at_once_leaves_one_of_each(engine):
+    names = [candidate(engine) for _ in range(4)]
+    known = [tried(engine, candidate(engine), now=2.5), *names]
+
+    def act(step) -> None:
+        try:
+            step()
+        except ReleaseError:
+            return
+
+    steps = [partial(releases.try_out, engine, name, values=VALUES, now=3.0) for name in names[:2]]
+    steps += [partial(releases.promote, engine, name, values=VALUES, now=3.0) for name in names[2:]]
+    steps += [partial(releases.crown, engine, name, now=4.0) for name in known]
+    steps += [partial(releases.rollback, engine, "desk", binding={}, now=4.0) for _ in range(3)]
+    steps += [partial(releases.reinstate, engine, name, binding={}, now=4.0) for name in known]
+    most = 0
+    with ThreadPoolExecutor(8) as pool:
+        under_way = [pool.submit(act, step) for step in steps * 3]
+        while not all(each.done() for each in under_way):
+            found = [release.status for release in releases.served(engine)]
+            most = max(most, len(found))
+            assert len(found) == len(set(found))
+        for each in under_way:
+            each.result()
+    assert most >= 1 and {"candidate"}.isdisjoint(statuses(engine))
+
+
+KILLED = """
+import os, signal, sys
+from ledger import releases
+from ledger.database import connect
+from tests.ledger.make import certified
+url, step, moment = sys.argv[1:]
+engine = connect(url)
+execute, count = releases.sa.Connection.execute, 0
+def until(connection, statement, *args, **named):
+    global count
+    done = execute(connection, statement, *args, **named)
+    count += isinstance(statement, releases.sa.Update)
+    if count == int(moment):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+releases.sa.Connection.execute = until
+steps = {
+    "try_out": lambda: releases.try_out(engine, "desk--v000004", values=certified(), now=9.0),
+    "crown": lambda: releases.crown(engine, "desk--v000003", now=9.0),
+    "rollback": lambda: releases.rollback(engine, "desk", binding={}, now=9.0),
+    "void": lambda: releases.void(engine, "desk--v000002", reason="alarm", now=9.0),
+}
+steps[step]()
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+@pytest.mark.parametrize("step", ["try_out", "crown", "rollback", "void"])
+def test_a_kill_between_two_writes_of_a_step_leaves_all_as_it_was(engine, step, moment):
+    for at in (3.0, 4.0):
+        promoted(engine, candidate(engine), now=at)
+    if step == "rollback":  # of the champion, with one before it
+        candidate(engine)
+    else:
+        tried(engine, candidate(engine), now=5.0)
+    candidate(engine)
+    before = releases.history(engine, "desk")
+    command = [sys.executable, "-c", KILLED, engine.url.render_as_string(), step, str(moment)]
+    assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+    assert releases.history(engine, "desk") == before

@@ -4,7 +4,7 @@ import pytest
 
 from ledger import totals, upkeep
 from ledger.database import connect
-from ledger.releases import add_candidate, promote, set_adapter, void
+from ledger.releases import add_candidate, promote, set_adapter, try_out, void
 from ledger.savings import savings
 from ledger.totals import HOUR_S
 from tests.ledger.make import certified
@@ -17,10 +17,10 @@ def engine(tmp_path):
     return connect(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
-def in_force(engine):
+def in_force(engine, *, step=promote):
     name = add_candidate(engine, task="desk", cut_at=5.0, base_model="m", now=1.0).name
     set_adapter(engine, name, path="/a", digest="d")
-    promote(engine, name, values=certified(), now=2.0)
+    step(engine, name, values=certified(), now=2.0)
     return name
 
 
@@ -35,6 +35,11 @@ def test_whole_hours_are_charged_once(engine):
     with engine.connect() as connection:
         hours = {hour: sums.paid_usd for hour, _, sums in totals.read(connection, since=0.0)}
     assert hours == {10 * HOUR_S: 1.0, 11 * HOUR_S: 1.0, 12 * HOUR_S: 1.0, 13 * HOUR_S: 1.0}
+
+
+def test_one_on_trial_costs_its_machine_too(engine):
+    in_force(engine, step=try_out)
+    assert [charge(engine, hours) for hours in (10.0, 11.0)] == [0, 1]
 
 
 def test_without_a_release_in_force_nothing_is_charged(engine):

@@ -15,7 +15,7 @@ from router.app import create_app
 from router.cascade import Verdict
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.keyring import ANYBODY, Keyring
-from router.ports import Shortage
+from router.ports import Canary, Shortage
 from router.relay import EventStream
 from router.wire import parse_chat
 from tests.fakes import (
@@ -153,6 +153,53 @@ async def test_but_of_those_that_the_teacher_had_no_room_for_only_a_share_rho_th
     exchange, *labels = parts.spool.records
     assert (exchange.status, exchange.eligible, exchange.reference, exchange.rho) == (429, True, rho == 1.0, rho)
     assert [label.reply.text for label in labels] == ["delivery"] * round(rho)
+
+
+CANARY = replace(RELEASE, name="desk--v000002")
+
+
+@pytest.mark.parametrize("champion", [RELEASE, None])
+async def test_a_conversation_stays_with_the_release_that_it_was_drawn_for(champion):
+    spool, student = MemorySpool(), FakeStudent()
+    releases = FakeReleases(champion, on_trial=Canary(CANARY, 0.3, b"k"))
+    parts = gateway(releases=releases, spool=spool, student=student)
+    expected = champion.name if champion else None
+    seen = set()
+    for number in range(40):
+        first = {"role": "user", "content": f"question {number}"}
+        later = [first, {"role": "assistant", "content": "which?"}, {"role": "user", "content": "that one"}]
+        answered = [
+            await http(parts).post("/v1/chat/completions", json={**BODY, "messages": messages})
+            for messages in ([MESSAGES[0], first], [MESSAGES[0], *later])
+        ]
+        names = {reply.headers.get("x-tutelage-release") for reply in answered}
+        assert len(names) == 1 and {reply.status_code for reply in answered} == {200}
+        seen |= names
+    assert seen == {CANARY.name, expected}
+    recorded = {exchange.release for exchange in spool.records if isinstance(exchange, Exchange)}
+    assert recorded == {CANARY.name, expected}
+
+
+async def test_what_a_client_calls_a_conversation_is_one():
+    parts = gateway(releases=FakeReleases(on_trial=Canary(CANARY, 0.3, b"k")))
+    for name in ("one", "two", "three"):
+        answered = [
+            await http(parts).post(
+                "/v1/chat/completions",
+                json={**BODY, "messages": [MESSAGES[0], {"role": "user", "content": f"question {number}"}]},
+                headers={"x-tutelage-conversation": name},
+            )
+            for number in range(20)
+        ]
+        assert len({reply.headers["x-tutelage-release"] for reply in answered}) == 1
+
+
+async def test_what_a_canary_cannot_answer_is_the_teachers():
+    student = FakeStudent(answer=None)
+    parts = gateway(releases=FakeReleases(on_trial=Canary(CANARY, 1.0, b"k")), student=student)
+    reply = await http(parts).post("/v1/chat/completions", json=BODY)
+    assert (reply.status_code, reply.headers["x-tutelage-reason"]) == (200, "student_unavailable")
+    assert reply.headers["x-tutelage-release"] == CANARY.name
 
 
 async def test_a_client_that_changed_only_its_base_url_is_recognised():
@@ -657,7 +704,7 @@ async def test_metrics_count_routes_reasons_and_dollars():
         text = (await session.get("/metrics")).text
     assert 'tutelage_requests_total{reason="unsure",route="teacher",status="200",task="desk"} 1.0' in text
     assert 'tutelage_cost_usd_total{component="draft",task="desk"} 0.001' in text
-    assert f'tutelage_release_in_force{{release="{RELEASE.name}",task="desk"}} 1.0' in text
+    assert f'tutelage_release_in_force{{release="{RELEASE.name}",stage="champion",task="desk"}} 1.0' in text
     assert 'tutelage_rows_gathered{kind="rows",task="desk"} 120.0' in text
 
 

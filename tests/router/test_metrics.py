@@ -25,8 +25,14 @@ def test_what_is_in_force_is_shown_as_it_is_now():
     metrics = Metrics()
     first = expose(metrics, releases={"desk": "desk--v000001"})
     then = expose(metrics, releases={"desk": "desk--v000002"})
-    assert 'tutelage_release_in_force{release="desk--v000001",task="desk"} 1.0' in first
+    assert 'tutelage_release_in_force{release="desk--v000001",stage="champion",task="desk"} 1.0' in first
     assert "desk--v000001" not in then and 'release="desk--v000002"' in then
+
+
+def test_a_canary_is_shown_beside_the_champion():
+    text = Metrics().exposition(releases={"desk": "v1"}, on_trial={"desk": "v2"}, seen=Seen()).decode()
+    assert 'tutelage_release_in_force{release="v1",stage="champion",task="desk"} 1.0' in text
+    assert 'tutelage_release_in_force{release="v2",stage="canary",task="desk"} 1.0' in text
 
 
 def test_progress_has_rows_needs_and_a_date_while_there_is_one():

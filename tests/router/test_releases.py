@@ -104,6 +104,20 @@ def test_a_release_that_was_certified_with_another_teacher_is_not_in_force_and_t
     assert "certified with teacher 'openai/big', and now it is 'openai/bigger'" in said
 
 
+def test_a_canary_comes_beside_the_champion_with_its_share(engine):
+    champion = promote(engine)
+    name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=3.0).name
+    releases.try_out(engine, name, values=certified(threshold=0.9), now=4.0)
+    watch = LedgerWatch(engine, bindings={}, canary_share=0.2, canary_key=b"k")
+    watch.refresh()
+    canary = watch.canary("desk")
+    assert (watch.champion("desk").name, canary.release.name, canary.release.threshold) == (champion, name, 0.9)
+    assert (canary.share, canary.key, watch.canary("mail")) == (0.2, b"k", None)
+    alter(engine, name, adapter_digest="another")
+    watch.refresh()
+    assert watch.canary("desk") is None and watch.champion("desk").name == champion
+
+
 async def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine):
     before = promote(engine)
     champion = promote(engine)
@@ -146,7 +160,7 @@ async def test_a_ledger_that_does_not_answer_leaves_the_last_state_in_force(engi
         raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
 
     with monkeypatch.context() as down:
-        down.setattr(releases, "champions", broken)
+        down.setattr(releases, "served", broken)
         await runs_for(watch, 0.3)
     assert watch.champion("desk").name == name
     releases.rollback(engine, "desk", binding={}, now=3.0)

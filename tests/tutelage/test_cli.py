@@ -27,13 +27,26 @@ def words(result):
     return " ".join(result.output.split())
 
 
-def promoted(config):
+def promoted(config, *, step=releases.promote):
     settings = load(config)
     engine = connect(settings.ledger.url)
     name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
     values = certified(bound_to=settings.binding("desk"), threshold=0.9, coverage=0.7)
-    releases.promote(engine, name, values=values, now=2.0)
+    step(engine, name, values=values, now=2.0)
     return name
+
+
+def test_a_trial_is_told_wherever_releases_are_and_a_rollback_ends_it(config):
+    champion, canary = promoted(config), promoted(config, step=releases.try_out)
+    trial = f"{canary} answers 10% of the conversations: 0 of 200 requests"
+    for command in (["releases", "list", "desk"], ["releases", "show", canary], ["status"]):
+        assert trial in words(ask(*command, "--config", config)), command
+    assert trial not in words(ask("releases", "show", champion, "--config", config))
+    ended = ask("releases", "rollback", "desk", "--config", config)
+    assert (ended.exit_code, words(ended)) == (0, f"{canary} is tried no more, {champion} goes on")
+    again = promoted(config, step=releases.try_out)
+    assert ask("releases", "promote", again, "--config", config).exit_code == 0
+    assert releases.champions(connect(load(config).ledger.url))["desk"].name == again
 
 
 def test_init_writes_a_configuration_that_loads_and_forbids_training(config):

@@ -159,6 +159,7 @@ def _values(student: Upstream, teaching: Upstream) -> dict[str, Any]:
                 "timeout_s": TEACHER_S,
             },
         },
+        "canary": {"share": 0.3, "min_requests": 40},
         "student": {"base_model": "base", "port": student.port, "price": PRICE, "timeout_s": STUDENT_S},
         "tasks": {
             "desk": {"teacher": "big", **task},

@@ -57,6 +57,7 @@ class Upstream:
         app.router.add_post("/v1/chat/completions", self._handle)
         app.router.add_post("/v1/completions", _completion)
         app.router.add_get("/health", _healthy)
+        app.router.add_get("/version", _version)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -97,6 +98,10 @@ async def _completion(request: web.Request) -> web.Response:
 
 async def _healthy(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
+
+
+async def _version(_: web.Request) -> web.Response:
+    return web.json_response({"version": "scripted"})
 
 
 async def answering(_: Upstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

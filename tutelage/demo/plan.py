@@ -185,6 +185,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             "epochs": plan.epochs or (OWN_DATA_EPOCHS if plan.data else EPOCHS),
             "seed": plan.seed,
         },
+        "canary": {"share": 1.0},  # a trial would take longer than the demo
     }
     path.write_text(yaml.safe_dump(values, sort_keys=False))
 

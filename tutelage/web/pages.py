@@ -12,7 +12,7 @@ from calibration.words import percent
 from ledger import live, savings
 from ledger.decisions import latest
 from ledger.progress import Progress, measure
-from ledger.releases import Release, ReleaseError, champions, get, history
+from ledger.releases import Release, ReleaseError, canaries, champions, get, history
 from ledger.standing import standing
 from router.abilities import joined_text
 from router.settings import Settings
@@ -81,6 +81,7 @@ def task(asked: Asked) -> dict[str, Any]:
         "name": name,
         "plan": asked.settings.tasks[name],
         "champion": champion,
+        "canary": canaries(asked.engine).get(name),
         "agreed": agreed(shown) if champion and shown else None,
         "saved": found.total,
         "by_day": found.days,
@@ -150,7 +151,7 @@ def chart(asked: Asked) -> str:
 
 def promotable(found: Release) -> bool:
     """Whether `promote` may be asked for; whether its certificate holds is asked then."""
-    return found.status in ("retired", "rolled_back", "ready") and not found.forgotten
+    return found.status in ("retired", "rolled_back", "ready", "canary") and not found.forgotten
 
 
 def why(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,150 @@
+"""A release on trial: rolled back as soon as it fails more often or is slower than what serves beside it, promoted when
+enough requests say nothing against it; and a champion in the first hours after its promotion.
+
+Everything is judged from the ledger, at numbers of requests that are fixed beforehand, so that a worker that is killed
+and begins anew comes to the same. Time in which the engine was away is left out, as far as this worker has seen it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+import sqlalchemy as sa
+
+from calibration.canary import FIRST_LOOK, Limits, Side, fails_more, is_slower, level, looks, p95
+from calibration.words import percent
+from ledger import trials
+from ledger.releases import Release
+from ledger.trials import Asked
+
+BLOCK = 50  # requests that a new champion is judged by at a time
+BEFORE = 1000  # answers that those of a new champion are compared with
+RECENT = 10  # requests: if none of them failed, what failed before is over
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`share` of the conversations, 1 for no trial; `max_s`: how long it lasts at most, and how long a champion is
+    watched after its promotion."""
+
+    share: float
+    min_requests: int
+    max_s: float
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is to be done with a canary, and why in words."""
+
+    action: Literal["promote", "roll back", "wait"]
+    reason: str
+
+
+class Trials:
+    """Looks at canaries and at new champions; keeps what it has seen of each."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._looked: dict[tuple[str, float], int] = {}  # release, beginning -> looks that found nothing
+        self._blocks: dict[tuple[str, float], tuple[int, int]] = {}  # the same -> blocks, the number behind the last
+        self._before: dict[tuple[str, float], list[float]] = {}
+
+    def look(self, canary: Release, champion: Release | None, *, rules: Rules, began: float, now: float) -> Judgement:
+        """Judge a canary by what it was asked since it `began`. Times are seconds since the epoch."""
+        asked = trials.count(self._engine, canary.name, since=began)
+        due = [size for size in looks(rules.min_requests) if size <= asked]
+        overdue = now - canary.changed_at >= rules.max_s and asked >= FIRST_LOOK
+        if overdue and asked < rules.min_requests:
+            due.append(asked)
+        key = canary.name, began
+        for number, size in islice(enumerate(due, 1), self._looked.get(key, 0), None):
+            if words := self._worse(canary, champion, limits=rules.limits, began=began, size=size, at=level(number)):
+                return Judgement("roll back", words)
+            self._looked[key] = number
+        if overdue or asked >= rules.min_requests:
+            beside = champion.name if champion else "the teacher"
+            return Judgement(
+                "promote", f"{asked} requests on trial: it fails no more often than {beside} and is no slower"
+            )
+        return Judgement("wait", in_words(canary, asked, rules=rules))
+
+    def _worse(
+        self, canary: Release, champion: Release | None, *, limits: Limits, began: float, size: int, at: float
+    ) -> str | None:
+        """What its first `size` requests say against it, beside those that others answered from the first of these to
+        the last."""
+        mine = trials.asked(self._engine, canary.name, since=began, limit=size)
+        seqs = mine[0].seq, mine[-1].seq
+        if champion is None:
+            taught = trials.teachers_latencies(self._engine, canary.task, seqs=seqs)
+            return _against(mine, None, others_s=taught, beside="the teacher", limits=limits, at=at)
+        theirs = trials.asked(self._engine, champion.name, seqs=seqs, limit=None)
+        others_s = trials.latencies(theirs)
+        return _against(mine, theirs, others_s=others_s, beside=champion.name, limits=limits, at=at)
+
+    def relapse(self, champion: Release, *, rules: Rules, began: float, now: float) -> str | None:
+        """What speaks against a champion so soon after its promotion, None where nothing does.
+
+        Nothing is served beside it: its errors are compared with what is borne, its latency with that of what answered
+        before it. Failures that are over are no reason.
+        """
+        if rules.share >= 1.0 or now - champion.changed_at >= rules.max_s:
+            return None
+        key = champion.name, began
+        while True:
+            number, behind = self._blocks.get(key, (0, 0))
+            block = trials.asked(self._engine, champion.name, since=began, seqs=(behind, None), limit=BLOCK)
+            if len(block) < BLOCK:
+                return None
+            recent = trials.newest(self._engine, champion.name, limit=RECENT)
+            failing = any(each.failed for each in recent)
+            others_s, at = self._answered_before(champion), level(number + 1)
+            limits = rules.limits if failing else replace(rules.limits, errors=1.0)
+            if words := _against(block, None, others_s=others_s, beside="what answered before", limits=limits, at=at):
+                return words
+            self._blocks[key] = number + 1, block[-1].seq + 1
+
+    def _answered_before(self, champion: Release) -> list[float]:
+        key = champion.name, champion.changed_at
+        if key not in self._before:
+            self._before[key] = trials.latencies_before(
+                self._engine, champion.task, but=champion.name, until=champion.changed_at, limit=BEFORE
+            )
+        return self._before[key]
+
+
+def in_words(canary: Release, asked: int, *, rules: Rules) -> str:
+    """How far a trial is."""
+    words = (
+        f"{canary.name} answers {percent(rules.share)} of the conversations: {asked} of {rules.min_requests} requests"
+    )
+    return words if asked else f"{words}; do all conversations begin alike? x-tutelage-conversation tells them apart"
+
+
+def _against(
+    mine: Sequence[Asked],
+    theirs: Sequence[Asked] | None,
+    *,
+    others_s: Sequence[float],
+    beside: str,
+    limits: Limits,
+    at: float,
+) -> str | None:
+    """What speaks against `mine`. That clients leave before there is a draft counts where that of others does too."""
+    trial, others = _side(mine, left=theirs is not None), None if theirs is None else _side(theirs, left=True)
+    if fails_more(trial, others, limits=limits, at=at):
+        compared = f", {others.failed} of {others.asked} of {beside} in the same time" if others else ""
+        return f"{trial.failed} of {trial.asked} drafts failed{compared}; {percent(limits.errors)} are borne"
+    if is_slower(trial, Side(len(others_s), 0, others_s), limits=limits, at=at):
+        return (
+            f"95 of 100 of its answers come within {p95(trial.latencies_s):.3g} s, of {beside} within "
+            f"{p95(others_s):.3g} s; {limits.slowdown:g} times as long is borne"
+        )
+    return None
+
+
+def _side(requests: Sequence[Asked], *, left: bool) -> Side:
+    failed = sum(each.failed or (left and each.left) for each in requests)
+    return Side(len(requests), failed, trials.latencies(requests))
