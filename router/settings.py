@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import sqlalchemy as sa
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from yaml import YAMLError
@@ -18,7 +19,9 @@ from calibration.code import CODE
 from calibration.question import By, Judge
 from ledger import prices
 from ledger.budgets import Budget, Per
+from ledger.redaction import Redactor
 from router.distill_settings import DistillSettings
+from router.redact_settings import RedactSettings
 from router.sections import Name, PerMinute, Port, Price, Seconds, Section, Share
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
@@ -100,11 +103,13 @@ class Server(Budgeted):
 
 class LedgerSettings(Section):
     """Where records live: every gateway process's spool folder and the database the ingester fills. After keep_days the
-    worker takes the texts out, prompts and answers; times, tokens, costs and scores stay (null: all is kept)."""
+    worker takes the texts out, prompts and answers; times, tokens, costs and scores stay (null: all is kept). `redact`:
+    what is taken out of texts before they are written."""
 
     url: str = "sqlite:///tutelage-data/ledger.db"
     spool_dir: Path = Path("tutelage-data/spool")
     keep_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    redact: RedactSettings | None = None
 
 
 class TokenPrice(Section):
@@ -333,6 +338,11 @@ class Settings(BaseSettings):
             return task.measure
         assert task.judge is not None, "a task with this measure names its judge"
         return Judge(task.judge, self.teachers[task.judge].model, task.judge_rubric)
+
+    def redactor(self, engine: sa.Engine) -> Redactor | None:
+        """What takes out of records what is personal, where `ledger.redact` asks for it."""
+        chosen = self.ledger.redact
+        return chosen and chosen.redactor(engine, constants=[task.system_prompt for task in self.tasks.values()])
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""
