@@ -142,14 +142,14 @@ class Redactor:
         return None if text is None else self.text(text)
 
     def _value(self, value: Any) -> Any:
-        """Every text in a JSON value, names of fields and whole numbers too."""
+        """Every text in a JSON value, names of fields and numbers too."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
             return {self.text(name): self._value(each) for name, each in value.items()}
         if isinstance(value, list):
             return [self._value(each) for each in value]
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return value if (kept := self.text(str(value))) == str(value) else kept
         return value
 

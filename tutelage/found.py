@@ -81,7 +81,9 @@ def found(engine: sa.Engine, settings: Settings, *, now: float | None = None, da
     since = now - DAY_S * days
     kinds = [kind for kind in unclaimed.volumes(engine, since=since)[:MOST_KINDS] if kind.model in settings.teachers]
     known = known_texts(settings, engine, since=since) if kinds else {}
-    dearest = sorted(_by_text(engine, kinds).items(), key=lambda item: -sum(kind.usd for kind in item[1]))[:MOST_FOUND]
+    own = {(task.teacher, task.system_prompt) for task in settings.tasks.values() if task.system_prompt is not None}
+    others = [item for item in _by_text(engine, kinds).items() if item[0] not in own]  # recorded before it was a task's
+    dearest = sorted(others, key=lambda item: -sum(kind.usd for kind in item[1]))[:MOST_FOUND]
     tasks = []
     for (model, text), of_text in dearest:
         fingerprints = [kind.fingerprint for kind in of_text]

@@ -103,7 +103,9 @@ def test_no_value_is_left_in_the_bytes_of_the_spool(tmp_path_factory, *, value, 
         exchange(3, params={"user": value, "tools": [{value: [1, None, True, {"deep": text}]}]}),
         exchange(4, answer=text, teacher_reply=TeacherReply("big", text, "stop")),
         student_exchange(5, draft=Draft(text, "stop", {"x": 1.0}, Usage(1, 1)), answer=text),
-        exchange(6, params={"metadata": {"number": int(value)}}) if value.isdecimal() else exchange(6),
+        exchange(6, params={"metadata": {"number": int(value), "other": float(value)}})
+        if value.isdecimal()
+        else exchange(6),
         Label(exchange_id="id-7", at=1.0, reply=TeacherReply("big", text, "stop")),
         Feedback(exchange_id="id-8", at=1.0, good=False, correction=text),
     ]

@@ -24,6 +24,7 @@ from tests.ledger.make import exchange
 from tests.ledger.test_prompts import unmatched
 from tests.tutelage.test_unmatched import CONFIG
 from tutelage.adopting import add_to, take_over, take_over_all
+from tutelage.watching import compose
 
 SORT = "Sort the mail.\nAnswer with one word: a, b or c."
 HEAD = """\
@@ -164,3 +165,9 @@ def test_a_task_with_a_release_takes_nothing_over(settings, engine):
     with pytest.raises(ClaimRefused, match="has releases already"):
         take_over(settings, engine, "mail")
     assert take_over_all(settings, engine) == {} and recorded(engine)["id-000001"][0] is None
+
+
+def test_a_worker_takes_over_what_was_recorded_until_it_started(settings, engine, tmp_path):
+    store(engine, [unmatched(1, SORT)])
+    compose(settings, engine, tmp_path / "tutelage.yaml")
+    assert recorded(engine)["id-000001"][0] == "mail"

@@ -35,7 +35,9 @@ def asked(number, prompt=SORT, *, answer=None, usd=0.01, **fields):
 
 
 def test_a_task_is_found_with_its_volume_its_price_and_what_a_student_would_save_at_most(engine, settings):
-    store(engine, [*(asked(n) for n in range(200)), *(asked(n, DESK, usd=0.5) for n in range(300, 310)), exchange(999)])
+    store(
+        engine, [*(asked(n) for n in range(200)), *(asked(n, "Else.", usd=0.5) for n in range(300, 310)), exchange(999)]
+    )
     few, task = sorted(found(engine, settings, now=NOW), key=lambda each: each.requests)
     assert (task.teacher, task.system_prompt, task.requests, task.eligible) == ("big", SORT, 200, 1.0)
     assert (task.narrowness.verdict, task.narrowness.distinct) == ("narrow", 3)
@@ -46,7 +48,6 @@ def test_a_task_is_found_with_its_volume_its_price_and_what_a_student_would_save
     assert task.saving_usd == pytest.approx(4.0 * 0.95 - draft)
     assert task.command == f"tutelage tasks adopt {task.id} --name NAME"
     assert few.worth is None and few.saving_usd == 0.0  # too few to tell
-    assert few.command.startswith("tutelage alias add desk")  # it is a task's own by now
     assert in_a_line([task, few]) == (
         "students of one task without a name would save up to $3.80 a month: `tutelage tasks` shows them"
     )
@@ -100,6 +101,11 @@ def test_an_edited_prompt_is_its_tasks_alias_and_one_without_a_system_message_ne
     assert "x-tutelage-task" in unnamed.command
     with pytest.raises(ConfigError, match="no system message"):
         chosen([unnamed], unnamed.id)
+
+
+def test_what_came_before_it_was_a_tasks_is_none_to_be_adopted(engine, settings):
+    store(engine, [asked(n, DESK) for n in range(10)])
+    assert found(engine, settings, now=NOW) == []
 
 
 def test_one_is_chosen_by_its_id_and_its_teacher_where_two_are_asked(engine, settings):
