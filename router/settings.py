@@ -341,8 +341,8 @@ class Settings(BaseSettings):
 
     def redactor(self, engine: sa.Engine) -> Redactor | None:
         """What takes out of records what is personal, where `ledger.redact` asks for it."""
-        chosen = self.ledger.redact
-        return chosen and chosen.redactor(engine, constants=[task.system_prompt for task in self.tasks.values()])
+        constants = [task.system_prompt for task in self.tasks.values()]
+        return self.ledger.redact.redactor(engine, constants=constants) if self.ledger.redact else None
 
     def teacher_url(self, name: str) -> str:
         """The OpenAI-compatible base URL (ending in /v1) at which the gateway reaches a teacher."""
