@@ -71,6 +71,11 @@ def holds_placeholder(text: str) -> bool:
     return PLACEHOLDER.search(text) is not None
 
 
+def was_private(kept: Mapping[str, Any]) -> bool:
+    """Whether something was taken out of what a student would have read of a request that is recorded as this."""
+    return holds_placeholder(str(_read(kept)))
+
+
 class Redactor:
     """Takes `kinds`, and what `own` patterns find by their names, out of texts. `constants`: texts that stay whatever
     they hold, such as the system messages that the configuration has in clear."""
@@ -100,7 +105,7 @@ class Redactor:
 
     def is_private(self, raw: Mapping[str, Any]) -> bool:
         """Whether anything would be taken out of what a student reads of a request."""
-        said = {name: value for name, value in raw.items() if name not in ABOUT}
+        said = _read(raw)
         try:
             return bool(self._value(said) != said)
         except Exception:  # noqa: BLE001  what cannot be redacted is kept without its texts
@@ -131,7 +136,7 @@ class Redactor:
             teacher_reply=self._reply(record.teacher_reply) if record.teacher_reply else None,
             answer=self._maybe(record.answer),
         )
-        if record.eligible and _as_read(kept) != _as_read(record):
+        if record.eligible and (kept.messages, _read(kept.params)) != (record.messages, _read(record.params)):
             return replace(kept, eligible=False, reference=False, rho=None)
         return kept
 
@@ -172,8 +177,9 @@ class Redactor:
         return f"<{kind}:{digest[:HEX_DIGITS]}>"
 
 
-def _as_read(exchange: Exchange) -> tuple[Any, Any]:
-    return exchange.messages, {name: value for name, value in exchange.params.items() if name not in ABOUT}
+def _read(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What a student reads of a request."""
+    return {name: value for name, value in raw.items() if name not in ABOUT}
 
 
 def _bare(record: Record) -> Record:

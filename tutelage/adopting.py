@@ -17,6 +17,7 @@ import yaml
 from calibration.references import REFERENCE_DOMAIN, draw
 from ledger import teachers, unclaimed
 from ledger.queries import reference_key
+from ledger.redaction import was_private
 from ledger.unclaimed import Claim, ClaimRefused, Unclaimed
 from router.settings import ConfigError, Settings, load
 from router.ticket import NO_ROOM
@@ -129,8 +130,8 @@ def take_over_all(settings: Settings, engine: sa.Engine) -> dict[str, int]:
 def _as_claimed(model: str, row: Unclaimed, *, rho: float, key: bytes) -> Claim:
     """As the gateway would have recorded it with the task and no release in force (`router.ticket`): every eligible
     request is a reference, of those that found no room a share rho. One without an answer has lost its label."""
-    beyond = request_of(model, row).beyond_student()
-    if beyond is not None:
+    private = "private" if was_private({**row.params, "messages": row.messages}) else None
+    if beyond := request_of(model, row).beyond_student() or private:
         return Claim(row.exchange_id, beyond, as_eligible=False, as_reference=False, as_rho=None)
     rate = 1.0 if row.status != NO_ROOM else rho
     drawn = draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < rate

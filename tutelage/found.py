@@ -91,8 +91,9 @@ def found(engine: sa.Engine, settings: Settings, *, now: float | None = None, da
         answered = [row for row in sample if row.text is not None]
         if answered:
             near = None if text is None else nearest_task(text, known, settings, model=model)
+            is_edited = near is not None and near.alike >= ALIKE and settings.tasks[near.task].teacher == model
             described = _described(settings, of_text, answered, text=text, now=now)
-            tasks.append(replace(described, nearest=near if near and near.alike >= ALIKE else None))
+            tasks.append(replace(described, nearest=near if is_edited else None))
     return sorted(tasks, key=lambda task: (-task.saving_usd, -(task.worth.spent_usd if task.worth else 0.0)))
 
 

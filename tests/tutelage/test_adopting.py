@@ -132,6 +132,14 @@ def test_recorded_requests_become_what_they_would_have_been_without_a_release(se
     assert take_over(settings, engine, "mail") == 0
 
 
+def test_what_was_redacted_is_no_reference(settings, engine):
+    said = [{"role": "system", "content": SORT}, {"role": "user", "content": "I am <email:3f2a>"}]
+    store(engine, [unmatched(1, SORT, messages=said), unmatched(2, SORT, params={"user": "<email:3f2a>"})])
+    assert take_over(settings, engine, "mail") == 2
+    assert recorded(engine)["id-000001"] == ("mail", "private", False, False, None)
+    assert recorded(engine)["id-000002"] == ("mail", "no_release", True, True, 1.0)  # no student reads who it is
+
+
 def test_of_those_without_room_only_drawn_ones_are_references(settings, engine):
     lost = TeacherReply("big", None, error="CapacityExceeded")
     store(engine, [unmatched(n, SORT, status=429, route="none", teacher_reply=lost) for n in range(200)])

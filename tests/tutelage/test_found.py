@@ -103,6 +103,19 @@ def test_an_edited_prompt_is_its_tasks_alias_and_one_without_a_system_message_ne
         chosen([unnamed], unnamed.id)
 
 
+def test_another_teachers_task_with_the_same_words_is_a_task_of_its_own(engine, settings):
+    store(engine, [asked(1, DESK, model="huge")])
+    (task,) = found(engine, settings, now=NOW)
+    assert task.command == f"tutelage tasks adopt {task.id} --name NAME"
+
+
+def test_one_that_is_recorded_with_placeholders_could_not_be_known_by_them(engine, settings):
+    store(engine, [asked(1, "Answer as <email:3f2a>.")])
+    (task,) = found(engine, settings, now=NOW)
+    with pytest.raises(ConfigError, match=r"ledger\.redact"):
+        chosen([task], task.id)
+
+
 def test_what_came_before_it_was_a_tasks_is_none_to_be_adopted(engine, settings):
     store(engine, [asked(n, DESK) for n in range(10)])
     assert found(engine, settings, now=NOW) == []
