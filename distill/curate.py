@@ -16,12 +16,14 @@ from distill.clusters import normalise
 from distill.formats import Misfit, misfit
 from distill.rows import TrainingRow
 from distill.suspicion import Noise, NoLabels, suspect
+from ledger.redaction import holds_placeholder
 
 Reason = (
     Misfit
     | Literal[
         "marked as wrong",
         "empty answer",
+        "redacted",
         "truncated",
         "refusal",
         "conflicting labels",
@@ -118,6 +120,8 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
         return "empty answer"
     if row.finish_reason != "stop":
         return "truncated"
+    if holds_placeholder(row.completion):  # the student would learn placeholders
+        return "redacted"
     if REFUSAL.match(normalise(row.completion)):
         return "refusal"
     return misfit(row.params, row.completion)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.database import LedgerError, connect
 from ledger.queries import reference_key
+from ledger.redaction import Redactor
 from ledger.spool import SpoolWriter
 from router import api, api_feedback, api_passed, api_responses
 from router.breaker import Breaker
@@ -30,6 +31,7 @@ from router.limits import KeyLimits
 from router.matching import Matching
 from router.metrics import Metrics
 from router.ports import TaskPlan
+from router.redacted import RedactedSpool
 from router.releases import LedgerWatch
 from router.settings import Settings
 from router.student import VllmStudent
@@ -156,13 +158,14 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
-    tasks = {name: _plan(settings, name) for name in settings.tasks}
+    redactor = await anyio.to_thread.run_sync(settings.redactor, engine)
+    tasks = {name: _plan(settings, name, redactor=redactor) for name in settings.tasks}
     matching = Matching(tasks, frozenset(settings.teachers))
     watch.tell(keyring.read, budgets.read, matching.read)
     await _follow(watch, stack)
     http = await stack.enter_async_context(HttpClient())
-    spool = SpoolWriter(settings.ledger.spool_dir)
-    stack.callback(spool.close)
+    writer = SpoolWriter(settings.ledger.spool_dir)
+    stack.callback(writer.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
     student = settings.student
     metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
@@ -174,7 +177,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
         teacher=HttpTeacher(http, endpoints=endpoints, prices=watch),
         capacity=_capacity(settings, windows, metrics=metrics),
-        spool=spool,
+        spool=RedactedSpool(writer, redactor) if redactor else writer,
         releases=watch,
         reference_key=key,
         keyring=keyring,
@@ -222,7 +225,7 @@ def _capacity(settings: Settings, windows: Windows, *, metrics: Metrics) -> Slid
     return SlidingCapacity(windows, allowances=allowances)
 
 
-def _plan(settings: Settings, name: str) -> TaskPlan:
+def _plan(settings: Settings, name: str, *, redactor: Redactor | None) -> TaskPlan:
     task = settings.tasks[name]
     return TaskPlan(
         name=name,
@@ -233,6 +236,7 @@ def _plan(settings: Settings, name: str) -> TaskPlan:
         prefix=task.prefix,
         max_context_tokens=settings.student.max_context_tokens,
         binding=settings.binding(name),
+        is_private=redactor.is_private if redactor else None,
     )
 
 

@@ -19,6 +19,7 @@ Reason = Literal[
     "accepted",  # the one reason for which the student answers
     "no_task",  # a teacher's model name without a task
     Beyond,  # what no student can do: sampling, tools, images, ...
+    "private",  # what is recorded of it is not what the student would read
     "no_release",  # nothing certified yet
     "certificate_expired",
     "new_alias",  # its system message has become the task's since the release was certified
@@ -34,7 +35,7 @@ Reason = Literal[
     "embeddings",
     "responses",
 ]
-INELIGIBLE = frozenset({"no_task", *BEYOND, "own", "completions", "embeddings", "responses"})
+INELIGIBLE = frozenset({"no_task", *BEYOND, "private", "own", "completions", "embeddings", "responses"})
 CHARACTERS_A_TOKEN = 8  # more than any prose has: by this much a prompt is certainly too long
 
 
@@ -73,6 +74,8 @@ async def decide(
     beyond = request.beyond_student()
     if beyond is not None:
         return Verdict(beyond)
+    if task.is_private is not None and task.is_private(request.raw):
+        return Verdict("private")
     if release is None:
         return Verdict("no_release")
     if not release.holds(now):

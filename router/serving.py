@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from router.errors import BadRequest, GatewayError, HeadTooLarge, RequestTooSlow
 from router.gateway import new_exchange_id
-from router.settings import Server
+from router.server_settings import Server
 
 LARGEST_HEAD = 64 << 10  # bytes of the request line and all headers
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections (httpx: 5 s, aiohttp: 15 s): none asks on a closed one

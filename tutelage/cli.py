@@ -19,6 +19,7 @@ from tutelage import (
     cli_report,
     cli_serve,
     cli_synthesize,
+    cli_tasks,
 )
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
@@ -32,6 +33,7 @@ app.add_typer(cli_releases.releases, name="releases")
 app.add_typer(cli_judge.judge, name="judge")
 app.add_typer(cli_keys.keys, name="keys")
 app.add_typer(cli_alias.alias, name="alias")
+app.add_typer(cli_tasks.tasks, name="tasks")
 
 
 def main() -> None:
@@ -119,6 +121,8 @@ def up(
 def status(config: Config = CONFIG) -> None:
     """What runs, what is in force, and how far each task is from its next release. Status 1: nothing runs."""
     from ledger.database import connect
+    from tutelage.found import found
+    from tutelage.found import in_a_line as found_in_a_line
     from tutelage.spending import saved, spending
     from tutelage.standing import describe
     from tutelage.unmatched import in_a_line
@@ -130,8 +134,8 @@ def status(config: Config = CONFIG) -> None:
         except NotRunning as error:
             running = []
             say(str(error))
-        for found in running:
-            say(f"{found.name}: {found.words}")
+        for part in running:
+            say(f"{part.name}: {part.words}")
         engine, now = connect(settings.ledger.url), time.time()
         for line in (
             *describe(settings, engine, now=now),
@@ -139,7 +143,7 @@ def status(config: Config = CONFIG) -> None:
             *spending(settings, engine, now=now),
         ):
             say(line)
-        if words := in_a_line(settings, engine, now=now):
+        for words in filter(None, (in_a_line(settings, engine, now=now), found_in_a_line(found(engine, settings)))):
             say(words)
     raise typer.Exit(0 if running else 1)
 
@@ -179,7 +183,8 @@ def import_(  # noqa: PLR0917  typer reads options from the signature
         settings = load(config)
         found = source(settings, file, task=task, by_teacher=by_teacher, now=time.time())
         engine, progress = connect(settings.ledger.url), RunProgress(console)
-        tally = carry(found, engine, skip_broken=skip_broken, progress=progress.advance)
+        redactor = settings.redactor(engine)
+        tally = carry(found, engine, skip_broken=skip_broken, progress=progress.advance, redactor=redactor)
     for line in tally.words():
         say(line)
 

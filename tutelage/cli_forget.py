@@ -1,5 +1,6 @@
 """`tutelage forget`: exchanges, and what has learned from them."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -29,6 +30,8 @@ def forget(  # noqa: PLR0917  typer reads options from the signature
             raise ConfigError("say what is to be forgotten: --exchange ID, --key ID or --user NAME")
         settings = load(config)
         engine = connect(settings.ledger.url)
+        if redactor := settings.redactor(engine):  # as they are recorded by now
+            meant = replace(meant, users=(*meant.users, *map(redactor.text, meant.users)))
         found = forget_all(engine, settings, meant, say=say) if yes else look(engine, settings, meant)
     for words in in_words(found):
         say(words)

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from ledger.database import LedgerError
 from ledger.ingest import store
 from ledger.queries import first_at
-from ledger.records import Exchange
+from ledger.records import Exchange, Record
+from ledger.redaction import Redactor
 from router.history import Logged, PassedOver, as_exchange, exchange_id
 from router.settings import Settings
 from tutelage.logfile import Counts, Line, LogFile, readable
@@ -71,7 +72,14 @@ def source(settings: Settings, path: Path, *, task: str, by_teacher: bool, now: 
     return Source(readable(path), task, teacher, models, chosen.system_prompt, now)
 
 
-def carry(found: Source, engine: sa.Engine, *, skip_broken: bool, progress: Callable[[int, int], None]) -> Tally:
+def carry(
+    found: Source,
+    engine: sa.Engine,
+    *,
+    skip_broken: bool,
+    progress: Callable[[int, int], None],
+    redactor: Redactor | None = None,
+) -> Tally:
     """Check the whole file, then store it; `progress` gets the lines done and the lines in all.
 
     Raises LogRefused before anything is stored, LedgerError where the ledger stops taking rows.
@@ -83,7 +91,7 @@ def carry(found: Source, engine: sa.Engine, *, skip_broken: bool, progress: Call
     checked.tally.refuse(found.path, skip_broken=skip_broken)
     lines = checked.tally.lines
     reading = _Reading(found, undated_at=min(found.now, first_at(engine, found.task)) - (lines + 1) * UNDATED_S)
-    rows = reading.exchanges()
+    rows: Iterator[Record] = map(redactor.record, reading.exchanges()) if redactor else reading.exchanges()
     while batch := list(islice(rows, BATCH)):
         try:
             reading.tally.stored += store(engine, batch)

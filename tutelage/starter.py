@@ -11,6 +11,7 @@ server:
 ledger:
   url: sqlite:///tutelage-data/ledger.db
   spool_dir: tutelage-data/spool
+  # redact: {{}}               # e-mail addresses, phone, card and account numbers never reach the disk
 
 teachers:
   {teacher}:                 # the model name your clients already use

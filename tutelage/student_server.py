@@ -18,8 +18,9 @@ BF16_FLAGS = ("amx_bf16", "bf16")  # with avx512_bf16 alone float32 is faster (d
 
 @dataclass(frozen=True, kw_only=True)
 class StudentServer:
-    """One engine: a base model that adapters are loaded onto, up to `max_loras` at once, of rank `lora_rank` at most.
+    """One engine: a base model that adapters are loaded onto, `max_loras` in one batch, of rank `lora_rank` at most.
 
+    `max_cpu_loras` of them stay in memory: any more are read from disk again whenever they are asked.
     `vllm_env` is the folder of the environment that vLLM runs in; `model` is a folder or a name on a model hub;
     `max_model_len` counts prompt and completion tokens.
     """
@@ -31,6 +32,7 @@ class StudentServer:
     max_model_len: int
     max_loras: int
     lora_rank: int
+    max_cpu_loras: int | None = None
 
 
 def command(server: StudentServer) -> list[str]:
@@ -46,6 +48,7 @@ def command(server: StudentServer) -> list[str]:
         *("--max-model-len", str(server.max_model_len)),
         "--enable-lora",
         *("--max-loras", str(server.max_loras)),
+        *("--max-cpu-loras", str(server.max_cpu_loras or server.max_loras)),
         *("--max-lora-rank", str(server.lora_rank)),
         *("--max-logprobs", "20"),
         "--enforce-eager",  # compiling gains nothing on a CPU

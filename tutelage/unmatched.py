@@ -149,11 +149,12 @@ def _grouped(read: Sequence[Prompt], known: Mapping[str, list[str]], settings: S
             requests=sum(prompt.requests for prompt, _ in members),
             last_at=max(prompt.last_at for prompt, _ in members),
             texts=tuple(dict.fromkeys(each for _, each in members)),
-            nearest=None if text is None else _nearest(text, known, settings, model=first.model),
+            nearest=None if text is None else nearest_task(text, known, settings, model=first.model),
         )
 
 
-def _nearest(text: str, known: Mapping[str, list[str]], settings: Settings, *, model: str) -> Nearest | None:
+def nearest_task(text: str, known: Mapping[str, list[str]], settings: Settings, *, model: str) -> Nearest | None:
+    """The task whose system message is most like a text that this model is asked with; None: none is like it."""
     likeness = [(_alike(own, text), own, task) for task, texts in known.items() for own in texts]
     alike, own, task = max(likeness, default=(0.0, "", ""))
     if alike < RELATED:

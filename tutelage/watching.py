@@ -1,5 +1,6 @@
 """Settings turned into a worker, and its runs into processes: the composition root of `tutelage distill watch`."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -13,9 +14,11 @@ from calibration.certificate import Contract
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
+from tutelage.adopting import take_over_all
 from tutelage.distilling import HOUR_S, canary_rules, gateway_client, label_due_s, serving_now, terms
 
 STOP_S = 10.0
+log = logging.getLogger(__name__)
 
 
 class ProcessRun:
@@ -41,7 +44,9 @@ class ProcessRun:
 
 
 def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
-    """A worker over all tasks of the settings."""
+    """A worker over all tasks of the settings; what was recorded before there were some of them is theirs."""
+    for task, count in take_over_all(settings, engine).items():
+        log.info("%s: %d requests that were recorded before it was configured are its own", task, count)
     tasks = {name: _watched(settings, name) for name in settings.tasks}
     holder = f"{socket.gethostname()}:{os.getpid()}"
     gateway = gateway_client(settings)

@@ -24,11 +24,18 @@ def test_unusable_answers_are_rejected_with_their_reason():
         row("two", " \n", id="empty"),
         row("three", "cut o", id="cut", finish="length"),
         row("four", "called", id="tool", finish="tool_calls"),
+        row("six", "write to <email:3f2a>", id="redacted"),
         row("five", "I'm sorry, but I can\u2019t help with that.", id="refused"),
     ]
-    assert reasons(rows) == {"empty": "empty answer", "cut": "truncated", "tool": "truncated", "refused": "refusal"}
+    assert reasons(rows) == {
+        "empty": "empty answer",
+        "cut": "truncated",
+        "tool": "truncated",
+        "redacted": "redacted",
+        "refused": "refusal",
+    }
     assert [kept.exchange_id for kept in curate(rows).kept] == ["good"]
-    assert by_reason(curate(rows).rejected) == {"empty answer": 1, "truncated": 2, "refusal": 1}
+    assert by_reason(curate(rows).rejected) == {"empty answer": 1, "truncated": 2, "redacted": 1, "refusal": 1}
 
 
 @pytest.mark.parametrize(

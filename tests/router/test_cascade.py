@@ -160,3 +160,11 @@ def test_a_prompt_that_became_the_tasks_after_the_window_began_is_the_teachers(s
     student = FakeStudent()
     verdict = weigh(student, task=replace(TASK, since=since), release=replace(RELEASE, cut_at=100.0))
     assert (verdict.reason, verdict.eligible, bool(student.asked)) == (reason, True, reason == "accepted")
+
+
+def test_what_is_kept_otherwise_than_it_is_read_is_the_teachers_and_no_reference():
+    private, student = replace(TASK, is_private=lambda raw: "hi" in str(raw["messages"])), FakeStudent()
+    verdict = weigh(student, task=private)
+    assert (verdict.reason, verdict.eligible, verdict.unasked, student.asked) == ("private", False, False, [])
+    assert weigh(task=private, messages=[{"role": "user", "content": "else"}]).accepted
+    assert weigh(task=private, release=None).reason == "private"

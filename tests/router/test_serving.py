@@ -7,8 +7,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from router.server_settings import Server
 from router.serving import LARGEST_HEAD, BoundedHttp, options
-from router.settings import Server
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
 

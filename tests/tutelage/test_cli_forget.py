@@ -110,3 +110,13 @@ def test_an_adapter_that_cannot_be_deleted_stops_it(config, tmp_path, monkeypatc
     refused = ask(config, "--exchange", TAUGHT, "--yes")
     assert refused.exit_code == 2 and "cannot be deleted" in refused.stderr
     assert len(left(config)) == 2 and champion(config).status == "champion"
+
+
+def test_a_user_is_known_by_what_is_recorded_of_them(config):
+    values = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**values, "ledger": {"redact": {"kinds": ["email"]}}}))
+    redactor = load(config).redactor(engine(config))
+    store(engine(config), [redactor.record(exchange(3, params={"user": "ann@shop.de"}))])
+    store(engine(config), [exchange(4, params={"user": "ann@shop.de"})])  # from before it was redacted
+    assert ask(config, "--user", "ann@shop.de", "--yes").exit_code == 0
+    assert left(config) == {"id-000001", "id-000002"}

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ledger.database import LedgerError, connect
 from ledger.queries import spend, task_rows
+from ledger.redaction import Redactor
 from router.settings import load
 from tutelage.cli import app
 from tutelage.importing import carry, source
@@ -33,12 +34,13 @@ def bring(tmp_path):
     settings = load(tmp_path / "tutelage.yaml")
     engine = connect(settings.ledger.url.replace("tutelage-data/", ""))
 
-    def bring(lines, *, by_teacher=False, skip_broken=False, system_prompt=None):
+    def bring(lines, *, by_teacher=False, skip_broken=False, system_prompt=None, redactor=None):
         path = tmp_path / "log.jsonl"
         path.write_text("\n".join(lines))
         found = source(settings, path, task="desk", by_teacher=by_teacher, now=NOW)
         found = replace(found, system_prompt=system_prompt)
-        return carry(found, engine, skip_broken=skip_broken, progress=lambda *_: None), engine
+        done = carry(found, engine, skip_broken=skip_broken, progress=lambda *_: None, redactor=redactor)
+        return done, engine
 
     return bring
 
@@ -136,3 +138,11 @@ def test_lines_without_a_time_are_older_than_the_traffic(bring):
     _, engine = bring([line(1, id="a", created=1000.0)])
     _, engine = bring([line(2), line(3)])
     assert [row.messages[0]["content"] for row in task_rows(engine, "desk")] == ["message 2", "message 3", "message 1"]
+
+
+def test_a_log_is_redacted_as_live_requests_are(bring):
+    messages = [{"role": "user", "content": "I am ann@shop.de"}, {"role": "assistant", "content": "hello ann@shop.de"}]
+    _, engine = bring([line(1), line(2, messages=messages)], redactor=Redactor(["email"], key=b"key"))
+    first, second = task_rows(engine, "desk")
+    assert first.eligible and not (second.eligible or second.reference)
+    assert "ann@" not in str(second) and "<email:" in second.teacher_text

@@ -37,6 +37,7 @@ def test_every_field_reaches_the_command(server, tmp_path):
         "--dtype": compute_dtype(),
         "--max-model-len": "2048",
         "--max-loras": "2",
+        "--max-cpu-loras": "2",
         "--max-lora-rank": "16",
         "--max-logprobs": "20",
     }
