@@ -256,9 +256,10 @@ class Attempt:
 
 
 def _question(bound: Mapping[str, str]) -> dict[str, str]:
-    """What is asked of the labels: the same, however much is known of the judge, and in whatever modes they were asked
-    for."""
-    return {name: value for name, value in bound.items() if name not in ("judge_labels", "judge_rates", "modes")}
+    """What is asked of the labels: the same, however much is known of the judge, in whatever modes they were asked for,
+    and in the words in which it was asked before there were others."""
+    known = ("judge_labels", "judge_rates", "modes")
+    return {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
 
 
 def _in(modes: frozenset[str], row: TrainingRow) -> bool:

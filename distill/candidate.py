@@ -17,6 +17,7 @@ from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
 from distill.train import TrainConfig, TrainReport, train
+from ledger.compact import compacted
 from ledger.records import Draft
 
 ROOM_BYTES = 1 << 30  # on the disk of the adapters: what training writes, and what the ledger and the spools go on with
@@ -89,7 +90,7 @@ class Candidate:
         found = probe(
             self.server,
             self.name,
-            prompts,
+            [compacted(messages, self.config.unsaid) for messages in prompts],
             base_model=self.config.base_model,
             adapter=self.path,
             max_tokens=self.max_tokens,

@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 
 from distill.errors import DistillError
 from distill.rows import TrainingRow, message_text
+from ledger.compact import compacted
 
 if TYPE_CHECKING:  # importing transformers takes a second, and only its type is named here
     from transformers import PreTrainedTokenizerBase
@@ -25,10 +26,14 @@ class Unspeakable(DistillError):
 
 @dataclass(frozen=True)
 class Chat:
-    """How a base model is spoken to: its tokenizer with the chat template, and the token that ends an answer."""
+    """How a base model is spoken to: its tokenizer with the chat template, and the token that ends an answer.
+
+    `unsaid`: the system message that the student does not read.
+    """
 
     tokenizer: "PreTrainedTokenizerBase"
     end: int
+    unsaid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def render_prompt(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> list[int
 
 def _prompt_text(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> str:
     spoken = [{**message, "content": message_text(message)} for message in messages]
-    return _write(chat.tokenizer, spoken, to_be_answered=True)
+    return _write(chat.tokenizer, compacted(spoken, chat.unsaid), to_be_answered=True)
 
 
 def _write(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, Any]], *, to_be_answered: bool) -> str:

@@ -40,12 +40,13 @@ class NoChat(DistillError):
     """A base model that cannot be spoken to: it has no chat template."""
 
 
-def load_chat(base_model: str) -> Chat:
-    """The base model's tokenizer and the end of its answers. Never downloads. Raises NoChat, OSError."""
+def load_chat(base_model: str, *, unsaid: str | None = None) -> Chat:
+    """The base model's tokenizer and the end of its answers; `unsaid`: as in `Chat`. Never downloads. Raises NoChat,
+    OSError."""
     tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
     if not tokenizer.chat_template:
         raise NoChat(f"the base model {base_model} has no chat template: take the one that is tuned to instructions")
-    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}))
+    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}), unsaid)
 
 
 def _stops(base_model: str) -> list[int]:

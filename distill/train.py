@@ -43,7 +43,8 @@ class TrainConfig:
     """How to train. LoRA wants a learning rate of 2e-4 to 1e-3: the upper end for a model of some 100 million weights.
 
     `max_tokens` bounds prompt and completion together; a longer row is left out and counted, since a truncated answer
-    teaches the student to stop early and a truncated prompt to answer what it has not read.
+    teaches the student to stop early and a truncated prompt to answer what it has not read. `unsaid`: the system
+    message that the student does not read.
     """
 
     base_model: str
@@ -54,6 +55,7 @@ class TrainConfig:
     batch_size: int = 8
     max_tokens: int = 512
     seed: int = 0
+    unsaid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def train(
     """
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
-    chat = load_chat(config.base_model)
+    chat = load_chat(config.base_model, unsaid=config.unsaid)
     lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
     if not lessons.rows:
         raise TrainError(_why_none(lessons, config))

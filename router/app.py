@@ -231,6 +231,7 @@ def _plan(settings: Settings, name: str) -> TaskPlan:
         prefix=task.prefix,
         max_context_tokens=settings.student.max_context_tokens,
         binding=settings.binding(name),
+        unsaid=task.unsaid,
     )
 
 

@@ -43,6 +43,7 @@ class ServedRelease:
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
     `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with;
+    `unsaid`: the system message that its student does not read;
     `since`: when an alias made requests such as this one its own, in seconds since the epoch."""
 
     name: str
@@ -53,6 +54,7 @@ class TaskPlan:
     prefix: int | None = None
     max_context_tokens: int | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
+    unsaid: str | None = None
     since: float = -math.inf
 
 

@@ -19,6 +19,7 @@ from calibration.question import By, Judge
 from ledger import prices
 from ledger.budgets import Budget, Per
 from router.distill_settings import DistillSettings
+from router.prompt_settings import Prompted
 from router.sections import Name, PerMinute, Port, Price, Seconds, Section, Share
 
 LIMIT_STORES = ("async+memory://", "async+redis://", "async+rediss://", "async+redis+unix://")
@@ -193,7 +194,7 @@ class StudentSettings(Section):
         return f"http://127.0.0.1:{self.port}"
 
 
-class Task(Budgeted):
+class Task(Budgeted, Prompted):
     """One narrow job: its teacher, its contract, and when two answers agree.
 
     measure: exact (after normalisation: case, white space, quotes around it), number (the last number in each), json
@@ -223,7 +224,6 @@ class Task(Budgeted):
     measure: Measure | Literal["judge"] = "exact"
     judge: Name | None = None
     judge_rubric: str = ""
-    system_prompt: str | None = None
 
     @model_validator(mode="after")
     def _prefix_is_a_part(self) -> Self:
@@ -322,6 +322,7 @@ class Settings(BaseSettings):
             "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
             "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
             "max_tokens": str(chosen.max_tokens),
+            "student_prompt": chosen.student_prompt,
             "code": CODE,
             **(by.binding if isinstance(by, Judge) else {}),
         }

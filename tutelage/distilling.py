@@ -53,6 +53,7 @@ def run_config(
             batch_size=chosen.batch_size,
             max_tokens=settings.student.max_context_tokens,
             seed=chosen.seed,
+            unsaid=task.unsaid,
         ),
         adapters_dir=settings.student.adapters_dir,
         gateway_url=settings.server.internal_url,
