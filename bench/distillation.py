@@ -71,9 +71,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Found:
-    """What one came to. Shares of the `tested` messages: `agreement` with the teacher's answer, `accuracy` by the truth,
-    `copied`: of the teacher's wrong answers, those that the student gives too. `prompt_tokens`: of a message, in the
-    mean; 0 in results of before.
+    """What one came to. Shares of the `tested` messages: `agreement` with the teacher's answer, `accuracy` by the
+    truth, `copied`: of the teacher's wrong answers, those that the student gives too. `prompt_tokens`: of a message, in
+    the mean; 0 in results of before.
     """
 
     lesson: str

@@ -72,6 +72,10 @@ class Attempt:
             )
             return Refusal(reason, len(harvested.window), None, labels_seen=False)
         self._use(lessons.train, "train", paired={pair.exchange_id for pair in lessons.pairs})
+        if lessons.goes_on:
+            before = lessons.goes_on.taught - {row.exchange_id for row in lessons.train}
+            uses = [Use(exchange_id, "train", reason="before") for exchange_id in sorted(before)]
+            record_uses(self.engine, release=self.name, uses=uses)
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
         rejected = [Use(row.exchange_id, "reject", reason=row.reason) for row in lessons.rejected]

@@ -59,6 +59,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     max_references: int,
     due: float,
     adapter_digest: str | None = None,
+    easy_weight: float = 1.0,
 ) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
 
@@ -66,7 +67,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
     are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
-    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing.
+    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. `easy_weight`:
+    the most that a lesson counts which the student has answered (docs/decisions/0032).
 
     Raises HarvestError where nothing is recorded.
     """
@@ -87,7 +89,10 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]
-    lessons = [_lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None) for row in taught]
+    lessons = [
+        _lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None, easy_weight=easy_weight)
+        for row in taught
+    ]
     references = _uniform([row for row in drawn if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
@@ -128,7 +133,7 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
     return [row for row in rows if row.exchange_id not in used]
 
 
-def _lesson(row: Row, *, reference: bool) -> TrainingRow:
+def _lesson(row: Row, *, reference: bool, easy_weight: float) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
         messages=as_student_reads(row.messages),
@@ -139,4 +144,10 @@ def _lesson(row: Row, *, reference: bool) -> TrainingRow:
         correction=row.correction,
         disowned=row.answer if row.good is False else None,
         draft=row.draft_text if row.draft_finish_reason == "stop" else None,
+        weight=min(easy_weight, _stands_for(row)),
     )
+
+
+def _stands_for(row: Row) -> float:
+    """How many requests: of those that the student answered the teacher was asked about references alone."""
+    return 1.0 / row.rho if row.route == "student" and row.reference and row.rho else 1.0

@@ -16,7 +16,7 @@ from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
 
-Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
+Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T); weights: (B,)
 
 
 @contextmanager
@@ -81,6 +81,7 @@ def collate(rows: Sequence[Rendered]) -> Batch:
         "input_ids": torch.zeros(len(rows), longest, dtype=torch.long),
         "attention_mask": torch.zeros(len(rows), longest, dtype=torch.long),
         "labels": torch.full((len(rows), longest), IGNORE),
+        "weights": torch.tensor([row.weight for row in rows]),
     }
     for index, row in enumerate(rows):
         ids = torch.tensor(row.input_ids)  # (T,)
@@ -102,3 +103,9 @@ def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
     ).logits  # (N, vocabulary)
     return -torch.nn.functional.cross_entropy(logits.float(), batch["labels"][:, 1:][labelled], reduction="none")
+
+
+def token_weights(batch: Batch) -> torch.Tensor:
+    """By how much each labelled token counts in training, shape (N,), row after row: as much as its row."""
+    labelled = batch["labels"][:, 1:] != IGNORE
+    return batch["weights"].repeat_interleave(labelled.sum(dim=1))

@@ -42,6 +42,8 @@ def run_config(
         may_train=settings.teachers[task.teacher].may_train,
         measure=settings.compares_by(task_name),
         pattern=chosen.pattern,
+        easy_weight=chosen.easy_weight,
+        start=chosen.start,
         prefix=task.prefix,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(

@@ -64,7 +64,12 @@ def test_the_probe_leaves_out_what_training_has_left_out(tmp_path, monkeypatch):
     made, seen = candidate(tmp_path, Engine()), []
     made = replace(made, config=replace(made.config, unsaid="Sort."))
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
-    monkeypatch.setattr(making, "probe", lambda _, __, prompts, **___: seen.extend(prompts))
+
+    def probed(_, __, prompts, **___):
+        seen.extend(prompts)
+        return Probe(0.0, 1.0, tokens=40, compared=8, prompts=8)
+
+    monkeypatch.setattr(making, "probe", probed)
     made.load([[{"role": "system", "content": "Sort."}, {"role": "user", "content": "hi"}]])
     assert seen == [[{"role": "system", "content": ""}, {"role": "user", "content": "hi"}]]
 
