@@ -2,18 +2,21 @@
 that is right in 93 of 100 answers.
 
     python -m bench.distillation ../shared/data/banking77/train.csv [--rows 250 500 1000 2000 4000] [--seeds 3]
-        [--lessons plain noisy curated instructed compact] [--test 500] [--out distillation.jsonl]
+        [--lessons plain noisy curated instructed compact warm hard replay] [--test 500] [--out distillation.jsonl]
 
 A student of each number of rows, seed and lesson is trained, loaded and asked the same messages, which teach none of
 them, through the gateway. Every result is written at once to `--out`; what is there already is not done again, so that
 the hours it takes can be spent in parts. Lessons: `plain`, as the product would teach the teacher's answers; `noisy`
 and `curated`: one further answer in ten is wrong, without curation and with it; `instructed` and `compact`: a
-longer instruction, which the student reads, or nothing in its place.
+longer instruction, which the student reads, or nothing in its place. In the others a first student has learned from
+the first half of the rows. `warm`: training goes on from it, on all of them. `hard`: it has answered what it was surest
+of, half of the second half, and of that the teacher was asked about one in ten; `replay`: these count four times.
 """
 
 import argparse
 import csv
 import json
+import math
 import random
 import shutil
 import time
@@ -30,9 +33,10 @@ from rich.console import Console
 
 from bench.banking_log import SYSTEM
 from calibration.agreement import disagreement
+from distill.candidate import Candidate
 from distill.clusters import cluster
 from distill.curate import by_reason, curate
-from distill.lessons import Lessons
+from distill.lessons import GoesOn, Lessons
 from distill.plan import RunConfig
 from distill.rows import TrainingRow
 from distill.run import candidate
@@ -47,7 +51,7 @@ from tutelage.replay.workshop import TASK, Workshop, apart
 TEACHER_ERRORS, INJECTED = 0.07, 0.10
 VALIDATE = 0.08  # of the rows, as `distill.validation_share`
 MAX_TOKENS = 24  # of a label
-LESSONS = ("plain", "noisy", "curated", "instructed", "compact")
+LESSONS = ("plain", "noisy", "curated", "instructed", "compact", "warm", "hard", "replay")
 NOISY, INSTRUCTED = ("noisy", "curated"), ("instructed", "compact")
 INSTRUCTION = (
     f"{SYSTEM} The bank issues debit cards and accounts for private customers, and all of its service is in an app. "
@@ -56,6 +60,7 @@ INSTRUCTION = (
     "Answer with the name of the intent alone, in lower case, its words joined by underscores, without a full stop, "
     "without quotation marks, and without saying why."
 )
+REFERENCES, EASY_WEIGHT = 0.1, 4.0  # in `hard` and `replay`
 COMPACT = "compact"  # the task whose student does not read its instruction
 Pair = tuple[str, str]  # a message and its true label
 
@@ -145,7 +150,9 @@ class Bench:
     def _lessons(self, cell: Cell) -> tuple[Lessons, dict[str, int]]:
         pairs = random.Random(cell.seed).sample(self.train, cell.rows)
         rows = [self._row(number, pair, cell) for number, pair in enumerate(pairs)]
-        held = max(1, round(VALIDATE * cell.rows))
+        if cell.lesson in ("hard", "replay"):
+            rows = self._heard(rows, cell)
+        held = max(1, round(VALIDATE * len(rows)))
         validate, teach = rows[:held], rows[held:]
         if cell.lesson == "noisy":
             return Lessons(tuple(teach), tuple(validate), (), cap=1), {}
@@ -155,7 +162,34 @@ class Bench:
         kept = {
             held: tuple(row for row in found.kept if (row.exchange_id in held_out) is held) for held in (True, False)
         }
-        return Lessons(kept[False], kept[True], (), cap=1), by_reason(found.rejected)
+        lessons = Lessons(kept[False], kept[True], (), cap=1)
+        if cell.lesson == "warm":
+            first = self._first(rows[: len(rows) // 2], cell)
+            lessons = replace(lessons, goes_on=GoesOn(first.name, first.path, frozenset()))
+        return lessons, by_reason(found.rejected)
+
+    def _first(self, rows: Sequence[TrainingRow], cell: Cell) -> Candidate:
+        """The student that has learned from these, made once."""
+        config = replace(self.config, train=replace(self.config.train, seed=cell.seed))
+        made = candidate(config, f"bench-first-{cell.rows}-{cell.seed}", progress=self.progress)
+        if not made.path.exists():
+            held = max(1, round(VALIDATE * len(rows)))
+            made.train(Lessons(tuple(rows[held:]), tuple(rows[:held]), (), cap=1))
+        return made
+
+    def _heard(self, rows: Sequence[TrainingRow], cell: Cell) -> list[TrainingRow]:
+        """Of the second half what the teacher is asked about where the first student answers what it is surest of."""
+        older, newer = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        first, rng = self._first(older, cell), random.Random(cell.seed)
+        first.load([row.messages for row in older[:8]])
+        drafts = first.drafts([{"messages": row.messages, "stream": False} for row in newer])
+        first.unload()
+        order = sorted(range(len(newer)), key=lambda i: _surety(drafts[i]), reverse=True)
+        answered = set(order[: len(newer) // 2])
+        asked = {i for i in sorted(answered) if rng.random() < REFERENCES}
+        weight = min(EASY_WEIGHT, 1.0 / REFERENCES) if cell.lesson == "replay" else 1.0
+        easy = [replace(newer[i], weight=weight) for i in sorted(asked)]
+        return [*older, *(row for i, row in enumerate(newer) if i not in answered), *easy]
 
     def _row(self, number: int, pair: Pair, cell: Cell) -> TrainingRow:
         text, _ = pair
@@ -177,6 +211,10 @@ class Bench:
             "accuracy": _share([(text, truth) for text, (_, truth) in zip(texts, self.test, strict=True)]),
             "copied": _share(wrong),
         }
+
+
+def _surety(draft: Draft | None) -> float:
+    return draft.evidence["sum_logprob"] if draft and draft.evidence else -math.inf
 
 
 def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
