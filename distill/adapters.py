@@ -150,6 +150,10 @@ class AdapterServer:
         """Names the engine serves, the base model's among them."""
         return set(self._adapters())
 
+    def base(self) -> str:
+        """The name under which the engine serves the base model itself."""
+        return next(str(model["id"]) for model in self._models() if not model.get("parent"))
+
     def version(self) -> str:
         """The engine's version: log-probabilities differ between versions."""
         try:
@@ -175,7 +179,11 @@ class AdapterServer:
 
     def _adapters(self) -> dict[str, str]:
         """The folder behind each name."""
-        return {model["id"]: model["root"] for model in self._ask("GET", "/v1/models").json()["data"]}
+        return {model["id"]: model["root"] for model in self._models()}
+
+    def _models(self) -> list[dict[str, Any]]:
+        models: list[dict[str, Any]] = self._ask("GET", "/v1/models").json()["data"]
+        return models
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:

@@ -6,7 +6,7 @@ Everything that is fixed before the window's labels are seen is fixed here, in t
 import shutil
 import time
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from calibration.certify import (
 from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
+from distill.anchor import Seen, anchor, beside
+from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
@@ -86,10 +88,13 @@ class Attempt:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
         fit = self._judge_fit(lessons.fit, modes)
+        self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
-        outcome = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
+        outcome, seen = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
         if isinstance(outcome, Refusal):
             return outcome
+        if seen and (refusal := self._outdone(seen, outcome)):
+            return refusal
         try:
             in_force = self._put_in_force(calibrator, outcome)
         except releases.Overtaken as error:
@@ -126,23 +131,30 @@ class Attempt:
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
 
+    def _look_at_the_base(self, lessons: Lessons) -> None:
+        """What training is for: told with the release. Nobody pays a judge for it."""
+        if self.config.reuse or self.config.anew or isinstance(by := self.config.measure, Judge):
+            return
+        self.progress.step("drafting some of them with the base model, without and with examples")
+        found = baselines(self.made, lessons.fit, self._requests(lessons.fit), examples=lessons.train, by=by)
+        self.report["baselines"] = {**asdict(found), "words": found.words}
+        self.progress.step(found.words)
+
     def _certify(
         self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, modes: frozenset[str], cap: int
-    ) -> Certificate | Refusal:
+    ) -> tuple[Certificate | Refusal, Seen | None]:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
         kept = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
         if kept is None:
-            return Refusal(
-                f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before",
-                *(len(harvested.window), None, False),
-            )
+            reason = f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before"
+            return Refusal(reason, len(harvested.window), None, labels_seen=False), None
         bound, digest = self._bound_to(calibrator, modes), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         attempt = 1 + releases.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
         if refusal := self._too_weak(fit_rows, n=len(kept), attempt=attempt):
-            return refusal
+            return refusal, None
         grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept), attempt=attempt)
         plan = Plan(
             self.config.contract,
@@ -152,8 +164,8 @@ class Attempt:
             issued_at=time.time(),
             attempt=attempt,
         )
-        rows = self._judge_window([harvested.window[one.index] for one in kept], calibrator, modes=modes)
-        return certify(weigh(rows, kept), plan=plan)
+        seen = self._judge_window([harvested.window[one.index] for one in kept], calibrator, modes=modes)
+        return certify(weigh(seen.rows, kept), plan=plan), replace(seen, weights=tuple(one.weight for one in kept))
 
     def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int) -> Refusal | None:
         contract = self.config.contract
@@ -165,7 +177,7 @@ class Attempt:
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
         return Refusal(reason, n, rows_needed(fit, contract=contract, attempt=attempt), labels_seen=False)
 
-    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]) -> list[ScoredRow]:
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]) -> Seen:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         requests = self._requests(window)
         drafts = self._drafts(requests, modes)
@@ -179,7 +191,27 @@ class Attempt:
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
         self._report_corrections(window, drafts, judged)
-        return rows
+        return Seen(tuple(window), tuple(answers), tuple(rows))
+
+    def _outdone(self, seen: Seen, certificate: Certificate) -> Refusal | None:
+        """Why a release that is in force stays: the best so far is better, or may be (docs/decisions/0038). Who has an
+        adapter certified anew decides that himself."""
+        ours = {name: self.report["bound_to"][name] for name in (*self.config.binding, "engine", "base_digest")}
+        best = anchor(self.engine, self.config.task, binding=ours, alpha=certificate.alpha, now=time.time())
+        if best is None or self.config.reuse:
+            return None
+        self.progress.step(f"drafting the same {len(seen.window)} references with {best.name}, the best so far")
+        other = replace(self.made, name=best.name, path=Path(best.adapter_path))
+        drafts = replace(self, made=other)._drafts(self._requests(seen.window), best.modes)
+        if best.status != "champion":
+            other.unload()
+        found = beside(best, self._compare(seen.window, drafts, seen.answers), seen=seen, certificate=certificate)
+        self.report["compared"] = {"with": best.name, **asdict(found)}
+        self.progress.step(found.words)
+        if found.not_worse(certificate.delta) and found.worth:
+            return None
+        why = "it is not shown to be no worse than" if found.worth else "it answers fewer requests than"
+        return Refusal(f"{why} {best.name}: {found.words}", found.n, None, labels_seen=True)
 
     def _report_corrections(self, window: Sequence[Row], drafts: Sequence[Draft | None], judged: list[Judged]) -> None:
         """How it stands to what people say is right: told, and not what is certified (docs/decisions/0019)."""

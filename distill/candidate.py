@@ -111,6 +111,16 @@ class Candidate:
             revive=self._ensure_loaded,
         )
 
+    def base_drafts(self, requests: Sequence[Mapping[str, Any]]) -> list[Draft | None]:
+        """As `drafts`, of the base model without an adapter."""
+        return self.gateway.drafts(
+            requests,
+            release=self.server.base(),
+            task=self.task,
+            progress=self.progress.advance,
+            revive=lambda: None,
+        )
+
     def unload(self) -> None:
         """A refused candidate leaves the engine; the engine may be what failed."""
         try:

@@ -32,12 +32,14 @@ class HarvestError(DistillError):
 
 @dataclass(frozen=True)
 class Harvest:
-    """Rows on both sides of the cut (seconds since the epoch). `window` rows are references nobody has used."""
+    """Rows on both sides of the cut (seconds since the epoch). `window` rows are references nobody has used;
+    `synthetic` ones were written before the cut, and only teach."""
 
     cut_at: float
     older: tuple[TrainingRow, ...]
     window: tuple[Row, ...]
     window_span: tuple[float, float]
+    synthetic: tuple[TrainingRow, ...] = ()
 
 
 def permit(*, teacher: str, may_train: bool) -> None:
@@ -68,7 +70,9 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
     are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
     certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. `easy_weight`:
-    the most that a lesson counts which the student has answered (docs/decisions/0032).
+    the most that a lesson counts which the student has answered (docs/decisions/0032). What a teacher has written takes
+    the room that is left under `max_rows`, and was written before the cut like everything that teaches: its examples
+    may be among the traffic behind it.
 
     Raises HarvestError where nothing is recorded.
     """
@@ -93,6 +97,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         _lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None, easy_weight=easy_weight)
         for row in taught
     ]
+    room = max(0, max_rows - len(lessons))
+    written = [_lesson(row, reference=False) for row in _synthetic(engine, task, teacher=teacher, cut_at=cut_at)]
     references = _uniform([row for row in drawn if row.at >= cut_at], key)
     window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
     return Harvest(
@@ -100,7 +106,13 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         older=tuple(lessons[-max_rows:]),
         window=tuple(window),
         window_span=(cut_at, max(cut_at, settled[-1].at) if settled else cut_at),
+        synthetic=tuple(written[:room]),
     )
+
+
+def _synthetic(engine: sa.Engine, task: str, *, teacher: str | None, cut_at: float) -> list[Row]:
+    rows = task_rows(engine, task, until=cut_at, origins=("synthetic",))
+    return [row for row in rows if row.teacher_text is not None and _counts(row, teacher)]
 
 
 def _counts(row: Row, teacher: str | None) -> bool:
@@ -133,7 +145,7 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
     return [row for row in rows if row.exchange_id not in used]
 
 
-def _lesson(row: Row, *, reference: bool, easy_weight: float) -> TrainingRow:
+def _lesson(row: Row, *, reference: bool, easy_weight: float = 1.0) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
         messages=as_student_reads(row.messages),

@@ -51,9 +51,15 @@ class Shares:
 
 
 def divide(
-    older: Sequence[TrainingRow], *, window: int, shares: Shares, progress: Callable[[int, int], None]
+    older: Sequence[TrainingRow],
+    *,
+    window: int,
+    shares: Shares,
+    progress: Callable[[int, int], None],
+    synthetic: Sequence[TrainingRow] = (),
 ) -> Lessons:
     """The lessons of the rows before the cut. `window`: how many references lie behind it. `progress`: of curation.
+    `synthetic` rows teach, where nothing like them validates.
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
@@ -66,23 +72,39 @@ def divide(
     validate = shares.validate / (1.0 - shares.fit)
     wanted = {"train": 1.0 - validate, "validate": validate}
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
+    validating = [older[others[i]] for i in parts["validate"]]
+    written, echoes = _apart(synthetic, validating)
     # Together, since errors are seen the better the more rows there are: what is compared with each other lies in one
     # cluster, so in one part, and to which of them a row belongs decides nothing.
+    taught = [*(older[i].corrected for i in others), *written]
     curated = curate(
-        [older[i].corrected for i in others],
-        clusters=[clusters[i] for i in others],
+        taught,
+        clusters=cluster([row.variable_text for row in taught]) if written else [clusters[i] for i in others],
         seed=shares.seed,
         progress=progress,
     )
-    validating = {older[others[i]].exchange_id for i in parts["validate"]}
+    held = {row.exchange_id for row in validating}
     return Lessons(
-        train=tuple(row for row in curated.kept if row.exchange_id not in validating),
-        validate=tuple(row for row in curated.kept if row.exchange_id in validating),
+        train=tuple(row for row in curated.kept if row.exchange_id not in held),
+        validate=tuple(row for row in curated.kept if row.exchange_id in held),
         fit=tuple(older[i] for i in fit),
         cap=_cap(clusters, window=window),
-        rejected=curated.rejected,
+        rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
     )
+
+
+def _apart(
+    synthetic: Sequence[TrainingRow], validating: Sequence[TrainingRow]
+) -> tuple[list[TrainingRow], list[Rejected]]:
+    """Those that are like nothing that validates, and the others."""
+    if not synthetic:
+        return [], []
+    clusters = cluster([row.variable_text for row in (*validating, *synthetic)])
+    judging, of_each = set(clusters[: len(validating)]), clusters[len(validating) :]
+    echoes = [row for row, number in zip(synthetic, of_each, strict=True) if number in judging]
+    apart = [row for row, number in zip(synthetic, of_each, strict=True) if number not in judging]
+    return apart, [Rejected(row.exchange_id, "near-duplicate") for row in echoes]
 
 
 def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:

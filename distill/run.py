@@ -96,16 +96,18 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         adapter_digest=releases.get(engine, config.reuse).adapter_digest if config.reuse else None,
         easy_weight=config.easy_weight,
     )
-    if config.reuse is None and len(found.older) < config.min_rows:
+    teaching = len(found.older) + len(found.synthetic)
+    if config.reuse is None and teaching < config.min_rows:
         raise TooFewRows(
-            f"{len(found.older)} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
-            f"some {int((config.min_rows - len(found.older)) / (1 - config.window_share)) + 1} more requests"
+            f"{teaching} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
+            f"some {int((config.min_rows - teaching) / (1 - config.window_share)) + 1} more requests"
         )
     progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
     lessons = _lessons(engine, found, config, progress=progress)
     rejected = by_reason(lessons.rejected)
     report = {
         "rows": {name: len(getattr(lessons, name)) for name in ("train", "validate", "fit")},
+        "synthetic": len({row.exchange_id for row in found.synthetic} & {row.exchange_id for row in lessons.train}),
         "window_references": len(found.window),
         "rejected": rejected,
     }
@@ -126,7 +128,13 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: Progress) -> Lessons:
     if config.reuse is None:
-        lessons = divide(found.older, window=len(found.window), shares=config.shares, progress=progress.advance)
+        lessons = divide(
+            found.older,
+            synthetic=found.synthetic,
+            window=len(found.window),
+            shares=config.shares,
+            progress=progress.advance,
+        )
     else:
         lessons = _untaught(engine, found, config, reuse=config.reuse)
     if len(lessons.fit) < MIN_ROWS:

@@ -22,6 +22,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ledger import totals
 from ledger.database import LedgerError, connect, parts, writing
 from ledger.records import Exchange, Feedback, Label, Record
 from ledger.releases import FORGOTTEN
@@ -193,6 +194,8 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     """Insert what is new; returns how many records that were."""
     found = [record for record in records if isinstance(record, Exchange)]
     labels = [record for record in records if isinstance(record, Label)]
+    counted: list[Exchange | Label] = [*found, *labels]
+    before = totals.known(connection, counted)
     replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
     stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
@@ -204,8 +207,9 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
         for label in labels
         if label.exchange_id not in gone
     ]
-    kept = [each for each in said if each.exchange_id not in gone]
-    return stored + _insert_new(connection, teacher_replies, late) + _heed(connection, kept)
+    stored += _insert_new(connection, teacher_replies, late)
+    totals.add(connection, counted, before=before)  # the label of a forgotten request was paid for as well
+    return stored + _heed(connection, [each for each in said if each.exchange_id not in gone])
 
 
 def _forgotten(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

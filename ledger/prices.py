@@ -12,19 +12,24 @@ from ledger.schema import prices
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per token, finite and not negative."""
+    """US dollars per token, finite and not negative. `cached_usd_per_token`: of a prompt's tokens that the provider
+    has read before; None: as the others."""
 
     input_usd_per_token: float
     output_usd_per_token: float
+    cached_usd_per_token: float | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.input_usd_per_token, self.output_usd_per_token):
+        for value in (self.input_usd_per_token, self.output_usd_per_token, self.cached_usd_per_token or 0.0):
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"a price must be finite and not negative, not {value}")
 
     def cost(self, usage: Usage) -> float:
         """US dollars for this usage."""
-        return usage.prompt_tokens * self.input_usd_per_token + usage.completion_tokens * self.output_usd_per_token
+        usd = usage.prompt_tokens * self.input_usd_per_token + usage.completion_tokens * self.output_usd_per_token
+        if self.cached_usd_per_token is None or not usage.cached_tokens:
+            return usd
+        return usd - usage.cached_tokens * (self.input_usd_per_token - self.cached_usd_per_token)
 
 
 def dollars(usd: float) -> str:
@@ -41,6 +46,7 @@ def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at:
         "at": at,
         "input_usd_per_token": price.input_usd_per_token,
         "output_usd_per_token": price.output_usd_per_token,
+        "cached_usd_per_token": price.cached_usd_per_token,
         "source": source,
     }
     with writing(engine) as connection:
@@ -56,6 +62,6 @@ def current_prices(engine: sa.Engine) -> dict[str, Price]:
 
 def _current(connection: sa.Connection) -> dict[str, Price]:
     newest = sa.select(sa.func.max(prices.c.id)).group_by(prices.c.model)
-    columns = (prices.c.model, prices.c.input_usd_per_token, prices.c.output_usd_per_token)
-    query = sa.select(*columns).where(prices.c.id.in_(newest))
+    names = ("model", "input_usd_per_token", "output_usd_per_token", "cached_usd_per_token")
+    query = sa.select(*(prices.c[name] for name in names)).where(prices.c.id.in_(newest))
     return {model: Price(*usd) for model, *usd in connection.execute(query)}

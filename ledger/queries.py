@@ -120,29 +120,32 @@ class Spend:
 HARDLY_ANY = 0.01  # of a window's rows: so few that were drawn at a lower rate than 1 do not thin the others
 
 
-def task_rows(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = math.inf) -> list[Row]:
+def task_rows(
+    engine: sa.Engine,
+    task: str,
+    *,
+    since: float = 0.0,
+    until: float = math.inf,
+    origins: Sequence[Origin] = TRAFFIC,
+) -> list[Row]:
     """A task's exchanges in [since, until), imported ones among them, in order of arrival."""
     query = (
         sa.select(
             exchanges.c.id.label("exchange_id"),
-            *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "route", "release")),
-            exchanges.c.rho,
-            exchanges.c.draft_text,
-            exchanges.c.draft_finish_reason,
+            *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "rho", "route")),
+            *(exchanges.c[name] for name in ("release", "draft_text", "draft_finish_reason")),
+            *(exchanges.c[name] for name in ("score", "teaches", "answer")),
             teacher_replies.c.teacher,
             teacher_replies.c.text.label("teacher_text"),
             teacher_replies.c.finish_reason.label("teacher_finish_reason"),
             sa.func.coalesce(teacher_replies.c.background, sa.false()).label("teacher_background"),
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
-            exchanges.c.score,
-            exchanges.c.teaches,
-            exchanges.c.answer,
             feedback.c.good,
             feedback.c.correction,
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .join(feedback, exchanges.c.id == feedback.c.exchange_id, isouter=True)
-        .where(_of(task, since, until, origins=TRAFFIC))
+        .where(_of(task, since, until, origins=origins))
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
@@ -263,7 +266,7 @@ def route_counts(engine: sa.Engine, task: str, *, since: float = 0.0) -> dict[tu
     """(route, reason) -> client requests."""
     query = (
         sa.select(exchanges.c.route, exchanges.c.reason, sa.func.count())
-        .where(_of_clients(task, since, math.inf))
+        .where(_of(task, since, math.inf, origins=("client",)))
         .group_by(exchanges.c.route, exchanges.c.reason)
     )
     with engine.connect() as connection:
@@ -282,7 +285,7 @@ def spend(engine: sa.Engine, task: str, *, since: float = 0.0, until: float = ma
             sa.func.coalesce(sa.func.sum(exchanges.c.draft_cost_usd), 0.0),
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(_of_clients(task, since, until))
+        .where(_of(task, since, until, origins=("client",)))
     )
     with engine.connect() as connection:
         return Spend(*connection.execute(query).one())
@@ -380,15 +383,11 @@ def cost_timeline(engine: sa.Engine, task: str) -> list[tuple[float, str, float]
     query = (
         sa.select(exchanges.c.at, exchanges.c.route, cost)
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
-        .where(_of_clients(task, 0.0, math.inf))
+        .where(_of(task, 0.0, math.inf, origins=("client",)))
         .order_by(exchanges.c.at, exchanges.c.id)
     )
     with engine.connect() as connection:
         return [(row[0], row[1], row[2]) for row in connection.execute(query)]
-
-
-def _of_clients(task: str, since: float, until: float) -> sa.ColumnElement[bool]:
-    return _of(task, since, until, origins=("client",))
 
 
 def _of(task: str, since: float, until: float, *, origins: Sequence[Origin]) -> sa.ColumnElement[bool]:

@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 import msgspec
 
-Origin = Literal["client", "import", "probe", "recertify", "judge"]
+Origin = Literal["client", "import", "probe", "recertify", "judge", "writer", "synthetic"]
 TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies; money is counted of "client" alone
 Route = Literal["student", "teacher", "none"]
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens as the upstream counted them."""
+    """Tokens as the upstream counted them; `cached_tokens` of the prompt's its provider has read before."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Draft(msgspec.Struct, frozen=True):

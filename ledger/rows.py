@@ -24,6 +24,7 @@ def reply_row(exchange_id: str, at: float, reply: TeacherReply, *, background: b
         "text": reply.text,
         "finish_reason": reply.finish_reason,
         "prompt_tokens": reply.usage.prompt_tokens,
+        "cached_tokens": reply.usage.cached_tokens,
         "completion_tokens": reply.usage.completion_tokens,
         "cost_usd": reply.cost_usd,
         "latency_s": reply.latency_s,

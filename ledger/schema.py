@@ -60,10 +60,40 @@ teacher_replies = sa.Table(
     sa.Column("text", sa.Text),
     sa.Column("finish_reason", sa.String(32)),
     sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("cached_tokens", sa.Integer, nullable=False, server_default="0"),  # of the prompt's
     sa.Column("completion_tokens", sa.Integer, nullable=False),
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("error", sa.Text),
+)
+
+totals = sa.Table(
+    # Sums of exchanges as `ledger.totals.Sums` has them; hour -1 is all time, "" is none.
+    "totals",
+    metadata,
+    sa.Column("hour", sa.BigInteger, primary_key=True),
+    sa.Column("task", sa.String(64), primary_key=True),
+    sa.Column("release", sa.String(96), primary_key=True),
+    sa.Column("key", sa.String(24), primary_key=True),
+    sa.Column("origin", sa.String(16), primary_key=True),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+        for name in ("requests", "student_answers", "draft_prompt_tokens", "draft_completion_tokens")
+    ),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+        for name in ("teacher_prompt_tokens", "teacher_cached_tokens", "teacher_completion_tokens", "answer_tokens")
+    ),
+    sa.Column("pairs", sa.BigInteger, nullable=False, server_default="0"),
+    *(
+        sa.Column(name, sa.Double, nullable=False, server_default="0")
+        for name in ("paid_usd", "label_usd", "draft_usd", "near_x", "near_y")
+    ),
+    *(
+        sa.Column(name, sa.Double, nullable=False, server_default="0")
+        for name in ("pair_x", "pair_y", "pair_xx", "pair_xy", "pair_yy")
+    ),
+    sa.Index("totals_by_task", "task", "hour"),
 )
 
 feedback = sa.Table(
@@ -138,6 +168,7 @@ prices = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("input_usd_per_token", sa.Float, nullable=False),
     sa.Column("output_usd_per_token", sa.Float, nullable=False),
+    sa.Column("cached_usd_per_token", sa.Float),  # of a prompt's tokens that its provider has read before
     sa.Column("source", sa.String(64), nullable=False),
     sa.Index("prices_by_model", "model", "at"),
 )

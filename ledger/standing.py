@@ -52,7 +52,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count(connection, sa.and_(mine, exchanges.c.at < cut_at, exchanges.c.teaches, _labelled())),
+            rows=_count(connection, sa.and_(_teaching(task, mine, teacher), exchanges.c.at < cut_at)),
             references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,
@@ -145,6 +145,12 @@ def traffic(engine: sa.Engine, task: str, *, teacher: str, since: float) -> Traf
 
 def _eligible(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
+
+
+def _teaching(task: str, mine: sa.ColumnElement[bool], teacher: str) -> sa.ColumnElement[bool]:
+    """What may teach, that which the teacher has written among it."""
+    written = sa.and_(exchanges.c.task == task, exchanges.c.origin == "synthetic", ~_answered_by_another(teacher))
+    return sa.and_(sa.or_(mine, written), exchanges.c.teaches, _labelled())
 
 
 def _answered_by_another(teacher: str) -> sa.ColumnElement[bool]:

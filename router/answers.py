@@ -17,7 +17,7 @@ from router.ports import Caller, TaskPlan
 from router.wire import ChatRequest
 
 CONCURRENCY = 4  # beside the clients' own requests
-Purpose = Literal["probe", "recertify", "judge"]
+Purpose = Literal["probe", "recertify", "judge", "writer", "synthetic"]
 
 
 @dataclass(frozen=True)

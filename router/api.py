@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ledger.records import Usage
 from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
@@ -42,6 +43,7 @@ from router.ports import Caller, Ongoing
 from router.relay import EVENTS, EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
+CHARACTERS = 4  # a token, roughly
 ORDERED = 64  # an order of ours holds many requests
 
 
@@ -193,12 +195,20 @@ async def _relay(
     except GatewayError as error:
         if not recorded:
             recorded = True
-            gateway.record_error(ticket, verdict, error, first_byte_s=first_byte_s)
+            so_far = _so_far(gateway, ticket, tally)
+            gateway.record_error(ticket, verdict, error, first_byte_s=first_byte_s, so_far=so_far)
         yield wire.event(error.body())
     finally:
         if not recorded:
-            left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s)
+            so_far = _so_far(gateway, ticket, tally)
+            left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s, so_far=so_far)
             gateway.record_failure(ticket, verdict, left)
+
+
+def _so_far(gateway: Gateway, ticket: Ticket, tally: StreamTally) -> tuple[Usage, float]:
+    """What a teacher will count of a stream that has ended early, and take for it: as it has said, or roughly."""
+    usage = tally.usage or Usage(ticket.request.estimate_prompt_tokens(), tally.characters // CHARACTERS)
+    return usage, gateway.teacher.paid(ticket.teacher, usage)
 
 
 async def internal_drafts(http: Request) -> Response:

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from calibration.references import REFERENCE_DOMAIN, draw
-from ledger.records import Exchange, Feedback, Label, Origin, Record, Route, TeacherReply
+from ledger.records import Exchange, Feedback, Label, Origin, Record, Route, TeacherReply, Usage
 from ledger.spool import SpoolUnavailable
 from router.cascade import Verdict
 from router.errors import (
@@ -133,14 +133,21 @@ class Gateway:
             log.error("exchange %s failed and could not be recorded", ticket.id)
 
     def record_error(
-        self, ticket: Ticket, verdict: Verdict, error: GatewayError, *, first_byte_s: float | None = None
+        self,
+        ticket: Ticket,
+        verdict: Verdict,
+        error: GatewayError,
+        *,
+        first_byte_s: float | None = None,
+        so_far: tuple[Usage, float] = (Usage(), 0.0),
     ) -> None:
         """Record why the client is not answered. A reference for which there was only no room, here or at the teacher's
         provider, or no ledger to ask for money, keeps its label, later: one lost to load would count as a disagreement.
         """
         passes = error.status == NO_ROOM or isinstance(error, BudgetUnavailable)
         label_later = passes and ticket.is_reference(verdict, status=error.status)
-        outcome = failed(ticket, status=error.status, why=type(error).__name__, first_byte_s=first_byte_s)
+        why = type(error).__name__
+        outcome = failed(ticket, status=error.status, why=why, first_byte_s=first_byte_s, so_far=so_far)
         self.record_failure(ticket, verdict, Outcome(error.status) if label_later else outcome)
         if label_later:
             self.label_in_background(ticket)

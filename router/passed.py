@@ -127,7 +127,8 @@ def _usage(counted: Mapping[str, Any] | None) -> Usage:
     told = counted or {}
     read = told.get("prompt_tokens", told.get("input_tokens"))
     written = told.get("completion_tokens", told.get("output_tokens"))
-    return Usage(int(read or 0), int(written or 0))
+    details = told.get("prompt_tokens_details", told.get("input_tokens_details")) or {}
+    return Usage(int(read or 0), int(written or 0), int(details.get("cached_tokens") or 0))
 
 
 def _output_text(response: Mapping[str, Any]) -> str:

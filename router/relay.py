@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ledger.records import Usage
 from router import wire
 
 EVENTS = "text/event-stream; charset=utf-8"
@@ -49,6 +50,17 @@ class StreamTally:
             self._finish_reason = finish_reason or self._finish_reason
         choice["delta"] = delta
         return bool(delta or finish_reason)
+
+    @property
+    def characters(self) -> int:
+        """Of the answer so far."""
+        return sum(map(len, self._text))
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the upstream has counted, where it has said so."""
+        read, written = ((self._usage or {}).get(f"{part}_tokens") for part in ("prompt", "completion"))
+        return Usage(read, written) if isinstance(read, int) and isinstance(written, int) else None
 
     def end(self) -> bytes:
         """What comes last: usage where it was asked for, and that all is done."""

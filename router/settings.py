@@ -109,15 +109,20 @@ class LedgerSettings(Section):
 
 
 class TokenPrice(Section):
-    """US dollars per million tokens."""
+    """US dollars per million tokens. `cached_input_usd_per_mtok`: of a prompt's tokens that the provider has read
+    before and still knows; null: they cost what the others do."""
 
     input_usd_per_mtok: Price
     output_usd_per_mtok: Price
+    cached_input_usd_per_mtok: Price | None = None
 
     @property
     def per_token(self) -> prices.Price:
         """As the ledger counts it."""
-        return prices.Price(self.input_usd_per_mtok / 1e6, self.output_usd_per_mtok / 1e6)
+        cached = self.cached_input_usd_per_mtok
+        return prices.Price(
+            self.input_usd_per_mtok / 1e6, self.output_usd_per_mtok / 1e6, None if cached is None else cached / 1e6
+        )
 
 
 class TeacherSettings(Section):

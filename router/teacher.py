@@ -61,9 +61,14 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
 class _Counted(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -130,7 +135,8 @@ class HttpTeacher:
         except (msgspec.ValidationError, IndexError) as error:
             raise _nonsense(teacher) from error
         counted = read.usage or _Counted()
-        usage = Usage(counted.prompt_tokens or 0, counted.completion_tokens or 0)
+        details = counted.prompt_tokens_details or _Details()
+        usage = Usage(counted.prompt_tokens or 0, counted.completion_tokens or 0, details.cached_tokens or 0)
         return TeacherReply(
             teacher=teacher,
             text=choice.message.content,

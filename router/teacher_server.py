@@ -194,7 +194,10 @@ def listed_price(model: str) -> Price | None:
     known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
     if info.get("mode") == "embedding" and spoken is None:
         spoken = 0.0  # an embedding has no tokens to pay for
-    return None if known is None or spoken is None else Price(float(known), float(spoken))
+    cached = info.get("cache_read_input_token_cost")
+    if known is None or spoken is None:
+        return None
+    return Price(float(known), float(spoken), None if cached is None else float(cached))
 
 
 def litellm_version() -> str:

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from ledger.records import TeacherReply
+from ledger.records import TeacherReply, Usage
 from router.cascade import Verdict
 from router.ports import Bill, Caller, Priority, TaskPlan
 from router.wire import ChatRequest, Head
@@ -79,7 +79,15 @@ class Outcome(msgspec.Struct, frozen=True):
     first_byte_s: float | None = None
 
 
-def failed(ticket: Ticket, *, status: int, why: str, first_byte_s: float | None = None) -> Outcome:
-    """The outcome of a request that the teacher did not answer to the end."""
-    lost = TeacherReply(teacher=ticket.teacher, text=None, error=why)
+def failed(
+    ticket: Ticket,
+    *,
+    status: int,
+    why: str,
+    first_byte_s: float | None = None,
+    so_far: tuple[Usage, float] = (Usage(), 0.0),
+) -> Outcome:
+    """The outcome of a request that the teacher did not answer to the end; `so_far`: what it had counted and taken."""
+    usage, usd = so_far
+    lost = TeacherReply(teacher=ticket.teacher, text=None, usage=usage, cost_usd=usd, error=why)
     return Outcome(status, teacher_reply=lost, first_byte_s=first_byte_s)

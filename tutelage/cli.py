@@ -8,7 +8,17 @@ import typer
 from rich.table import Table
 
 from router.settings import load
-from tutelage import cli_alias, cli_feedback, cli_forget, cli_judge, cli_keys, cli_releases, cli_replay, cli_serve
+from tutelage import (
+    cli_alias,
+    cli_feedback,
+    cli_forget,
+    cli_judge,
+    cli_keys,
+    cli_releases,
+    cli_replay,
+    cli_serve,
+    cli_synthesize,
+)
 from tutelage.console import CONFIG, Config, console, fail, known_errors, say
 from tutelage.processes import NotRunning, Stack, logs_of, programs, states, worker
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
@@ -169,6 +179,7 @@ app.command()(cli_alias.unmatched)
 app.command()(cli_replay.replay)
 app.command()(cli_feedback.feedback)
 app.command()(cli_forget.forget)
+app.command()(cli_synthesize.synthesize)
 app.command()(cli_releases.recertify)
 app.command()(cli_releases.report)
 app.command()(cli_releases.calibrate)

@@ -85,6 +85,8 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
+        if written := report.get("synthetic"):
+            yield "rows that the teacher wrote", f"{written:,}"
         yield "rows too long", f"{training['rows_too_long']:,}"
         if refused := training.get("rows_unspeakable"):  # releases of before do not say
             yield "rows that its chat template does not take", f"{refused:,}"
@@ -101,6 +103,13 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
     shares["window_agreement"] = "drafts that agree, window"
     shares["window_agreement_corrected"] = f"drafts that agree, {report.get('corrections')} rows as people correct them"
+    if base := report.get("baselines"):
+        yield "the base model alone", base["words"]
+    if compared := report.get("compared"):
+        answers = f"answers {compared['coverage']:.1%}, that one {compared['coverage_before']:.1%}"
+        differs = f"{compared['differs']:.1%}, that one {compared['differs_before']:.1%}"
+        yield f"beside {compared['with']}", answers
+        yield "of all answered otherwise than by the teacher", f"{differs}; {compared['allowed']:.1%} more are allowed"
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"

@@ -56,6 +56,31 @@ def test_where_all_are_asked_anew_it_does_not_matter_who_answered(ledger):
         take(engine, teacher="another")
 
 
+def test_what_a_teacher_has_written_only_teaches_and_only_before_the_cut(ledger):
+    written = [
+        exchange(100 + n, at=at, origin="synthetic", reason="own", eligible=True, reference=True, rho=1.0)
+        for n, at in enumerate([2.5, 3.5, 7.5])
+    ]
+    found = take(ledger(*map(exchange, range(10)), *written))
+    assert [row.exchange_id for row in found.synthetic] == ids([100, 101])
+    assert [row.exchange_id for row in found.older] == ids(range(6)) and found.cut_at == 6.0
+    assert [row.exchange_id for row in found.window] == ids([6, 8])
+    assert not any(row.reference for row in found.synthetic)
+
+
+def test_what_is_written_takes_only_the_room_that_is_left_and_is_the_teachers(ledger):
+    written = [exchange(100 + n, at=1.5, origin="synthetic", reason="own") for n in range(5)]
+    others = [
+        exchange(200, at=1.5, origin="synthetic", teacher_reply=LOST),
+        exchange(201, at=1.5, origin="synthetic", teacher_reply=TeacherReply("another", "label", "stop")),
+        exchange(202, at=1.5, origin="writer"),
+    ]
+    engine = ledger(*map(exchange, range(10)), *written, *others)
+    assert len(take(engine, max_rows=8).synthetic) == 2
+    assert len(take(engine).synthetic) == 5
+    assert not take(engine, max_rows=4).synthetic
+
+
 def test_what_the_student_may_not_answer_teaches_nothing(ledger):
     rows = [exchange(n, eligible=n != 2) for n in range(10)]
     assert ids([2])[0] not in [row.exchange_id for row in take(ledger(*rows)).older]

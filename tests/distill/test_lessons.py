@@ -76,3 +76,19 @@ def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():
     assert isinstance(divide([row(n) for n in range(100)], window=10, shares=SHARES).noise, NoLabels)
     found = Harvest(cut_at=1.0, older=tuple(row(n) for n in range(40)), window=(), window_span=(0.0, 1.0))
     assert untaught(found, taught=set(), most=5).noise is None
+
+
+def test_what_is_written_teaches_and_is_in_no_other_part():
+    older, written = [row(n) for n in range(100)], [row(n, reference=False) for n in range(1000, 1050)]
+    plain, extended = (divide(older, window=10, shares=SHARES, synthetic=extra) for extra in ((), written))
+    assert extended.fit == plain.fit and extended.validate == plain.validate and extended.cap == plain.cap
+    assert set(numbers(extended.train)) - set(numbers(plain.train)) == set(range(1000, 1050))
+
+
+def test_what_is_written_like_a_row_that_validates_does_not_teach():
+    older = [row(n) for n in range(100)]
+    held = divide(older, window=10, shares=SHARES).validate[0]
+    echo = replace(held, exchange_id="1000", reference=False)
+    lessons = divide(older, window=10, shares=SHARES, synthetic=[echo])
+    assert 1000 not in numbers(lessons.train)
+    assert [(each.exchange_id, each.reason) for each in lessons.rejected] == [("1000", "near-duplicate")]

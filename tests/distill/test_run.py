@@ -52,9 +52,12 @@ LABELS = ("refund", "delivery")
 
 @dataclass
 class World:
-    """What the scripted parts do: the share of drafts that are right, the adapters that vLLM holds, steps told."""
+    """What the scripted parts do: the share of drafts that are right, of all releases and of some; the share on which a
+    release is sure and wrong; the adapters that vLLM holds, steps told."""
 
     right: float = 1.0
+    right_of: dict[str, float] = field(default_factory=dict)
+    deceived: dict[str, float] = field(default_factory=dict)
     renamed: bool = False
     asked: list[Any] = field(default_factory=list)
     broken: Exception | None = None
@@ -90,8 +93,9 @@ class World:
             raise self.drafts_fail
         self.meanwhile()
         self.meanwhile = lambda: None
-        self.modes.update(decoding_mode(request) for request in requests)
-        return [self.draft(request) for request in requests]
+        if release != "base":
+            self.modes.update(decoding_mode(request) for request in requests)
+        return [self.draft(request, release) for request in requests]
 
     def answers(self, task, requests, *, origin, teacher=None, progress=None):
         if teacher is not None:
@@ -113,13 +117,21 @@ class World:
         lenient = random.Random(data["request"]).random() < 0.1
         return "SAME" if short in long or lenient else "DIFFERENT"
 
-    def draft(self, request):
-        """Sure and right, or unsure and wrong."""
+    def draft(self, request, release):
+        """Sure and right, or unsure and wrong; some sure and wrong."""
         text = request["messages"][-1]["content"]
-        right = random.Random(text).random() < self.right
-        answer = self.says(label(text)) if right else "neither"
+        if release == "base":
+            return self.untrained(request, text)
+        luck = random.Random(text).random()
+        right = luck < self.right_of.get(release, self.right)
+        answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
         return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
+
+    def untrained(self, request, text):
+        """The base model knows the labels once it has seen some, and no rule but the first one."""
+        answer = LABELS[0] if len(request["messages"]) > 1 else "neither"
+        return Draft(answer, "stop", {}, Usage(5, 1), 0.0)
 
 
 def label(text):
@@ -133,6 +145,9 @@ def world(monkeypatch):
     class Server:
         def __init__(self, url):
             pass
+
+        def base(self):
+            return "base"
 
         def load(self, name, path, *, patience_s):
             world.loaded.add(name)
@@ -359,6 +374,53 @@ def test_a_student_that_goes_on_from_the_champion_is_judged_on_nothing_that_has_
     assert taught < rows_that_taught(engine, champion.adapter_digest)
     shown = facts(engine, champion)
     assert shown["training begins from"] == first.release
+
+
+def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, config, world):
+    outcome = run(engine, config, progress=world)
+    found = outcome.report["baselines"]
+    assert found["rows"] == 100 and found["untrained"] == 0.0 and found["with_examples"] > 0.5
+    assert any("the base model agrees on 0% as it is" in step for step in world.steps)
+
+
+def test_nobody_pays_a_judge_for_the_base_model(engine, judged, world):
+    assert "baselines" not in run(engine, judged, progress=world).report
+
+
+def compared(engine):
+    return history(engine, "desk")[-1].report["compared"]
+
+
+def test_a_next_release_that_answers_more_takes_over(engine, config, world):
+    world.right_of = {"desk--v000001": 0.7}
+    run(engine, config, progress=world)
+    store(engine, traffic()[ROWS:])
+    assert isinstance(run(engine, config, progress=world), Released)
+    found = compared(engine)
+    assert found["with"] == "desk--v000001" and found["coverage"] > found["coverage_before"] + 0.2
+    assert world.loaded == {"desk--v000001", "desk--v000002"}  # unloading the one before is the gateways' and upkeep's
+
+
+def refused_beside_the_first(engine, config, world):
+    """A second release, which is refused after its labels were looked at, while the first stays."""
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Refused) and outcome.refusal.labels_seen
+    assert champions(engine)["desk"].name == first and world.loaded == {first}
+    return outcome.refusal.reason
+
+
+def test_one_that_keeps_its_contract_and_is_worse_is_refused(engine, config, world):
+    world.deceived = {"desk--v000002": 0.045}
+    reason = refused_beside_the_first(engine, config, world)
+    assert "not shown to be no worse than desk--v000001" in reason
+    assert compared(engine)["allowed"] == pytest.approx(0.05)
+
+
+def test_one_that_answers_fewer_requests_is_refused(engine, config, world):
+    world.right_of = {"desk--v000002": 0.7}
+    assert "answers fewer requests than desk--v000001" in refused_beside_the_first(engine, config, world)
 
 
 def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_taught_it(engine, config, world):

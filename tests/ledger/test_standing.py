@@ -116,3 +116,11 @@ def test_the_load_counts_clients_and_what_their_teacher_answered(ledger):
     assert load(engine, "desk", since=0.0) == Load(requests=4, answered=2, tokens=11 + 11 + 12, first_at=0.0)
     assert load(engine, "desk", since=2.0) == Load(requests=2, answered=0, tokens=12, first_at=2.0)
     assert load(engine, "nobody", since=0.0) == Load(0, 0, 0, None)
+
+
+def test_what_a_teacher_has_written_counts_among_the_rows_and_is_no_traffic(ledger):
+    written = [exchange(100 + n, at=1.5, origin="synthetic", rho=None, reference=False) for n in range(7)]
+    late, order = exchange(200, at=8.5, origin="synthetic"), exchange(201, at=1.5, origin="writer")
+    plain, more = ask(ledger(*map(exchange, range(10)))), ask(ledger(*written, late, order))
+    assert more.rows == plain.rows + 7
+    assert (more.references, more.new_rows, more.first_at) == (plain.references, plain.new_rows, plain.first_at)

@@ -436,6 +436,8 @@ async def test_a_teacher_that_breaks_off_mid_stream_ends_in_an_error_event():
     assert "[DONE]" not in response.text
     (exchange,) = parts.spool.records
     assert (exchange.status, exchange.teacher_reply.text) == (502, None)
+    assert exchange.teacher_reply.usage.completion_tokens == len("delivery") // 4  # and it is paid for
+    assert exchange.teacher_reply.cost_usd == teacher.paid("big", exchange.teacher_reply.usage) > 0
 
 
 async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_recorded():
@@ -462,6 +464,7 @@ async def test_a_client_that_leaves_mid_stream_closes_the_upstream_and_is_record
         await app(scope, receive, send)
     (exchange,) = parts.spool.records
     assert (exchange.status, exchange.teacher_reply.error) == (499, "client left")
+    assert exchange.teacher_reply.usage.prompt_tokens > 0 and exchange.teacher_reply.cost_usd > 0
     assert parts.teacher.closed == 1
 
 
@@ -600,9 +603,10 @@ async def test_what_does_not_fit_is_drafted_for_no_certificate_either():
     assert live.headers["x-tutelage-reason"] == "too_long"
 
 
-async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
+@pytest.mark.parametrize("origin", ["probe", "writer", "synthetic"])
+async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(origin):
     parts = gateway()
-    order = {"task": "desk", "origin": "probe", "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
+    order = {"task": "desk", "origin": origin, "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
     async with http(parts) as session:
         answers = (await session.post("/internal/answers", json=order)).json()["answers"]
         refused = [
@@ -612,11 +616,11 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients():
         counted = (await session.get("/metrics")).text
     assert [answer["text"] for answer in answers] == [parts.teacher.text] * 2
     assert [(r.origin, r.route, r.reason, r.eligible, r.rho) for r in parts.spool.records] == [
-        ("probe", "teacher", "own", False, None)
+        (origin, "teacher", "own", False, None)
     ] * 2
     assert refused == [400, 400, 400]
     assert [priority for _, _, priority in parts.capacity.asked] == ["low"] * 2
-    assert 'tutelage_cost_usd_total{component="probe",task="desk"}' in counted
+    assert f'tutelage_cost_usd_total{{component="{origin}",task="desk"}}' in counted
     assert "tutelage_requests_total{" not in counted
 
 

@@ -214,3 +214,11 @@ async def test_without_a_price_nothing_is_asked_and_nothing_is_free():
             found.paid("big", Usage(1, 1))
     async with teacher(saying({})) as found:
         assert found.paid("big", Usage(10, 2)) == pytest.approx(14e-6)
+
+
+async def test_what_its_provider_has_read_before_costs_less():
+    cached = {**ANSWER, "usage": {**ANSWER["usage"], "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0}}}
+    async with teacher(saying(cached), price=Price(1e-6, 2e-6, 1e-7)) as asked:
+        reply = (await asked.complete(REQUEST, teacher="big")).reply
+    assert reply.usage == Usage(10, 2, 8)
+    assert reply.cost_usd == pytest.approx(2 * 1e-6 + 8 * 1e-7 + 2 * 2e-6)

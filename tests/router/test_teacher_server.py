@@ -167,15 +167,20 @@ def settings(tmp_path):
     return make
 
 
+GPT_4O_MINI = Price(0.15e-6, 0.6e-6, 0.075e-6)
+
+
 def test_a_price_comes_from_the_settings_or_from_litellm(settings):
     price = {"input_usd_per_mtok": 2.5, "output_usd_per_mtok": 10}
     assert price_of("big", settings(price=price).teachers["big"]) == (Price(2.5e-6, 1e-5), "settings")
+    cached = {**price, "cached_input_usd_per_mtok": 0.25}
+    assert price_of("big", settings(price=cached).teachers["big"])[0] == Price(2.5e-6, 1e-5, 0.25e-6)
     found, source = price_of("big", settings().teachers["big"])
-    assert found == Price(0.15e-6, 0.6e-6) and source.startswith("litellm 1.")
+    assert found == GPT_4O_MINI and source.startswith("litellm 1.")
 
 
 def test_a_listed_price_is_known_for_a_version_and_with_a_providers_prefix():
-    assert listed_price("gpt-4o-mini-2024-07-18") == listed_price("openai/gpt-4o-mini") == Price(0.15e-6, 0.6e-6)
+    assert listed_price("gpt-4o-mini-2024-07-18") == listed_price("openai/gpt-4o-mini") == GPT_4O_MINI
     assert listed_price("nobody-knows") is None
 
 
@@ -192,7 +197,7 @@ def test_prices_are_in_the_ledger_before_anything_is_served(settings, monkeypatc
     monkeypatch.setenv("BIG_KEY", "sk-secret")
     found = settings(api_key_env="BIG_KEY")
     assert _prepare(found)["big"].api_key == "sk-secret"
-    assert current_prices(connect(found.ledger.url)) == {"big": Price(0.15e-6, 0.6e-6)}
+    assert current_prices(connect(found.ledger.url)) == {"big": GPT_4O_MINI}
 
 
 def test_a_missing_key_ends_it_with_status_2(settings, tmp_path, caplog):

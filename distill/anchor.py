@@ -1,0 +1,94 @@
+"""Which release a new one is compared with before it takes over: the best that was ever certified for the same.
+
+Not the one in force: each next one may be a little worse than the last without that being seen, and after many of them
+that is much.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from calibration.calibrator import Calibrator
+from calibration.certificate import Certificate
+from calibration.certify import ScoredRow
+from calibration.promotion import Comparison, Given, compare
+from distill.adapters import AdapterError, verify
+from distill.evaluate import Judged, scored
+from ledger.queries import Row
+from ledger.releases import Release, champions, history
+
+LAST_S = 7 * 86400.0  # a champion that expires in less is followed by any that is certified: behind it is the teacher
+
+
+def anchor(engine: sa.Engine, task: str, *, binding: Mapping[str, str], alpha: float, now: float) -> Release | None:
+    """The release with the largest certified coverage among the champion and those that retired, certified under the
+    same `binding` for the same alpha, with its adapter as it was; the newest of equal ones.
+
+    None where no champion holds for another week: then the teacher answers, or is about to, and a certificate is
+    enough.
+    """
+    champion = champions(engine).get(task)
+    if champion is None or not _holds(champion, binding, alpha=alpha, at=now + LAST_S):
+        return None
+    known = [release for release in history(engine, task) if release.status in ("champion", "retired")]
+    same = [release for release in known if _comparable(release, binding, alpha=alpha)]
+    return max(same, key=lambda release: (_certified(release, "coverage"), release.number), default=None)
+
+
+def _holds(release: Release, binding: Mapping[str, str], *, alpha: float, at: float) -> bool:
+    return _certified(release, "alpha") == alpha and _valid(release, binding) and _certified(release, "expires_at") > at
+
+
+def _comparable(release: Release, binding: Mapping[str, str], *, alpha: float) -> bool:
+    if release.forgotten or _certified(release, "alpha") != alpha or not _valid(release, binding):
+        return False
+    try:
+        verify(Path(release.adapter_path), expected=release.adapter_digest)
+    except (AdapterError, OSError):
+        return False
+    return True
+
+
+def _valid(release: Release, binding: Mapping[str, str]) -> bool:
+    try:
+        release.valid(binding)
+    except ValueError:
+        return False
+    return True
+
+
+def _certified(release: Release, name: str) -> float:
+    return float((release.certificate or {}).get(name, 0.0))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A certification window as a release was judged by it, aligned: its independent references, the teacher's answers,
+    the release's scores and disagreements, and as how many rows each counts where it disagrees."""
+
+    window: tuple[Row, ...]
+    answers: tuple[str | None, ...]
+    rows: tuple[ScoredRow, ...]
+    weights: tuple[int, ...] = ()
+
+
+def beside(best: Release, judged: Sequence[Judged], *, seen: Seen, certificate: Certificate) -> Comparison:
+    """What a release with this `certificate` and the best one, whose drafts are `judged`, would do with the same rows.
+
+    A row that counts as several counts so against the new one, and as one row for it.
+    """
+    assert best.calibrator is not None and best.certificate is not None, "an anchor is certified"
+    others = scored(judged, Calibrator.from_dict(best.calibrator))
+    mine = [_given(row, certificate.threshold) for row in seen.rows]
+    theirs = [_given(row, best.certificate["threshold"]) for row in others]
+    times = [weight if given.wrong else 1 for given, weight in zip(mine, seen.weights, strict=True)]
+    new, old = (
+        [given for given, count in zip(of_one, times, strict=True) for _ in range(count)] for of_one in (mine, theirs)
+    )
+    return compare(new, old, alpha=certificate.alpha)
+
+
+def _given(row: ScoredRow, threshold: float) -> Given:
+    return Given(row.score >= threshold, bool(row.disagreement))

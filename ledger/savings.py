@@ -1,0 +1,184 @@
+"""What was saved: what the same requests would have cost at the teacher alone, less everything that was spent.
+
+Where the teacher has answered the client, that is what it cost. Where the student has, it is estimated from references:
+requests drawn before any routing, which the teacher has answered as well. Their cost y is nearly in proportion to the
+tokens x of the draft, prompt included, and the ratio of their sums, times the tokens of all answers, is the estimate
+(Cochran 1977, chapter 6: the ratio estimator, and its variance from the residuals y - R x).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from ledger import totals
+from ledger.totals import Of, Sums
+
+FEWEST = 30  # references that an interval is told from
+NORMAL = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
+COMPONENTS = (
+    "teacher",
+    "draft",
+    "reference",
+    "probe",
+    "recertify",
+    "judge",
+    "writer",
+    "synthetic",
+    "training",
+    "upkeep",
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """US dollars that the student's answers would have cost at the teacher, with a 95 % interval. Of few references no
+    interval is told: then `low` is 0, since nothing is claimed that is not known."""
+
+    usd: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Of a task, or of all, in a period: counts, and US dollars. `measured_usd`: what the teacher took for clients'
+    answers, `estimated`: what it would have taken for the student's; `costs` by component, all that was spent."""
+
+    requests: int = 0
+    student_answers: int = 0
+    measured_usd: float = 0.0
+    estimated: Estimate = Estimate()
+    costs: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 0.0))
+    draft_prompt_tokens: int = 0
+    draft_completion_tokens: int = 0
+    teacher_prompt_tokens: int = 0
+    teacher_cached_tokens: int = 0
+    teacher_completion_tokens: int = 0
+
+    @property
+    def baseline_usd(self) -> float:
+        """The teacher alone."""
+        return self.measured_usd + self.estimated.usd
+
+    @property
+    def spent_usd(self) -> float:
+        """Everything."""
+        return sum(self.costs.values())
+
+    @property
+    def saved_usd(self) -> float:
+        """Below 0 where it has cost more than the teacher alone."""
+        return self.baseline_usd - self.spent_usd
+
+    @property
+    def saved_low_usd(self) -> float:
+        """At the lower end of the estimate."""
+        return self.measured_usd + self.estimated.low - self.spent_usd
+
+    @property
+    def saved_high_usd(self) -> float:
+        """At its upper end."""
+        return self.measured_usd + self.estimated.high - self.spent_usd
+
+    @property
+    def saved_share(self) -> float:
+        """Of the baseline; 0 where there is none."""
+        return self.saved_usd / self.baseline_usd if self.baseline_usd else 0.0
+
+
+def savings(engine: sa.Engine, *, task: str | None = None, since: float = 0.0, until: float = math.inf) -> Savings:
+    """Of the whole hours that `since` and `until` lie in, in seconds since the epoch."""
+    return together(by_task(engine, task=task, since=since, until=until).values())
+
+
+def by_task(
+    engine: sa.Engine, *, task: str | None = None, since: float = 0.0, until: float = math.inf
+) -> dict[str, Savings]:
+    """As `savings`, of each task; "" is what belongs to none."""
+    whole = since <= 0.0 and until == math.inf
+    with engine.connect() as connection:
+        ever = _sums(totals.read(connection, task=task))
+        found = ever if whole else _sums(totals.read(connection, task=task, **_ends(since, until)))
+    return {name: _savings(sums, ever[name]) for name, sums in found.items()}
+
+
+def by_hour(
+    engine: sa.Engine, *, since: float, until: float = math.inf, task: str | None = None
+) -> list[tuple[float, Savings]]:
+    """Each hour's beginning, and what was saved in it; hours without anything are absent."""
+    with engine.connect() as connection:
+        ever = _sums(totals.read(connection, task=task))
+        rows = totals.read(connection, task=task, **_ends(since, until))
+    hours: dict[int, list[tuple[int, Of, Sums]]] = defaultdict(list)
+    for row in rows:
+        hours[row[0]].append(row)
+    return [
+        (float(hour), together(_savings(sums, ever[name]) for name, sums in _sums(of_it).items()))
+        for hour, of_it in sorted(hours.items())
+    ]
+
+
+def together(parts: Iterable[Savings]) -> Savings:
+    """Of several tasks; their estimates are independent, so that their intervals add up as variances do."""
+    parts = list(parts)
+    numbers = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in Savings.__dataclass_fields__
+        if name not in ("estimated", "costs")
+    }
+    usd = sum(part.estimated.usd for part in parts)
+    below, above = (
+        math.sqrt(sum((part.estimated.usd - getattr(part.estimated, end)) ** 2 for part in parts))
+        for end in ("low", "high")
+    )
+    costs = {name: sum(part.costs[name] for part in parts) for name in COMPONENTS}
+    return Savings(**numbers, estimated=Estimate(usd, max(0.0, usd - below), usd + above), costs=costs)
+
+
+def _ends(since: float, until: float) -> dict[str, float | None]:
+    return {"since": max(0.0, since), "until": None if until == math.inf else until}
+
+
+def _sums(rows: Iterable[tuple[int, Of, Sums]]) -> dict[str, dict[str, Sums]]:
+    """By task and origin."""
+    found: dict[str, dict[str, Sums]] = defaultdict(lambda: defaultdict(Sums))
+    for _, of, sums in rows:
+        found[of.task][of.origin] += sums
+    return found
+
+
+def _savings(by_origin: Mapping[str, Sums], ever: Mapping[str, Sums]) -> Savings:
+    clients, all_of_it = by_origin.get("client", Sums()), sum(by_origin.values(), Sums())
+    own = {origin: sums.paid_usd for origin, sums in by_origin.items() if origin != "client"}
+    of_clients = {"teacher": clients.paid_usd, "draft": clients.draft_usd, "reference": clients.label_usd}
+    return Savings(
+        requests=clients.requests,
+        student_answers=clients.student_answers,
+        measured_usd=clients.paid_usd,
+        estimated=_estimate(clients, ever.get("client", Sums())),
+        costs={**dict.fromkeys(COMPONENTS, 0.0), **own, **of_clients},
+        draft_prompt_tokens=all_of_it.draft_prompt_tokens,
+        draft_completion_tokens=all_of_it.draft_completion_tokens,
+        teacher_prompt_tokens=all_of_it.teacher_prompt_tokens,
+        teacher_cached_tokens=all_of_it.teacher_cached_tokens,
+        teacher_completion_tokens=all_of_it.teacher_completion_tokens,
+    )
+
+
+def _estimate(asked: Sums, ever: Sums) -> Estimate:
+    """By the period's references where there are enough, else by all of the task's, else by escalated requests."""
+    told = asked if asked.pairs >= FEWEST else ever
+    if asked.answer_tokens == 0:
+        return Estimate()
+    if told.pairs < FEWEST or told.pair_x == 0.0:
+        x, y = told.near_x + told.pair_x, told.near_y + told.pair_y
+        usd = asked.answer_tokens * y / x if x else 0.0
+        return Estimate(usd, 0.0, usd)
+    ratio = told.pair_y / told.pair_x
+    squares = told.pair_yy - 2.0 * ratio * told.pair_xy + ratio**2 * told.pair_xx
+    deviation = math.sqrt(max(0.0, squares) / (told.pairs - 1) / told.pairs) * told.pairs / told.pair_x
+    usd, half = asked.answer_tokens * ratio, NORMAL * asked.answer_tokens * deviation
+    return Estimate(usd, max(0.0, usd - half), usd + half)
