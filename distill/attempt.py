@@ -132,8 +132,10 @@ class Attempt:
         return judged
 
     def _look_at_the_base(self, lessons: Lessons) -> None:
-        """What training is for: told with the release. Nobody pays a judge for it."""
-        if self.config.reuse or self.config.anew or isinstance(by := self.config.measure, Judge):
+        """What training is for: told with the release. Nobody pays a judge for it, and where the prompt is
+        compact the base model would be asked without its instruction."""
+        untold = self.config.reuse or self.config.anew or self.config.train.unsaid
+        if untold or isinstance(by := self.config.measure, Judge):
             return
         self.progress.step("drafting some of them with the base model, without and with examples")
         found = baselines(self.made, lessons.fit, self._requests(lessons.fit), examples=lessons.train, by=by)
