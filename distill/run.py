@@ -118,6 +118,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         lessons, because = begin(engine, lessons, task=config.task, asked=config.start, config=config.train)
         begun = lessons.goes_on.release if lessons.goes_on else None
         report["start"] = {"release": begun, "because": because}
+        report["weighted"] = sum(row.weight != 1.0 for row in lessons.train)
         progress.step(f"begins from {begun or 'the base model'}: {because}")
         chosen = choose(config.pattern, lessons.train, by=config.measure)
         report["pattern"] = {"name": chosen.pattern, "because": chosen.because}

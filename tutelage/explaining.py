@@ -79,6 +79,8 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if chosen := report.get("pattern"):
         yield "pattern", chosen["name"]
         yield "pattern because", chosen["because"]
+    if weighted := report.get("weighted"):
+        yield "rows that count for others like them", f"{weighted:,}"
     if begun := report.get("start"):
         yield "training begins from", begun["release"] or "the base model"
         yield "begins there because", begun["because"]
