@@ -40,7 +40,8 @@ from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
-from ledger import releases
+from ledger import releases, totals
+from ledger.database import writing
 from ledger.modes import certifiable, decoding_mode
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
@@ -107,6 +108,9 @@ class Attempt:
 
     def _train(self, lessons: Lessons) -> None:
         self.report["training"] = asdict(self.made.train(lessons))
+        if usd := self.config.training_usd:
+            with writing(self.engine) as connection:
+                totals.charge(connection, self.config.task, origin="training", usd=usd, at=time.time())
         self._set_adapter(digest(self.made.path))
 
     def _copy(self, source: str) -> None:

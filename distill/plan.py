@@ -19,7 +19,7 @@ class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
     with, and without which it is not in force. `reuse`: a release whose adapter is certified anew, without training;
     `anew`: recorded answers are of another teacher or prompt than it is certified for, so that the teacher is asked
-    again."""
+    again. `training_usd`: what a training costs."""
 
     task: str
     teacher: str
@@ -44,6 +44,7 @@ class RunConfig:
     easy_weight: float = 1.0
     start: Start = "base"
     prefix: int | None = None
+    training_usd: float = 0.0
     reuse: str | None = None
     anew: Anew | None = None
 

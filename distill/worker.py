@@ -26,7 +26,7 @@ from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, Verdict, weigh
 from distill.worth import Terms, appraise
-from ledger import decisions, leases, progress, releases, teachers
+from ledger import decisions, leases, progress, releases, teachers, upkeep
 from ledger.decisions import Decision
 from ledger.forgetting import expire
 from ledger.queries import newest_at
@@ -147,6 +147,8 @@ class Worker:
     def _look(self, task: str, watched: Watched) -> None:
         if model := watched.binding.get("teacher"):
             teachers.note(self._engine, task, model=model, now=self._clock())
+        if watched.terms.upkeep_usd:
+            upkeep.charge(self._engine, task, usd_per_month=watched.terms.upkeep_usd, now=self._clock())
         for part in (self._watch_champion, self._weigh):
             if not self._lead():  # a look at a large task may take as long as the lease
                 return

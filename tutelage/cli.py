@@ -16,6 +16,7 @@ from tutelage import (
     cli_keys,
     cli_releases,
     cli_replay,
+    cli_report,
     cli_serve,
     cli_synthesize,
 )
@@ -114,7 +115,7 @@ def up(
 def status(config: Config = CONFIG) -> None:
     """What runs, what is in force, and how far each task is from its next release. Status 1: nothing runs."""
     from ledger.database import connect
-    from tutelage.spending import spending
+    from tutelage.spending import saved, spending
     from tutelage.standing import describe
     from tutelage.unmatched import in_a_line
 
@@ -128,7 +129,11 @@ def status(config: Config = CONFIG) -> None:
         for found in running:
             say(f"{found.name}: {found.words}")
         engine, now = connect(settings.ledger.url), time.time()
-        for line in (*describe(settings, engine, now=now), *spending(settings, engine, now=now)):
+        for line in (
+            *describe(settings, engine, now=now),
+            saved(engine, now=now),
+            *spending(settings, engine, now=now),
+        ):
             say(line)
         if words := in_a_line(settings, engine, now=now):
             say(words)
@@ -181,7 +186,8 @@ app.command()(cli_feedback.feedback)
 app.command()(cli_forget.forget)
 app.command()(cli_synthesize.synthesize)
 app.command()(cli_releases.recertify)
-app.command()(cli_releases.report)
+app.command()(cli_report.report)
+app.command()(cli_report.reconcile)
 app.command()(cli_releases.calibrate)
 
 

@@ -141,25 +141,6 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
     say("each line holds for a contract that was chosen before it was read")
 
 
-def report(  # noqa: PLR0917  typer reads options from the signature
-    task: str,
-    release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write to; report-TASK where none is named.")] = None,
-    config: Config = CONFIG,
-) -> None:
-    """One page on a release: its certificate in words, what it accepts at which risk and cost, its references since."""
-    from ledger.database import connect
-    from tutelage.report.facts import gather
-    from tutelage.report.page import write
-
-    with known_errors():
-        settings = load(config)
-        facts = gather(settings, connect(settings.ledger.url), task, release=release)
-        for words in facts.warnings:
-            say(f"WARNING: {words}")
-        say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
-
-
 @releases.command("list")
 def releases_list(task: str, config: Config = CONFIG) -> None:
     """All releases of TASK, oldest first."""

@@ -45,6 +45,7 @@ def run_config(
         easy_weight=chosen.easy_weight,
         start=chosen.start,
         prefix=task.prefix,
+        training_usd=chosen.training_usd,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=TrainConfig(
             base_model=settings.student.base_model,

@@ -1,4 +1,4 @@
-"""What is spent at teachers and left of every budget, in words: for `tutelage status`."""
+"""What was saved, and what is spent at teachers and left of every budget, in words: for `tutelage status`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,10 +6,18 @@ import sqlalchemy as sa
 
 from ledger.budgets import TOTAL, Balance, Budget, amounts, balances, of_key, of_task
 from ledger.keys import Key, all_keys
+from ledger.savings import savings
 from router.budgets import LABEL_SHARE
 from router.settings import Settings
+from tutelage.savings_words import in_words as in_a_line
 
+SAVED_DAYS = 30
 PER = {"month": "this month", "day": "today", "total": "in all"}
+
+
+def saved(engine: sa.Engine, *, now: float) -> str:
+    """What the last thirty days came to."""
+    return f"last {SAVED_DAYS} days: {in_a_line(savings(engine, since=now - SAVED_DAYS * 86400.0))}"
 
 
 def spending(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:

@@ -41,6 +41,7 @@ from ledger.modes import FREE, decoding_mode
 from ledger.queries import rows_that_taught, rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
+from ledger.savings import savings
 from ledger.schema import exchanges, row_uses
 from ledger.verdicts import JudgedLabel
 from tests.ledger.make import exchange
@@ -381,6 +382,15 @@ def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, con
     found = outcome.report["baselines"]
     assert found["rows"] == 100 and found["untrained"] == 0.0 and found["with_examples"] > 0.5
     assert any("the base model agrees on 0% as it is" in step for step in world.steps)
+
+
+def test_a_training_is_charged_and_what_trains_nothing_is_not(engine, config, world):
+    config = replace(config, training_usd=12.5)
+    first = run(engine, config, progress=world).release
+    assert savings(engine, task="desk").costs["training"] == 12.5
+    store(engine, traffic()[ROWS:])
+    run(engine, replace(config, reuse=first), progress=world)
+    assert savings(engine, task="desk").costs["training"] == 12.5
 
 
 def test_nobody_pays_a_judge_for_the_base_model(engine, judged, world):

@@ -165,7 +165,7 @@ def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(
         async with HttpClient() as http:
             price = Price(0.0, 0.0)
             student = VllmStudent(http, url=running.settings.student.url, price=price, timeout_s=60.0)
-            asked = {"model": BASE_NAME, "max_tokens": 24, "prefix": 8}
+            asked = {"model": BASE_NAME, "max_tokens": 60, "prefix": 8}
             ongoing = await student.begin(request, **asked)
             begun = ongoing.draft
             pieces = [piece async for piece in ongoing.pieces()]
@@ -175,7 +175,7 @@ def test_a_draft_begun_as_a_stream_has_the_evidence_of_the_whole_ones_beginning(
     said = [{"role": "user", "content": "Tell me about the sea."}]
     request = parse_chat(orjson.dumps({"model": "m", "messages": said}))
     begun, pieces, whole = asyncio.run(drafts())
-    assert 8 <= begun.usage.completion_tokens < 24  # with what has come together with the eighth
+    assert 8 <= begun.usage.completion_tokens < 60  # with what has come together with the eighth
     assert begun.can_be_accepted(8) and len(pieces) > 1
     assert begun.text + "".join(pieces) == whole.text
     assert begun.evidence.keys() == whole.evidence.keys()

@@ -1,0 +1,28 @@
+"""What was saved, in words."""
+
+from ledger.savings import Savings
+
+
+def in_words(found: Savings) -> str:
+    """One line."""
+    if not found.requests and not found.spent_usd:
+        return "nothing was asked"
+    base = f"{found.requests:,} requests, {found.student_answers:,} of them answered by students: the teacher alone"
+    cost = f"{base} would have cost {usd(found.baseline_usd)}, everything has cost {usd(found.spent_usd)}"
+    if not found.student_answers:
+        return f"{cost}; no student has answered"
+    more = "saved" if found.saved_usd >= 0 else "lost"
+    return f"{cost}: {usd(abs(found.saved_usd))} {more}, {found.saved_share:.1%} ({interval(found)})"
+
+
+def interval(found: Savings) -> str:
+    """How far the savings are known."""
+    if found.estimated.low == 0.0 < found.estimated.usd:
+        return f"at most; {usd(found.saved_low_usd)} at least, since too few references say what the teacher would cost"
+    return f"{usd(found.saved_low_usd)} to {usd(found.saved_high_usd)} with 95 % confidence"
+
+
+def usd(amount: float) -> str:
+    """A sum, its sign before the dollar; below a dollar with four digits behind the point."""
+    digits = 2 if abs(amount) >= 1.0 or amount == 0.0 else 4
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
