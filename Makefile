@@ -62,6 +62,10 @@ bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vll
 bench-distill: setup ## Measure students by rows and lessons; DATA=Banking77's train.csv (hours)
 	$(BIN)/python -m bench.distillation $(DATA) $(BENCH_ARGS)
 
+.PHONY: bench-sft
+bench-sft: .venv/.stamp ## Measure our training beside a plain SFTTrainer; DATA=Banking77's train.csv (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.sft $(DATA) $(BENCH_ARGS)
+
 .PHONY: validity
 validity: .venv/.stamp ## Show certificate, interval and alarm holding by repetition (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.validity

@@ -2,17 +2,21 @@
 that is right in 93 of 100 answers.
 
     python -m bench.distillation ../shared/data/banking77/train.csv [--rows 250 500 1000 2000 4000] [--seeds 3]
-        [--lessons plain noisy curated] [--test 500] [--out distillation.jsonl]
+        [--lessons plain noisy curated instructed compact warm hard replay] [--test 500] [--out distillation.jsonl]
 
 A student of each number of rows, seed and lesson is trained, loaded and asked the same messages, which teach none of
 them, through the gateway. Every result is written at once to `--out`; what is there already is not done again, so that
 the hours it takes can be spent in parts. Lessons: `plain`, as the product would teach the teacher's answers; `noisy`
-and `curated`: one further answer in ten is wrong, without curation and with it.
+and `curated`: one further answer in ten is wrong, without curation and with it; `instructed` and `compact`: a
+longer instruction, which the student reads, or nothing in its place. In the others a first student has learned from
+the first half of the rows. `warm`: training goes on from it, on all of them. `hard`: it has answered what it was surest
+of, half of the second half, and of that the teacher was asked about one in ten; `replay`: these count four times.
 """
 
 import argparse
 import csv
 import json
+import math
 import random
 import shutil
 import time
@@ -24,27 +28,40 @@ from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 
+import yaml
 from rich.console import Console
 
 from bench.banking_log import SYSTEM
 from calibration.agreement import disagreement
+from distill.candidate import Candidate
 from distill.clusters import cluster
 from distill.curate import by_reason, curate
-from distill.lessons import Lessons
+from distill.lessons import GoesOn, Lessons
 from distill.plan import RunConfig
 from distill.rows import TrainingRow
 from distill.run import candidate
 from ledger.prices import Price
 from ledger.records import Draft
+from router.settings import Settings, load
 from tutelage.distilling import run_config
 from tutelage.progress import RunProgress
 from tutelage.provision import Home, ensure_demo_model, ensure_vllm
-from tutelage.replay.workshop import TASK, Workshop
+from tutelage.replay.workshop import TASK, Workshop, apart
 
 TEACHER_ERRORS, INJECTED = 0.07, 0.10
 VALIDATE = 0.08  # of the rows, as `distill.validation_share`
 MAX_TOKENS = 24  # of a label
-LESSONS = ("plain", "noisy", "curated")
+LESSONS = ("plain", "noisy", "curated", "instructed", "compact", "warm", "hard", "replay")
+NOISY, INSTRUCTED = ("noisy", "curated"), ("instructed", "compact")
+INSTRUCTION = (
+    f"{SYSTEM} The bank issues debit cards and accounts for private customers, and all of its service is in an app. "
+    "A message is about one matter only. Where it seems to be about two, take the one that the customer wants to have "
+    "settled. Take what is asked for, not the mood in which it is asked; complaints have no intent of their own. "
+    "Answer with the name of the intent alone, in lower case, its words joined by underscores, without a full stop, "
+    "without quotation marks, and without saying why."
+)
+REFERENCES, EASY_WEIGHT = 0.1, 4.0  # in `hard` and `replay`
+COMPACT = "compact"  # the task whose student does not read its instruction
 Pair = tuple[str, str]  # a message and its true label
 
 
@@ -59,8 +76,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Found:
-    """What one came to. Shares of the test messages: `agreement` with the teacher's answer, `accuracy` by the truth,
-    `copied`: of the teacher's wrong answers, those that the student gives too."""
+    """What one came to. Shares of the `tested` messages: `agreement` with the teacher's answer, `accuracy` by the
+    truth, `copied`: of the teacher's wrong answers, those that the student gives too. `prompt_tokens`: of a message, in
+    the mean; 0 in results of before.
+    """
 
     lesson: str
     rows: int
@@ -72,6 +91,8 @@ class Found:
     copied: float
     train_s: float
     draft_s: float
+    prompt_tokens: float = 0.0
+    tested: int = 500
 
 
 class Teacher:
@@ -91,9 +112,10 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything runs; `train` and `test` are the data, shuffled."""
+    """Everything runs; `train` and `test` are the data, shuffled. `compact`: of the task with such a prompt."""
 
     config: RunConfig
+    compact: RunConfig
     train: Sequence[Pair]
     test: Sequence[Pair]
     teacher: Teacher
@@ -101,7 +123,8 @@ class Bench:
 
     def run(self, cell: Cell) -> Found:
         """Make one student and ask it."""
-        config = replace(self.config, train=replace(self.config.train, seed=cell.seed))
+        config = self.compact if cell.lesson == "compact" else self.config
+        config = replace(config, train=replace(config.train, seed=cell.seed))
         made = candidate(config, f"bench-{cell.lesson}-{cell.rows}-{cell.seed}", progress=self.progress)
         shutil.rmtree(made.path, ignore_errors=True)  # of a measurement that was ended half-way
         lessons, rejected = self._lessons(cell)
@@ -110,7 +133,8 @@ class Bench:
         train_s = time.monotonic() - began
         made.load([row.messages for row in lessons.train[:8]])
         began = time.monotonic()
-        drafts = made.drafts([{"messages": _messages(text), "stream": False} for text, _ in self.test])
+        drafts = made.drafts([{"messages": self._messages(text, cell), "stream": False} for text, _ in self.test])
+        draft_s = time.monotonic() - began
         made.unload()
         return Found(
             **asdict(cell),
@@ -118,13 +142,17 @@ class Bench:
             rejected=rejected,
             **self._judged(drafts),
             train_s=train_s,
-            draft_s=time.monotonic() - began,
+            draft_s=draft_s,
+            tested=len(drafts),
+            prompt_tokens=mean(draft.usage.prompt_tokens for draft in drafts if draft),
         )
 
     def _lessons(self, cell: Cell) -> tuple[Lessons, dict[str, int]]:
         pairs = random.Random(cell.seed).sample(self.train, cell.rows)
         rows = [self._row(number, pair, cell) for number, pair in enumerate(pairs)]
-        held = max(1, round(VALIDATE * cell.rows))
+        if cell.lesson in ("hard", "replay"):
+            rows = self._heard(rows, cell)
+        held = max(1, round(VALIDATE * len(rows)))
         validate, teach = rows[:held], rows[held:]
         if cell.lesson == "noisy":
             return Lessons(tuple(teach), tuple(validate), (), cap=1), {}
@@ -134,14 +162,45 @@ class Bench:
         kept = {
             held: tuple(row for row in found.kept if (row.exchange_id in held_out) is held) for held in (True, False)
         }
-        return Lessons(kept[False], kept[True], (), cap=1), by_reason(found.rejected)
+        lessons = Lessons(kept[False], kept[True], (), cap=1)
+        if cell.lesson == "warm":
+            first = self._first(rows[: len(rows) // 2], cell)
+            lessons = replace(lessons, goes_on=GoesOn(first.name, first.path, frozenset()))
+        return lessons, by_reason(found.rejected)
+
+    def _first(self, rows: Sequence[TrainingRow], cell: Cell) -> Candidate:
+        """The student that has learned from these, made once."""
+        config = replace(self.config, train=replace(self.config.train, seed=cell.seed))
+        made = candidate(config, f"bench-first-{cell.rows}-{cell.seed}", progress=self.progress)
+        if not made.path.exists():
+            held = max(1, round(VALIDATE * len(rows)))
+            made.train(Lessons(tuple(rows[held:]), tuple(rows[:held]), (), cap=1))
+        return made
+
+    def _heard(self, rows: Sequence[TrainingRow], cell: Cell) -> list[TrainingRow]:
+        """Of the second half what the teacher is asked about where the first student answers what it is surest of."""
+        older, newer = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        first, rng = self._first(older, cell), random.Random(cell.seed)
+        first.load([row.messages for row in older[:8]])
+        drafts = first.drafts([{"messages": row.messages, "stream": False} for row in newer])
+        first.unload()
+        order = sorted(range(len(newer)), key=lambda i: _surety(drafts[i]), reverse=True)
+        answered = set(order[: len(newer) // 2])
+        asked = {i for i in sorted(answered) if rng.random() < REFERENCES}
+        weight = min(EASY_WEIGHT, 1.0 / REFERENCES) if cell.lesson == "replay" else 1.0
+        easy = [replace(newer[i], weight=weight) for i in sorted(asked)]
+        return [*older, *(row for i, row in enumerate(newer) if i not in answered), *easy]
 
     def _row(self, number: int, pair: Pair, cell: Cell) -> TrainingRow:
         text, _ = pair
         said = self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher")
-        if cell.lesson != "plain":
+        if cell.lesson in NOISY:
             said = self.teacher.answers((text, said), errors=INJECTED, salt=f"injected {cell.seed}")
-        return TrainingRow(str(number), tuple(_messages(text)), said, "stop")
+        return TrainingRow(str(number), tuple(self._messages(text, cell)), said, "stop")
+
+    def _messages(self, text: str, cell: Cell) -> list[dict[str, str]]:
+        system = INSTRUCTION if cell.lesson in INSTRUCTED else SYSTEM
+        return [{"role": "system", "content": system}, {"role": "user", "content": text}]
 
     def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, float]:
         told = [self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher") for pair in self.test]
@@ -154,12 +213,12 @@ class Bench:
         }
 
 
+def _surety(draft: Draft | None) -> float:
+    return draft.evidence["sum_logprob"] if draft and draft.evidence else -math.inf
+
+
 def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
     return 1.0 - mean([disagreement(text, other, measure="exact") for text, other in pairs]) if pairs else 0.0
-
-
-def _messages(text: str) -> list[dict[str, str]]:
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
 def read(path: Path, *, seed: int = 0) -> list[Pair]:
@@ -171,13 +230,20 @@ def read(path: Path, *, seed: int = 0) -> list[Pair]:
 
 def table(found: Sequence[Found]) -> Iterator[str]:
     """Means over the seeds with their standard errors, in Markdown."""
-    yield "| lesson | rows | taught | seeds | agreement | accuracy | teacher's errors copied | rows a second |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    yield (
+        "| lesson | rows | taught | seeds | agreement | accuracy | teacher's errors copied | rows a second "
+        "| tokens a prompt | drafts a second |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for lesson, rows in sorted({(each.lesson, each.rows) for each in found}, key=lambda key: (key[1], key[0])):
         mine = [each for each in found if (each.lesson, each.rows) == (lesson, rows)]
         shares = [_percent([getattr(each, name) for each in mine]) for name in ("agreement", "accuracy", "copied")]
         taught, pace = mean(each.taught for each in mine), mean(each.taught / each.train_s for each in mine)
-        yield f"| {lesson} | {rows:,} | {taught:,.0f} | {len(mine)} | {' | '.join(shares)} | {pace:.1f} |"
+        tokens, drafted = mean(each.prompt_tokens for each in mine), mean(each.tested / each.draft_s for each in mine)
+        yield (
+            f"| {lesson} | {rows:,} | {taught:,.0f} | {len(mine)} | {' | '.join(shares)} | {pace:.1f} "
+            f"| {tokens:.0f} | {drafted:.1f} |"
+        )
 
 
 def _percent(values: Sequence[float]) -> str:
@@ -221,9 +287,10 @@ def running(options: argparse.Namespace, folder: Path, *, home: Home, progress: 
     free, pairs = Price(0.0, 0.0), read(options.data)
     base = str(home.demo_model)
     workshop = Workshop(folder, "labels", "the data set's licence", free, free, base, "exact")
-    settings = workshop.configure(max_tokens=MAX_TOKENS)
+    settings = _with_compact(workshop, workshop.configure(max_tokens=MAX_TOKENS))
     bench = Bench(
         config=run_config(settings, TASK),
+        compact=run_config(settings, COMPACT),
         train=pairs[options.test :],
         test=pairs[: options.test],
         teacher=Teacher([label for _, label in pairs]),
@@ -231,6 +298,16 @@ def running(options: argparse.Namespace, folder: Path, *, home: Home, progress: 
     )
     with workshop.running(settings, home, console=progress.console):
         yield bench
+
+
+def _with_compact(workshop: Workshop, settings: Settings) -> Settings:
+    """The same with a second task, like the first but for its prompt."""
+    task = settings.tasks[TASK].model_copy(update={"system_prompt": INSTRUCTION, "student_prompt": "compact"})
+    values = yaml.safe_load(workshop.config.read_text())
+    values["tasks"][COMPACT] = task.model_dump(exclude_defaults=True)
+    workshop.config.write_text(yaml.safe_dump(values, sort_keys=False))
+    with apart():
+        return load(workshop.config)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,11 @@ def verify(path: Path, *, expected: str) -> None:
         raise AdapterError(f"adapter {path} was altered: its digest is {found[:12]}, registered was {expected[:12]}")
 
 
+def rank(path: Path) -> int:
+    """Of the LoRA in a folder. Raises AdapterError where it cannot be read."""
+    return int(_config(path)["r"])
+
+
 def check_compatible(path: Path, *, base_model: str) -> None:
     """Raises AdapterError unless this is a plain LoRA of whole pairs, each of which fits a module of the base model.
 

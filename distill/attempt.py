@@ -75,6 +75,10 @@ class Attempt:
             )
             return Refusal(reason, len(harvested.window), None, labels_seen=False)
         self._use(lessons.train, "train", paired={pair.exchange_id for pair in lessons.pairs})
+        if lessons.goes_on:
+            before = lessons.goes_on.taught - {row.exchange_id for row in lessons.train}
+            uses = [Use(exchange_id, "train", reason="before") for exchange_id in sorted(before)]
+            record_uses(self.engine, release=self.name, uses=uses)
         self._use(lessons.validate, "validate")
         self._use(lessons.fit, "fit")
         rejected = [Use(row.exchange_id, "reject", reason=row.reason) for row in lessons.rejected]
@@ -132,8 +136,10 @@ class Attempt:
         return judged
 
     def _look_at_the_base(self, lessons: Lessons) -> None:
-        """What training is for: told with the release. Nobody pays a judge for it."""
-        if self.config.reuse or self.config.anew or isinstance(by := self.config.measure, Judge):
+        """What training is for: told with the release. Nobody pays a judge for it, and where the prompt is
+        compact the base model would be asked without its instruction."""
+        untold = self.config.reuse or self.config.anew or self.config.train.unsaid
+        if untold or isinstance(by := self.config.measure, Judge):
             return
         self.progress.step("drafting some of them with the base model, without and with examples")
         found = baselines(self.made, lessons.fit, self._requests(lessons.fit), examples=lessons.train, by=by)
@@ -293,9 +299,10 @@ class Attempt:
 
 
 def _question(bound: Mapping[str, str]) -> dict[str, str]:
-    """What is asked of the labels: the same, however much is known of the judge, and in whatever modes they were asked
-    for."""
-    return {name: value for name, value in bound.items() if name not in ("judge_labels", "judge_rates", "modes")}
+    """What is asked of the labels: the same, however much is known of the judge, in whatever modes they were asked for,
+    and in the words in which it was asked before there were others."""
+    known = ("judge_labels", "judge_rates", "modes")
+    return {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
 
 
 def _in(modes: frozenset[str], row: TrainingRow) -> bool:

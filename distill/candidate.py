@@ -6,7 +6,7 @@ Knows no ledger and no certificate: what its drafts are worth is for whoever ask
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
+from distill.render import as_said
 from distill.train import TrainConfig, TrainReport, train
 from ledger.records import Draft
 
@@ -72,7 +73,7 @@ class Candidate:
         trained = train(
             lessons.train,
             lessons.validate,
-            config=self.config,
+            config=replace(self.config, start=lessons.goes_on.adapter if lessons.goes_on else None),
             out=self.path,
             progress=show,
             pairs=lessons.pairs,
@@ -89,7 +90,7 @@ class Candidate:
         found = probe(
             self.server,
             self.name,
-            prompts,
+            [as_said(messages, unsaid=self.config.unsaid) for messages in prompts],
             base_model=self.config.base_model,
             adapter=self.path,
             max_tokens=self.max_tokens,

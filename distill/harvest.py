@@ -61,6 +61,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     max_references: int,
     due: float,
     adapter_digest: str | None = None,
+    easy_weight: float = 1.0,
 ) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
 
@@ -68,9 +69,10 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
     missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
     are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
-    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. What a teacher
-    has written takes the room that is left under `max_rows`, and was written before the cut like everything that
-    teaches: its examples may be among the traffic behind it.
+    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. `easy_weight`:
+    the most that a lesson counts which the student has answered (docs/decisions/0032). What a teacher has written takes
+    the room that is left under `max_rows`, and was written before the cut like everything that teaches: its examples
+    may be among the traffic behind it.
 
     Raises HarvestError where nothing is recorded.
     """
@@ -91,7 +93,10 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]
-    lessons = [_lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None) for row in taught]
+    lessons = [
+        _lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None, easy_weight=easy_weight)
+        for row in taught
+    ]
     room = max(0, max_rows - len(lessons))
     written = [_lesson(row, reference=False) for row in _synthetic(engine, task, teacher=teacher, cut_at=cut_at)]
     references = _uniform([row for row in drawn if row.at >= cut_at], key)
@@ -140,7 +145,7 @@ def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
     return [row for row in rows if row.exchange_id not in used]
 
 
-def _lesson(row: Row, *, reference: bool) -> TrainingRow:
+def _lesson(row: Row, *, reference: bool, easy_weight: float = 1.0) -> TrainingRow:
     return TrainingRow(
         exchange_id=row.exchange_id,
         messages=as_student_reads(row.messages),
@@ -151,4 +156,10 @@ def _lesson(row: Row, *, reference: bool) -> TrainingRow:
         correction=row.correction,
         disowned=row.answer if row.good is False else None,
         draft=row.draft_text if row.draft_finish_reason == "stop" else None,
+        weight=min(easy_weight, _stands_for(row)),
     )
+
+
+def _stands_for(row: Row) -> float:
+    """How many requests: of those that the student answered the teacher was asked about references alone."""
+    return 1.0 / row.rho if row.route == "student" and row.reference and row.rho else 1.0

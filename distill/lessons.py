@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 from calibration.certify import cluster_cap
 from distill.clusters import cluster
@@ -14,11 +15,20 @@ from distill.suspicion import Noise, NoLabels
 
 
 @dataclass(frozen=True)
+class GoesOn:
+    """The `adapter` of the `release` that training goes on from, and the exchanges that have `taught` it."""
+
+    release: str
+    adapter: Path
+    taught: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among them,
     where anything teaches. `cap` is the M of the window's thinning; `pairs`: of the rows that teach, with wrong answers
-    to learn from."""
+    to learn from; `goes_on`: from which adapter, None: the base model."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -27,6 +37,7 @@ class Lessons:
     rejected: tuple[Rejected, ...] = ()
     noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
+    goes_on: GoesOn | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from distill.anew import Anew
 from distill.lessons import Shares
 from distill.pattern import Asked
 from distill.train import TrainConfig
+from distill.warm import Start
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class RunConfig:
     fit_share: float
     validation_share: float
     pattern: Asked = "response"
+    easy_weight: float = 1.0
+    start: Start = "base"
     prefix: int | None = None
     training_usd: float = 0.0
     reuse: str | None = None

@@ -5,13 +5,14 @@ one token at which the engine stops; a template's newline after it is never gene
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
 from distill.errors import DistillError
 from distill.rows import TrainingRow, message_text
+from ledger.compact import compacted
 
 if TYPE_CHECKING:  # importing transformers takes a second, and only its type is named here
     from transformers import PreTrainedTokenizerBase
@@ -25,18 +26,23 @@ class Unspeakable(DistillError):
 
 @dataclass(frozen=True)
 class Chat:
-    """How a base model is spoken to: its tokenizer with the chat template, and the token that ends an answer."""
+    """How a base model is spoken to: its tokenizer with the chat template, and the token that ends an answer.
+
+    `unsaid`: the system message that the student does not read.
+    """
 
     tokenizer: "PreTrainedTokenizerBase"
     end: int
+    unsaid: str | None = None
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Token ids, shape (T,), and which of them the student is to produce."""
+    """Token ids, shape (T,), which of them the student is to produce, and by how much these count in training."""
 
     input_ids: tuple[int, ...]
     completion_mask: tuple[bool, ...]
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         assert len(self.input_ids) == len(self.completion_mask)
@@ -94,7 +100,7 @@ def takes(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> bool:
 
 def render(chat: Chat, row: TrainingRow) -> Rendered:
     """The row as one sequence. Raises ValueError for messages that are not text, Unspeakable."""
-    return render_pair(chat, row.messages, row.completion)
+    return replace(render_pair(chat, row.messages, row.completion), weight=row.weight)
 
 
 def render_pair(chat: Chat, messages: Sequence[Mapping[str, Any]], completion: str) -> Rendered:
@@ -114,9 +120,13 @@ def render_prompt(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> list[int
     return _tokenize(chat.tokenizer, _prompt_text(chat, messages))
 
 
+def as_said(messages: Sequence[Mapping[str, Any]], *, unsaid: str | None) -> list[dict[str, Any]]:
+    """As the engine is asked: in plain text, without what is `unsaid`. Raises ValueError for messages that are none."""
+    return compacted([{**message, "content": message_text(message)} for message in messages], unsaid)
+
+
 def _prompt_text(chat: Chat, messages: Sequence[Mapping[str, Any]]) -> str:
-    spoken = [{**message, "content": message_text(message)} for message in messages]
-    return _write(chat.tokenizer, spoken, to_be_answered=True)
+    return _write(chat.tokenizer, as_said(messages, unsaid=chat.unsaid), to_be_answered=True)
 
 
 def _write(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, Any]], *, to_be_answered: bool) -> str:

@@ -15,7 +15,8 @@ class TrainingRow:
 
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
     answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
-    answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole.
+    answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole. `weight`: by
+    how much it counts among rows that teach.
     """
 
     exchange_id: str
@@ -27,6 +28,7 @@ class TrainingRow:
     correction: str | None = None
     disowned: str | None = None
     draft: str | None = None
+    weight: float = 1.0
 
     @property
     def corrected(self) -> "TrainingRow":

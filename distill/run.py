@@ -24,6 +24,7 @@ from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
 from distill.pattern import choose
 from distill.plan import Refused, Released, RunConfig
+from distill.warm import begin
 from ledger import releases
 from ledger.queries import newest_at, rows_that_taught
 
@@ -93,6 +94,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         due=min(time.time(), newest_at(engine, config.task))
         - config.label_due_s,  # what is not ingested yet is not lost
         adapter_digest=releases.get(engine, config.reuse).adapter_digest if config.reuse else None,
+        easy_weight=config.easy_weight,
     )
     teaching = len(found.older) + len(found.synthetic)
     if config.reuse is None and teaching < config.min_rows:
@@ -113,6 +115,11 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         report["noise"] = lessons.noise.facts
         progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {lessons.noise.words}")
     if config.reuse is None:
+        lessons, because = begin(engine, lessons, task=config.task, asked=config.start, config=config.train)
+        begun = lessons.goes_on.release if lessons.goes_on else None
+        report["start"] = {"release": begun, "because": because}
+        report["weighted"] = sum(row.weight != 1.0 for row in lessons.train)
+        progress.step(f"begins from {begun or 'the base model'}: {because}")
         chosen = choose(config.pattern, lessons.train, by=config.measure)
         report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
         progress.step(f"pattern {chosen.pattern}: {chosen.because}")

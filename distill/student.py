@@ -16,7 +16,7 @@ from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
 
-Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T)
+Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T); weights: (B,)
 
 
 @contextmanager
@@ -40,12 +40,13 @@ class NoChat(DistillError):
     """A base model that cannot be spoken to: it has no chat template."""
 
 
-def load_chat(base_model: str) -> Chat:
-    """The base model's tokenizer and the end of its answers. Never downloads. Raises NoChat, OSError."""
+def load_chat(base_model: str, *, unsaid: str | None = None) -> Chat:
+    """The base model's tokenizer and the end of its answers; `unsaid`: as in `Chat`. Never downloads. Raises NoChat,
+    OSError."""
     tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
     if not tokenizer.chat_template:
         raise NoChat(f"the base model {base_model} has no chat template: take the one that is tuned to instructions")
-    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}))
+    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}), unsaid)
 
 
 def _stops(base_model: str) -> list[int]:
@@ -80,6 +81,7 @@ def collate(rows: Sequence[Rendered]) -> Batch:
         "input_ids": torch.zeros(len(rows), longest, dtype=torch.long),
         "attention_mask": torch.zeros(len(rows), longest, dtype=torch.long),
         "labels": torch.full((len(rows), longest), IGNORE),
+        "weights": torch.tensor([row.weight for row in rows]),
     }
     for index, row in enumerate(rows):
         ids = torch.tensor(row.input_ids)  # (T,)
@@ -101,3 +103,9 @@ def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
     ).logits  # (N, vocabulary)
     return -torch.nn.functional.cross_entropy(logits.float(), batch["labels"][:, 1:][labelled], reduction="none")
+
+
+def token_weights(batch: Batch) -> torch.Tensor:
+    """By how much each labelled token counts in training, shape (N,), row after row: as much as its row."""
+    labelled = batch["labels"][:, 1:] != IGNORE
+    return batch["weights"].repeat_interleave(labelled.sum(dim=1))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,7 +28,7 @@ from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
 from distill.render import Chat, Readable, Rendered, readable, takes
 from distill.rows import TrainingRow
-from distill.student import Batch, collate, completion_logprobs, load_base, load_chat, silence
+from distill.student import Batch, collate, completion_logprobs, load_base, load_chat, silence, token_weights
 
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
@@ -43,7 +44,9 @@ class TrainConfig:
     """How to train. LoRA wants a learning rate of 2e-4 to 1e-3: the upper end for a model of some 100 million weights.
 
     `max_tokens` bounds prompt and completion together; a longer row is left out and counted, since a truncated answer
-    teaches the student to stop early and a truncated prompt to answer what it has not read.
+    teaches the student to stop early and a truncated prompt to answer what it has not read. `unsaid`: the system
+    message that the student does not read. `start`: the folder of an adapter, of the same base model and rank, that
+    goes on learning.
     """
 
     base_model: str
@@ -54,6 +57,8 @@ class TrainConfig:
     batch_size: int = 8
     max_tokens: int = 512
     seed: int = 0
+    unsaid: str | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,13 @@ def train(
     """
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
-    chat = load_chat(config.base_model)
+    chat = load_chat(config.base_model, unsaid=config.unsaid)
     lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
     if not lessons.rows:
         raise TrainError(_why_none(lessons, config))
     with silence(), TemporaryDirectory() as scratch:
         keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-        trainer = _trainer(chat, lessons.rendered, keeper, config=config, scratch=scratch)
+        trainer = _trainer(chat, _weighed(lessons.rendered), keeper, config=config, scratch=scratch)
         started = time.monotonic()
         train_loss = float(trainer.train().training_loss)
         seconds = time.monotonic() - started
@@ -126,6 +131,12 @@ def train(
         rows_unspeakable=lessons.unspeakable + held_out.unspeakable,
         preferred=preferred,
     )
+
+
+def _weighed(rendered: Sequence[Rendered]) -> list[Rendered]:
+    """With weights that are 1 in the mean, so that they change which rows count and not how large a step is."""
+    middle = fmean(row.weight for row in rendered)
+    return [replace(row, weight=row.weight / middle) for row in rendered]
 
 
 def _why_none(lessons: Readable, config: TrainConfig) -> str:
@@ -162,8 +173,9 @@ def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
 def _trainer(
     chat: Chat, rendered: Sequence[Rendered], keeper: KeepBest, *, config: TrainConfig, scratch: str
 ) -> "_CompletionTrainer":
+    base, start = load_base(config.base_model), config.start
     trainer = _CompletionTrainer(
-        model=load_base(config.base_model),
+        model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=SFTConfig(
             **_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
             train_sampling_strategy="group_by_length",
@@ -173,16 +185,20 @@ def _trainer(
         train_dataset=Dataset.from_list([vars(row) for row in rendered]),
         processing_class=chat.tokenizer,
         callbacks=[keeper],
-        peft_config=LoraConfig(
-            r=config.rank,
-            lora_alpha=config.alpha,
-            target_modules="all-linear",  # fewer modules learn far less (PERF.md)
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=config.base_model,
-        ),
+        peft_config=None if start else _fresh_lora(config),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _fresh_lora(config: TrainConfig) -> LoraConfig:
+    return LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        target_modules="all-linear",  # fewer modules learn far less (PERF.md)
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=config.base_model,
+    )
 
 
 def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> dict[str, Any]:
@@ -232,7 +248,9 @@ class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no type
     ) -> torch.Tensor:
         assert not return_outputs, "nothing here asks for logits"
         logprobs = completion_logprobs(model, inputs)
-        return -logprobs.sum() / (len(logprobs) if num_items_in_batch is None else num_items_in_batch)
+        return -(logprobs * token_weights(inputs)).sum() / (
+            len(logprobs) if num_items_in_batch is None else num_items_in_batch
+        )
 
     @override
     def _send_telemetry(self) -> None:
@@ -256,7 +274,9 @@ def _save(model: PeftModel, weights: Weights, *, out: Path) -> None:
 def _dataset_digest(rows: Sequence[TrainingRow], pairs: Sequence[Pair]) -> str:
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row.exchange_id, row.messages, row.completion], sort_keys=True).encode() + b"\n")
+        weight = [] if row.weight == 1.0 else [row.weight]
+        taught = [row.exchange_id, row.messages, row.completion, *weight]
+        digest.update(json.dumps(taught, sort_keys=True).encode() + b"\n")
     for pair in pairs:
         digest.update(json.dumps([pair.exchange_id, pair.chosen, pair.rejected]).encode() + b"\n")
     return digest.hexdigest()

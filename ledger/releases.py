@@ -21,6 +21,7 @@ FORMER = ("champion", "canary", "retired", "rolled_back", "voided")
 SERVED = ("champion", "canary")
 FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 TAUGHT = ("train", "validate")  # uses of a row by which an adapter has learned from it
+BEFORE = {"student_prompt": "full"}  # how all were certified before there was another way
 CERTIFIED = {"calibrator", "certificate", "report"}
 
 
@@ -88,7 +89,7 @@ class Release:
 
     def mismatch(self, binding: Mapping[str, str]) -> str | None:
         """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""
-        held = (self.report or {}).get("bound_to") or {}
+        held = {**BEFORE, **((self.report or {}).get("bound_to") or {})}
         for name, now in binding.items():
             if held.get(name) != now:
                 return f"certified with {name} {held.get(name)!r}, and now it is {now!r}"

@@ -236,6 +236,7 @@ def _plan(settings: Settings, name: str, *, redactor: Redactor | None) -> TaskPl
         prefix=task.prefix,
         max_context_tokens=settings.student.max_context_tokens,
         binding=settings.binding(name),
+        unsaid=task.unsaid,
         is_private=redactor.is_private if redactor else None,
     )
 

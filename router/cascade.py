@@ -90,6 +90,7 @@ async def decide(
 async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:
     """A stream whose task is judged by a prefix goes on from there; everything else is held until it is whole, a stream
     with log-probabilities too."""
+    request = as_told(request, task)
     if too_long(request, task):
         return Verdict("too_long", release)
     asked: dict[str, Any] = {"model": release.name, "max_tokens": draft_budget(request, task.max_tokens)}
@@ -113,6 +114,11 @@ def _judge(draft: Draft, task: TaskPlan, release: ServedRelease) -> Verdict:
         return Verdict("truncated" if draft.evidence else "no_evidence", release, draft)
     score = release.calibrator.score(draft.evidence)
     return Verdict("accepted" if score >= release.threshold else "unsure", release, draft, score)
+
+
+def as_told(request: ChatRequest, task: TaskPlan) -> ChatRequest:
+    """The request as the task's student reads it."""
+    return request if task.unsaid is None else request.without(task.unsaid)
 
 
 def draft_budget(request: ChatRequest, task_max_tokens: int) -> int:

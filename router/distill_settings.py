@@ -18,7 +18,9 @@ class DistillSettings(Section):
     with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
     come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
     max_age_days old. pattern: response learns from right answers alone, preference also from wrong ones that are
-    recorded beside them, auto from these where there are enough.
+    recorded beside them, auto from these where there are enough. easy_weight: by how much a reference that the student
+    has answered may count among rows that teach, which else are mostly those it was unsure of; 1: as any other. start:
+    of the adapter, the base model, or the champion's as it is (docs/decisions/0032).
 
     A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
@@ -41,6 +43,8 @@ class DistillSettings(Section):
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
     rank: Annotated[int, Field(ge=1, le=256)] = 16
     pattern: Literal["auto", "response", "preference"] = "response"
+    easy_weight: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.0
+    start: Literal["base", "champion"] = "base"
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0

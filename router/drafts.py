@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from router.cascade import draft_budget, too_long
+from router.cascade import as_told, draft_budget, too_long
 from router.errors import StudentUnavailable
 from router.logprobs import recorded
 from router.orders import Order, parse_order
@@ -44,6 +44,7 @@ async def draft_many(order: DraftOrder, student: Student) -> list[dict[str, Any]
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def one(request: ChatRequest) -> dict[str, Any]:
+        request = as_told(request, order.task)
         if too_long(request, order.task):
             return {"error": "prompt and answer do not fit into the student's context"}
         async with gate:

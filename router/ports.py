@@ -58,8 +58,9 @@ class Canary:
 class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
     `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with;
-    `since`: when an alias made requests such as this one its own, in seconds since the epoch; `is_private`: whether a
-    request's body holds what is not kept (None: all is)."""
+    `unsaid`: the system message that its student does not read; `since`: when an alias made requests such as this one
+    its own, in seconds since the epoch; `is_private`: whether a request's body holds what is not kept (None: all is).
+    """
 
     name: str
     teacher: str
@@ -69,6 +70,7 @@ class TaskPlan:
     prefix: int | None = None
     max_context_tokens: int | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
+    unsaid: str | None = None
     since: float = -math.inf
     is_private: Callable[[Mapping[str, Any]], bool] | None = None
 

@@ -21,6 +21,7 @@ from ledger import prices
 from ledger.redaction import Redactor
 from router.canary_settings import CanarySettings
 from router.distill_settings import DistillSettings
+from router.prompt_settings import Prompted
 from router.sections import Name, PerMinute, Port, Price, PrivateUrl, Seconds, Section, Share
 from router.server_settings import LOOPBACK, Budgeted, ConsoleSettings, LedgerSettings, Server
 
@@ -137,7 +138,7 @@ class StudentSettings(Section):
         return self
 
 
-class Task(Budgeted):
+class Task(Budgeted, Prompted):
     """One narrow job: its teacher, its contract, and when two answers agree.
 
     measure: exact (after normalisation: case, white space, quotes around it), number (the last number in each), json
@@ -167,7 +168,6 @@ class Task(Budgeted):
     measure: Measure | Literal["judge"] = "exact"
     judge: Name | None = None
     judge_rubric: str = ""
-    system_prompt: str | None = None
 
     @model_validator(mode="after")
     def _prefix_is_a_part(self) -> Self:
@@ -279,6 +279,7 @@ class Settings(BaseSettings):
             "prompt": "any" if chosen.system_prompt is None else fingerprint(chosen.system_prompt),
             "evidence": "whole" if chosen.prefix is None else f"prefix {chosen.prefix}",
             "max_tokens": str(chosen.max_tokens),
+            "student_prompt": chosen.student_prompt,
             "code": CODE,
             **(by.binding if isinstance(by, Judge) else {}),
         }

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import orjson
 
+from ledger.compact import compacted
 from ledger.modes import decoding_mode
 from ledger.records import Usage
 from router.abilities import Beyond, as_spoken, beyond_student, joined_text
@@ -120,6 +121,10 @@ class ChatRequest(msgspec.Struct, frozen=True):
     def spoken(self) -> list[dict[str, Any]]:
         """The messages as the student takes them, where they are not beyond it."""
         return as_spoken(self.messages)
+
+    def without(self, constant: str) -> "ChatRequest":
+        """As a student with a compact prompt takes it, where it is not beyond it."""
+        return msgspec.structs.replace(self, raw={**self.raw, "messages": compacted(self.spoken, constant)})
 
 
 def _characters(content: str | list[dict[str, Any]] | None) -> int:

@@ -79,6 +79,11 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if chosen := report.get("pattern"):
         yield "pattern", chosen["name"]
         yield "pattern because", chosen["because"]
+    if weighted := report.get("weighted"):
+        yield "rows that count for others like them", f"{weighted:,}"
+    if begun := report.get("start"):
+        yield "training begins from", begun["release"] or "the base model"
+        yield "begins there because", begun["because"]
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])

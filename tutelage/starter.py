@@ -43,6 +43,7 @@ tasks:
     # Requests for model "{teacher}" with exactly this system message belong to the task; otherwise clients
     # send model "{task}" or the header x-tutelage-task.
     # system_prompt: "Classify the customer message."
+    # student_prompt: compact  # the student reads an empty message in its place, in training and in service
 """
 
 KEY_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}

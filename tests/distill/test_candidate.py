@@ -1,5 +1,7 @@
 """A candidate's steps around the engine; `test_run` follows them through a whole run."""
 
+from dataclasses import replace
+
 import pytest
 
 from distill import candidate as making
@@ -56,6 +58,20 @@ def test_it_is_compared_with_the_base_model_before_it_is_loaded_and_probed(tmp_p
     monkeypatch.setattr(making, "probe", lambda *_, **__: probed)
     assert made.load([[{"role": "user", "content": "hi"}]]) == probed
     assert engine.asked == [(made.path, "base"), ("load", "a--v1", made.path)]
+
+
+def test_the_probe_leaves_out_what_training_has_left_out(tmp_path, monkeypatch):
+    made, seen = candidate(tmp_path, Engine()), []
+    made = replace(made, config=replace(made.config, unsaid="Sort."))
+    monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+
+    def probed(_, __, prompts, **___):
+        seen.extend(prompts)
+        return Probe(0.0, 1.0, tokens=40, compared=8, prompts=8)
+
+    monkeypatch.setattr(making, "probe", probed)
+    made.load([[{"role": "system", "content": "Sort."}, {"role": "user", "content": "hi"}]])
+    assert seen == [[{"role": "system", "content": ""}, {"role": "user", "content": "hi"}]]
 
 
 def test_it_drafts_under_its_own_name_and_comes_back_to_an_engine_that_has_forgotten_it(tmp_path):

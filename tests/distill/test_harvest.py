@@ -202,6 +202,30 @@ def test_what_the_teacher_answered_under_a_champion_stands_for_traffic_only_wher
     assert len(found.older) == 126
 
 
+def test_a_reference_that_the_student_has_answered_stands_for_the_others_that_it_has(ledger):
+    answered = [student_exchange(n, rho=0.1, reference=n % 2 == 0) for n in range(4)]
+    others = [exchange(n, rho=0.1 if n < 6 else 1.0, reference=n % 2 == 0) for n in range(4, 20)]
+    engine = ledger(*answered, *others)
+    for n in (0, 2):  # the teacher's answers come later; what it was not asked teaches nothing
+        store(engine, [Label(exchange_id=ids([n])[0], at=3.0, reply=TeacherReply("big", "delivery", "stop"))])
+    for most, expected in ((1.0, 1.0), (4.0, 4.0), (50.0, 10.0)):
+        weights = {row.exchange_id: row.weight for row in take(engine, easy_weight=most).older}
+        assert [weights[each] for each in ids([0, 2])] == [expected, expected]
+        assert {weight for row, weight in weights.items() if row > ids([2])[0]} == {1.0}
+
+
+def test_what_certified_a_release_teaches_the_next_one(ledger):
+    engine = ledger(*map(exchange, range(20)))
+    first = take(engine)
+    release = add_candidate(engine, task="desk", cut_at=first.cut_at, base_model="b", now=time.time()).name
+    window = [row.exchange_id for row in first.window]
+    record_uses(engine, release=release, uses=[Use(row, "certify") for row in window])
+    store(engine, [exchange(n) for n in range(20, 40)])
+    then = take(engine)
+    assert set(window) <= {row.exchange_id for row in then.older}
+    assert not set(window) & {row.exchange_id for row in then.window}
+
+
 def test_an_adapter_is_certified_on_nothing_that_it_was_studied_with(ledger):
     engine = ledger(*map(exchange, range(40)))
     release = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time()).name

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
+import orjson
 import pytest
 
 from distill.render import render, render_prompt
-from distill.rows import TrainingRow
+from distill.rows import TrainingRow, as_student_reads
+from router.wire import parse_chat
 from tests.distill import tiny
 
 
@@ -43,3 +47,15 @@ def test_an_end_of_turn_in_the_prompt_is_not_taught(chat):
     rendered = render(chat, row)
     ends = [mine for token, mine in zip(rendered.input_ids, rendered.completion_mask, strict=True) if token == chat.end]
     assert ends == [False, False, True]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+@pytest.mark.parametrize("said", ["Sort.", [{"type": "text", "text": "Sort."}], "Sort!"])
+def test_a_compact_prompt_is_taught_token_for_token_as_the_gateway_asks_it(chat, role, said):
+    messages = [{"role": role, "content": said}, {"role": "user", "content": "hello"}]
+    asked = parse_chat(orjson.dumps({"model": "m", "messages": messages})).without("Sort.").spoken
+    taught = render(replace(chat, unsaid="Sort."), TrainingRow("x", as_student_reads(messages), "yes", "stop"))
+    prompt = [token for token, mine in zip(taught.input_ids, taught.completion_mask, strict=True) if not mine]
+    assert prompt == render_prompt(chat, asked)
+    turn = "Sort!" if said == "Sort!" else ""
+    assert chat.tokenizer.decode(prompt).startswith(f"<|im_start|>system\n{turn}<|im_end|>\n<|im_start|>user\nhello")

@@ -38,13 +38,14 @@ from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.modes import FREE, decoding_mode
-from ledger.queries import rows_used
+from ledger.queries import rows_that_taught, rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses
 from ledger.verdicts import JudgedLabel
 from tests.ledger.make import exchange
+from tutelage.explaining import facts
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
 LABELS = ("refund", "delivery")
@@ -67,6 +68,7 @@ class World:
     mute: bool = False
     judged: int = 0
     pairs: Any = None
+    start: Any = None
     loaded: set[str] = field(default_factory=set)
     modes: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
@@ -81,9 +83,9 @@ class World:
         if self.broken:
             raise self.broken
         out.mkdir(parents=True)
-        (out / "adapter_config.json").write_text("{}")
-        (out / "adapter_model.safetensors").write_bytes(b"weights")
-        self.pairs = pairs
+        (out / "adapter_config.json").write_text('{"r": 16}')
+        (out / "adapter_model.safetensors").write_bytes(out.name.encode())
+        self.pairs, self.start = pairs, config.start
         preferred = PairsReport(len(pairs), steps=4, validation_losses=(0.05,), kept=True) if pairs else None
         return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, 0, preferred)
 
@@ -354,6 +356,25 @@ def test_a_next_release_certifies_on_rows_that_nobody_has_looked_at(engine, conf
     assert isinstance(outcome, Released)
     assert len(certifying(engine)) == len(before) + outcome.certificate.n  # a row used twice would not count twice
     assert [release.status for release in history(engine, "desk")] == ["retired", "champion"]
+
+
+def test_a_student_that_goes_on_from_the_champion_is_judged_on_nothing_that_has_taught_that_one(engine, config, world):
+    asked = replace(config, start="champion", train=replace(config.train, epochs=1))
+    first = run(engine, asked, progress=world)
+    assert first.report["start"]["release"] is None and world.start is None
+    before = used_by(engine, first.release)
+    store(engine, traffic()[ROWS:])
+    second = run(engine, asked, progress=world)
+    assert isinstance(second, Released)
+    assert second.report["start"]["release"] == first.release and world.start == config.adapters_dir / first.release
+    taught = {row for row, use in before.items() if use in ("train", "validate")}
+    uses = used_by(engine, second.release)
+    assert {uses[row] for row in taught} == {"train"} and set(uses.values()) >= {"fit", "validate", "certify"}
+    # What has taught one that has gone on has taught it too: whoever forgets such a row finds both.
+    champion = champions(engine)["desk"]
+    assert taught < rows_that_taught(engine, champion.adapter_digest)
+    shown = facts(engine, champion)
+    assert shown["training begins from"] == first.release
 
 
 def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, config, world):

@@ -1,6 +1,7 @@
 import json
 import logging
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,6 +76,28 @@ def test_a_batch_computed_in_turns_teaches_the_same(base, tmp_path, monkeypatch)
     whole, turns = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "turns"))
     for name in whole:
         torch.testing.assert_close(turns[name], whole[name], atol=2e-3, rtol=0)
+
+
+def test_the_row_that_counts_more_is_learned_and_by_how_much_all_count_is_nothing(base, tmp_path):
+    said = [(tiny.row("hello", "yes"), tiny.row("hello", "no"))] * 8
+    found = {}
+    for name, weights in (("even", (1.0, 1.0)), ("triple", (3.0, 3.0)), ("yes", (9.0, 1.0)), ("no", (1.0, 9.0))):
+        rows = [replace(row, weight=weight) for pair in said for row, weight in zip(pair, weights, strict=True)]
+        run(base, tmp_path / name, rows=rows, epochs=4)
+        model = PeftModel.from_pretrained(load_base(base), tmp_path / name).eval()
+        found[name] = loss_of(model, [said[0][1]]) - loss_of(model, [said[0][0]])
+    assert found["triple"] == found["even"]
+    assert found["no"] < found["even"] - 0.1 and found["even"] + 0.1 < found["yes"]
+
+
+def test_an_adapter_goes_on_from_another_one(base, trained, tmp_path):
+    rows, folder = tiny.rows(64), trained[0]
+    went_on = run(base, tmp_path / "on", rows=rows, start=folder)
+    anew = run(base, tmp_path / "anew", rows=rows)
+    assert went_on.train_loss < anew.train_loss / 2
+    check_compatible(tmp_path / "on", base_model=base)
+    before, after = (load_file(each / "adapter_model.safetensors") for each in (folder, tmp_path / "on"))
+    assert before.keys() == after.keys() and all(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_the_best_epoch_is_kept_and_training_stops_after_a_worse_one(base, tmp_path):

@@ -20,10 +20,11 @@ from safetensors.torch import load_file, save_file
 from bench.parts import started
 from distill.adapters import WEIGHTS, AdapterError, AdapterServer, check_compatible
 from distill.probe import TOLERANCE, Probe, probe
-from distill.render import Rendered, render
+from distill.render import Rendered, render, render_prompt, takes
 from distill.rows import TrainingRow
 from distill.student import collate, completion_logprobs, load_base, load_chat
 from distill.train import TrainConfig, train
+from ledger.compact import compacted
 from tests.distill.families import FAMILIES, Family
 from tutelage.demo.plan import free_ports
 from tutelage.processes import Program
@@ -121,6 +122,18 @@ def test_every_token_of_prompts_and_answers_has_the_same_probability(served):
         difference = float((found - expected).abs().mean())
         show(f"{served.name}, {name}: {difference:.4f} nats apart on tokens of {-float(expected.mean()):.1f} nats")
         assert difference < TOLERANCE
+
+
+def test_a_compact_prompt_is_read_as_it_is_taught(served):
+    """An empty message is neither left out by the engine nor filled in by the template."""
+    said = [{"role": "system", "content": "Sort."}, *served.prompts()[0][-1:]]
+    chat = load_chat(served.base, unsaid="Sort.")
+    if not takes(chat, said):
+        pytest.skip(f"{served.name} takes no system message")
+    body = {"model": "base", "messages": compacted(said, "Sort."), "add_generation_prompt": True}
+    read = httpx.post(f"{served.url}/tokenize", json=body, timeout=60.0).raise_for_status().json()["tokens"]
+    assert read == render_prompt(chat, said) and len(read) < len(render_prompt(load_chat(served.base), said))
+    show(f"{served.name}: {len(read)} tokens, {len(render_prompt(chat, said[1:]))} without the message")
 
 
 def engine_logprobs(served: Served, name: str, ids: Sequence[int]) -> list[float]:

@@ -265,6 +265,14 @@ def test_looks_at_labels_are_counted_by_adapter_and_question(engine):
     assert lineage.looks(engine, "desk", adapter_digest="def", question=question) == 0
 
 
+def test_what_was_certified_before_prompts_could_be_compact_holds_for_whole_ones(engine):
+    name = candidate(engine)
+    releases.promote(engine, name, values=certified(bound_to={"prompt": "p"}), now=1.0)
+    held = releases.get(engine, name)
+    assert held.mismatch({"prompt": "p", "student_prompt": "full"}) is None
+    assert "student_prompt 'full', and now it is 'compact'" in str(held.mismatch({"student_prompt": "compact"}))
+
+
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):
     first = promoted(engine, candidate(engine), now=3.0)
     second = candidate(engine)

@@ -633,6 +633,26 @@ async def test_drafts_for_a_certificate_have_the_limits_of_live_traffic():
     assert parts.spool.records == []
 
 
+class Listening(FakeStudent):
+    """Keeps what it was asked."""
+
+    async def draft(self, request, **how):
+        self.heard = request.spoken
+        return await super().draft(request, **how)
+
+
+async def test_with_a_compact_prompt_the_student_alone_reads_less_live_and_for_a_certificate():
+    live, examinee = Listening(), Listening()
+    parts = gateway(student=live, examinee=examinee, tasks={"desk": replace(TASK, unsaid="Name the topic.")})
+    said = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "hi"}]
+    order = {"release": "desk--v000009", "task": "desk", "requests": [{"messages": said}]}
+    async with http(parts) as session:
+        await session.post("/internal/drafts", json=order)
+        assert (await session.post("/v1/chat/completions", json={**BODY, "messages": said})).status_code == 200
+    assert live.heard == examinee.heard == [{"role": "system", "content": ""}, said[1]]
+    assert parts.spool.records[0].messages == said
+
+
 async def test_a_draft_the_student_does_not_give_is_an_entry_of_its_own():
     order = {"release": "r", "task": "desk", "requests": [{"messages": MESSAGES}]}
     async with http(gateway(examinee=FakeStudent(None))) as session:

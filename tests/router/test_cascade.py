@@ -93,6 +93,36 @@ def test_a_mode_that_the_release_was_not_certified_in_is_the_teachers():
     assert weigh(release=certified).reason == "decoding_mode"
 
 
+class Listening(FakeStudent):
+    """Keeps what it was asked."""
+
+    async def draft(self, request, **how):
+        self.heard = request.spoken
+        return await super().draft(request, **how)
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_compact_prompt_leaves_the_constant_instruction_out_and_nothing_else(role):
+    compact, user = replace(TASK, unsaid="Name the topic."), {"role": "user", "content": "Name the topic."}
+    for task, said, read in (
+        (compact, "Name the topic.", ""),
+        (compact, "Name the topic!", "Name the topic!"),
+        (TASK, "Name the topic.", "Name the topic."),
+    ):
+        student = Listening()
+        parts = [{"type": "text", "text": said}]
+        for content in (said, parts):
+            assert weigh(student, task=task, messages=[{"role": role, "content": content}, user]).accepted
+            assert student.heard == [{"role": "system", "content": read}, user]
+
+
+def test_what_the_student_does_not_read_does_not_have_to_fit():
+    task = replace(TASK, max_context_tokens=64, unsaid="x" * 1000)
+    messages = [{"role": "system", "content": "x" * 1000}, {"role": "user", "content": "hi"}]
+    assert weigh(task=replace(task, unsaid=None), messages=messages).reason == "too_long"
+    assert weigh(task=task, messages=messages).accepted
+
+
 def test_what_certainly_does_not_fit_is_not_tried():
     student, task = FakeStudent(), replace(TASK, max_context_tokens=64)
     long = {"messages": [{"role": "user", "content": "a" * 8 * 50}]}

@@ -68,6 +68,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
             {"tasks": {"desk": {"teacher": "big", "prefix": 64}}},
             "prefix 64 is no part of an answer of at most 64 tokens",
         ),
+        ({"tasks": {"desk": {"teacher": "big", "student_prompt": "compact"}}}, "leaves out the system_prompt"),
         ({"distill": {"fit_share": 0.6, "validation_share": 0.4}}, "less than a tenth of the rows to teach"),
         ({"distill": {"min_rows": 400, "max_rows": 300}}, "no run would ever begin"),
         ({"ledger": {"keep_days": 20}}, "keep_days: 20 would take from a release within its max_age_days of 21"),

@@ -48,6 +48,14 @@ def test_the_pattern_is_the_settings(settings_of):
     assert run_config(chosen, "desk").pattern == "preference"
 
 
+def test_a_compact_prompt_is_taught_and_bound_to_and_asks_no_teacher_anew(settings_of):
+    full = settings_of(system_prompt="Be brief.")
+    compact = settings_of(student_prompt="compact")
+    assert run_config(full, "desk").train.unsaid is None and run_config(compact, "desk").train.unsaid == "Be brief."
+    assert full.binding("desk") != compact.binding("desk")
+    assert run_config(compact, "desk", reuse=release(full.binding("desk"))).anew is None
+
+
 def test_without_a_prompt_of_its_own_a_task_is_asked_as_it_was(settings_of):
     settings = settings_of()
     binding = settings.binding("desk")
