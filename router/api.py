@@ -260,5 +260,7 @@ async def metrics(http: Request) -> Response:
     champions = {task: gateway.releases.champion(task) for task in gateway.matching.tasks}
     in_force = {task: each.name for task, each in champions.items() if each and each.holds(time.time())}
     balances = gateway.budgets.balances(gateway.keyring.budgets(now=time.time()))
-    text = gateway.metrics.exposition(releases=in_force, seen=await gateway.releases.seen(), balances=balances)
+    seen = await gateway.releases.seen()
+    backlog = await gateway.releases.backlog()
+    text = gateway.metrics.exposition(releases=in_force, seen=seen, balances=balances, backlog=backlog)
     return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)

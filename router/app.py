@@ -29,9 +29,10 @@ from router.keyring import Keyring
 from router.limits import KeyLimits
 from router.matching import Matching
 from router.metrics import Metrics
+from router.metrics_state import Contracted
 from router.ports import TaskPlan
 from router.releases import LedgerWatch
-from router.settings import Settings
+from router.settings import Settings, Task
 from router.student import VllmStudent
 from router.teacher import HttpTeacher, Prices
 from router.upstream import Endpoint
@@ -150,7 +151,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """Real adapters for every port; all of them are closed with the stack."""
     engine = await _open(settings.ledger.url)
     stack.callback(engine.dispose)
-    watch = LedgerWatch(engine, bindings={name: settings.binding(name) for name in settings.tasks})
+    bindings = {name: settings.binding(name) for name in settings.tasks}
+    watch = LedgerWatch(engine, bindings=bindings, spool_dir=settings.ledger.spool_dir)
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
@@ -163,14 +165,16 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     stack.callback(spool.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
     student = settings.student
-    metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
+    metrics = Metrics(tasks={name: _contracted(task) for name, task in settings.tasks.items()})
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
     served = partial(VllmStudent, http, url=student.url, price=student.price.per_token)
     return Gateway(
         matching=matching,
-        student=served(timeout_s=student.timeout_s, breaker=Breaker()),
+        student=served(
+            timeout_s=student.timeout_s, breaker=Breaker(told=partial(metrics.note_breaker, "student", "student"))
+        ),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
-        teacher=HttpTeacher(http, endpoints=endpoints, prices=watch),
+        teacher=HttpTeacher(http, endpoints=endpoints, prices=watch, told=partial(metrics.note_breaker, "teacher")),
         capacity=_capacity(settings, windows, metrics=metrics),
         spool=spool,
         releases=watch,
@@ -218,6 +222,10 @@ def _capacity(settings: Settings, windows: Windows, *, metrics: Metrics) -> Slid
             metrics.show_capacity(name, teacher.capacity_rpm)
     allowances = {name: Allowance(teacher.capacity_rpm, teacher.capacity_tpm) for name, teacher in teachers.items()}
     return SlidingCapacity(windows, allowances=allowances)
+
+
+def _contracted(task: Task) -> Contracted:
+    return Contracted(task.teacher, task.alpha, task.rho, task.alarm_references)
 
 
 def _plan(settings: Settings, name: str) -> TaskPlan:

@@ -193,6 +193,7 @@ class Gateway:
             self._append(Label(exchange_id=ticket.id, at=time.time(), reply=reply))
         except SpoolFull:
             log.error("the label of reference %s is lost", ticket.id)
+        self.metrics.count_teacher_error(reply.teacher, error=reply.error)
         if ticket.task:
             self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
 
@@ -208,6 +209,7 @@ class Gateway:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
         self._append(_exchange(ticket, Verdict("own"), outcome, origin=origin))
+        self.metrics.count_teacher_error(reply.teacher, error=reply.error)
         if ticket.task:
             self.metrics.count_own(ticket.task.name, component=origin, cost_usd=reply.cost_usd)
         return reply

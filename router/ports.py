@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
+from ledger.backlog import Backlog
 from ledger.budgets import Balance, Budget
 from ledger.keys import ROLES, Grant, Role
 from ledger.modes import FREE
@@ -220,4 +221,8 @@ class Releases(Protocol):
 
     async def seen(self) -> Seen:
         """What the worker has published."""
+        ...
+
+    async def backlog(self) -> Backlog | None:
+        """What waits in the spool, by what was last seen; None where that is not known."""
         ...
