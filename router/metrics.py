@@ -21,6 +21,7 @@ from router.metrics_state import Contracted, State
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nothing asks, and it would double the page
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+PRIORITIES = ("high", "normal", "low")
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
 OWN_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
@@ -78,8 +79,6 @@ class Metrics:
             ["said"],
             registry=self.registry,
         )
-        for said in ("good", "wrong", "corrected"):
-            self._feedback.labels(said)
         self._add_times()
         self._add_upstreams()
         self._add_capacity()
@@ -134,6 +133,10 @@ class Metrics:
         for task in self._tasks:
             for outcome in ("labelled", "lost"):
                 self._references.labels(task, outcome)
+        for said in ("good", "wrong", "corrected"):
+            self._feedback.labels(said)
+        for limit in ("rpm", "tpm", "streams"):
+            self._limited.labels(limit)
         self._breaker.labels("student", "student")
         for teacher in {plan.teacher for plan in self._tasks.values()}:
             self._breaker.labels("teacher", teacher)
@@ -234,6 +237,8 @@ class Metrics:
     def show_capacity(self, teacher: str, rpm: int) -> None:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
+        for priority in PRIORITIES:
+            self._refused.labels(teacher, priority)
 
     def exposition(
         self,
