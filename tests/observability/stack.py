@@ -1,5 +1,8 @@
-"""A real Prometheus over a real gateway of two processes, an ingester and a worker; only vLLM and the teacher are
-scripted. Rules are ours, with times short enough to be watched (`quickened`)."""
+"""A real Prometheus over two real gateways, an ingester and a worker; only vLLM and the teacher are scripted.
+
+One of the gateways has two processes, the other a teacher of limited capacity, which processes share by Redis alone.
+Rules are ours, with times short enough to be watched (`quickened`).
+"""
 
 import re
 import subprocess
@@ -7,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +56,7 @@ class Stack:
     parts: dict[str, Part]
     prometheus: str
     words: int = 5
-    asking: tuple[str, ...] = ("desk", "doubt", "fresh", "tight")
+    asking: tuple[str, ...] = ("desk", "doubt", "fresh")
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -95,13 +98,15 @@ class Stack:
         with suppress(httpx.HTTPError):  # what fails is counted by the gateway, or it is away
             client.post("/v1/chat/completions", json=body)
 
-    def load(self) -> None:
-        """Ask for ever, several tasks in turn, streamed now and then."""
-        with httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {KEY}"}, timeout=10.0) as client:
+    def load(self, port: int, tasks: Callable[[], tuple[str, ...]]) -> None:
+        """Ask a gateway for ever, several tasks in turn, streamed now and then."""
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {KEY}"}, timeout=10.0
+        ) as client:
             for number in range(1_000_000):
                 if self._stopped.wait(0.02):
                     return
-                self.ask(client, self.asking[number % len(self.asking)], stream=number % 5 == 0)
+                self.ask(client, tasks()[number % len(tasks())], stream=number % 5 == 0)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -119,17 +124,24 @@ def running(work: Path) -> Iterator[Stack]:
     """All of it, under load, until the block ends."""
     student, teacher = Upstream(), Upstream()
     student.act = counting
-    config = work / "tutelage.yaml"
-    config.write_text(yaml.safe_dump(_values(student, teacher)))
-    settings = load(config)
+    settings, narrow = (_settings(work / name, student, teacher) for name in ("tutelage.yaml", "narrow.yaml"))
     _fill(settings)
     port = free_port()
+    programs = [
+        ingester(settings),
+        gateway(settings, work / "tutelage.yaml"),
+        replace(gateway(narrow, work / "narrow.yaml"), name="narrow"),
+        worker(work / "tutelage.yaml"),
+        _prometheus(work, [settings.server.port, narrow.server.port], port=port),
+    ]
     try:
-        with started(
-            [ingester(settings), gateway(settings, config), worker(config), _prometheus(work, settings, port)], work
-        ) as parts:
+        with started(programs, work) as parts:
             stack = Stack(settings, student, teacher, parts, f"http://127.0.0.1:{port}")
-            asking = [threading.Thread(target=stack.load, daemon=True) for _ in range(2)]
+            asked = [(settings, lambda: stack.asking), (settings, lambda: stack.asking), (narrow, lambda: ("tight",))]
+            asking = [
+                threading.Thread(target=stack.load, args=(each.server.port, tasks), daemon=True)
+                for each, tasks in asked
+            ]
             for each in asking:
                 each.start()
             try:
@@ -150,42 +162,49 @@ async def counting(_: Upstream, request: web.Request, body: dict[str, Any]) -> w
     return web.json_response(said)
 
 
-def _prometheus(work: Path, settings: Settings, port: int) -> Program:
+def _prometheus(work: Path, scraped_ports: list[int], *, port: int) -> Program:
     """Ours, with the rules quickened."""
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     scraped["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     (job,) = scraped["scrape_configs"]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{settings.server.port}"]}]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{each}" for each in scraped_ports]}]
     (work / "admin.key").write_text(KEY)
     (work / "prometheus.yml").write_text(yaml.safe_dump(scraped))
     (work / "rules.yml").write_text(quickened((ROOT / "deploy/prometheus/rules.yml").read_text()))
     for kind, name in (("config", "prometheus.yml"), ("rules", "rules.yml")):
         subprocess.run([PROMTOOL, "check", kind, work / name], check=True, capture_output=True)
     url = f"127.0.0.1:{port}"
-    command = [
-        PROMETHEUS,
-        f"--config.file={work}/prometheus.yml",
-        f"--storage.tsdb.path={work}/tsdb",
-        f"--web.listen-address={url}",
-    ]
-    return Program("prometheus", [*command, "--web.enable-lifecycle"], f"http://{url}/-/ready")
+    command = [PROMETHEUS, f"--config.file={work}/prometheus.yml", f"--storage.tsdb.path={work}/tsdb"]
+    return Program("prometheus", [*command, f"--web.listen-address={url}"], f"http://{url}/-/ready")
 
 
-def _values(student: Upstream, teacher: Upstream) -> dict[str, Any]:
+def _settings(config: Path, student: Upstream, teacher: Upstream) -> Settings:
+    config.write_text(yaml.safe_dump(_narrow(student, teacher) if config.stem == "narrow" else _wide(student, teacher)))
+    return load(config)
+
+
+def _wide(student: Upstream, teacher: Upstream) -> dict[str, Any]:
     direct = {"model": "m", "direct": True, "price": PRICE, "timeout_s": 3.0, "retries": 0, "base_url": teacher.url}
-    task = {"alpha": 0.1, "rho": 0.5, "max_tokens": 64, "alarm_references": 100.0}
+    task = {"teacher": "big", "alpha": 0.1, "rho": 0.5, "max_tokens": 64, "alarm_references": 200.0}
     return {
         "server": {"port": free_port(), "api_key": KEY, "workers": 2, "budget_usd": 100.0},
         "ledger": {"url": "sqlite:///ledger.db", "spool_dir": "spool"},
         "teacher_server": {"port": free_port()},
-        "teachers": {"big": {**direct, "capacity_rpm": 100_000}, "small": {**direct, "capacity_rpm": 20}},
+        "teachers": {"big": direct},
         "student": {"base_model": "base", "port": student.port, "price": PRICE, "timeout_s": 1.0},
-        "tasks": {
-            "desk": {"teacher": "big", **task},
-            "doubt": {"teacher": "big", **task},
-            "fresh": {"teacher": "big", **task},
-            "tight": {"teacher": "small", **task, "budget_usd": 1e-3, "budget_per": "day"},
-        },
+        "tasks": {name: task for name in ("desk", "doubt", "fresh")},
+    }
+
+
+def _narrow(student: Upstream, teacher: Upstream) -> dict[str, Any]:
+    """Over the same ledger: a teacher that may be asked twenty times a minute, and little money."""
+    values = _wide(student, teacher)
+    tight = {**values["tasks"]["desk"], "teacher": "small", "budget_usd": 1e-3, "budget_per": "day"}
+    return {
+        **values,
+        "server": {"port": free_port(), "api_key": KEY},
+        "teachers": {"small": {**values["teachers"]["big"], "capacity_rpm": 20}},
+        "tasks": {"tight": tight},
     }
 
 
