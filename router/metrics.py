@@ -124,12 +124,12 @@ class Metrics:
 
     def _begin_with_zeros(self) -> None:
         """What the settings name; 200 and the reasons that any task meets."""
-        for task, route, reason in [
-            *((task, "student", "accepted") for task in self._tasks),
-            *((task, "teacher", reason) for task in self._tasks for reason in ("no_release", "unsure")),
-            *((task, "teacher", "student_unavailable") for task in self._tasks),
-        ]:
-            self._counters_of((task, route, reason, "200", None))
+        kinds = [("none", "teacher", "no_task")] if self._tasks else []
+        for task in self._tasks:
+            kinds.append((task, "student", "accepted"))
+            kinds += [(task, "teacher", reason) for reason in ("no_release", "unsure", "student_unavailable")]
+        for kind in kinds:
+            self._counters_of((*kind, "200", None))
         for task in self._tasks:
             for outcome in ("labelled", "lost"):
                 self._references.labels(task, outcome)
