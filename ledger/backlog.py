@@ -10,6 +10,7 @@ from ledger.records import Exchange, Record
 from ledger.spool import CorruptSpool, read_segment, segments
 
 REJECTED = "*.rejected"
+LOOKED_AT = 16  # segments at most: the ingester takes them in their order, and each gateway process has one
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,16 @@ class Backlog:
 
 
 def backlog(directory: Path, offsets: Mapping[str, int]) -> Backlog:
-    """As it is now. `offsets`: how far the ledger has each segment; it reads one record at most. Raises OSError."""
+    """As it is now. `offsets`: how far the ledger has each segment. Of the first segments that wait one record is read.
+    Raises OSError."""
     sizes = {path: size for path in segments(directory) if (size := _size(path)) is not None}
     behind = {path: offsets.get(path.name, 0) for path in sizes}
     waiting = {path: sizes[path] - behind[path] for path in sizes if sizes[path] > behind[path]}
-    first = next(iter(waiting), None)
+    began = [at for path in [*waiting][:LOOKED_AT] if (at := _began(path, behind[path])) is not None]
     return Backlog(
         bytes=sum(sizes.values()),
         waiting=sum(waiting.values()),
-        oldest_at=_began(first, behind[first]) if first else None,
+        oldest_at=min(began, default=None),
         rejected=len(list(directory.glob(REJECTED))),
         free=shutil.disk_usage(directory).free,
     )

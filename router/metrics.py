@@ -19,7 +19,8 @@ from ledger.records import Exchange
 from ledger.seen import Seen
 from router.metrics_state import Contracted, State
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nothing asks, and it would double the page
+# When each series began: nothing asks, and it would double the page.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 PRIORITIES = ("high", "normal", "low")
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share

@@ -113,6 +113,15 @@ def test_the_backlog_is_what_the_ledger_does_not_have(tmp_path):
     writer.close()
 
 
+def test_of_several_processes_the_oldest_record_counts(tmp_path):
+    first, second = SpoolWriter(tmp_path), SpoolWriter(tmp_path)
+    first.append(student_exchange(1, at=90.0))
+    second.append(student_exchange(2, at=40.0))
+    assert backlog(tmp_path, {}).oldest_at == 40.0
+    first.close()
+    second.close()
+
+
 def test_a_spool_that_waits_has_an_age_and_one_that_cannot_be_read_has_no_samples():
     found = page(Seen(), backlog=Backlog(bytes=10, waiting=4, oldest_at=time.time() - 30.0, free=99))
     assert found["tutelage_ingester_lag_seconds"] == pytest.approx(30.0, abs=1.0)
