@@ -17,7 +17,8 @@ export TUTELAGE_VLLM_ENV ?= $(CURDIR)/.venv-vllm
 BIN := .venv/bin
 # One thread a process: torch's threads spin, and two processes of them are slower than one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
-UNIT := $(PYTEST) -m "not e2e and not validity"
+UNIT := $(PYTEST) -m "not e2e and not validity and not observability"
+OBSERVABILITY := $(BIN)/pytest -m observability tests/observability
 PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
@@ -37,10 +38,17 @@ test: setup ## Run all tests, quick ones first; the last ones run real vLLM (min
 	$(UNIT)
 	$(PYTEST) -m validity
 	$(BIN)/pytest -m e2e
+	@if [[ -x /usr/bin/prometheus ]]; then $(OBSERVABILITY); echo "Tests that ran: unit, validity, e2e, observability"; else \
+	  echo "Tests that ran: unit, validity, e2e. Not run, for want of Debian's package prometheus: observability"; fi
 
 .PHONY: unit
 unit: .venv/.stamp ## Run the tests that need neither vLLM nor repetition
 	$(UNIT)
+
+.PHONY: observability
+observability: .venv/.stamp ## Prove dashboards and alert rules on a real Prometheus (Debian's package; minutes)
+	@[[ -x /usr/bin/prometheus ]] || { echo "needs Debian's package prometheus: apt-get install prometheus"; exit 2; }
+	$(OBSERVABILITY)
 
 .PHONY: check
 check: .venv/.stamp ## Lint, types, import contracts, file and function lengths

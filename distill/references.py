@@ -3,13 +3,15 @@
 A worker that takes the lead reads its answers again from the first one, in the order of their recording.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sqlalchemy as sa
 
 from calibration.live import LiveAgreement
-from calibration.monitor import Alarm, rise
+from calibration.monitor import Alarm, exposure, rise
 from calibration.question import By, Judge
 from calibration.words import percent
 from distill.verdicts import heard
@@ -100,5 +102,13 @@ class References:
             low=low,
             high=high,
             alarm=followed.alarm.level,
+            exposure=_exposure(followed.alarm.alpha, followed.alarm.bound, found.rate),
         )
         live.publish(self._engine, followed.release, shown)
+
+
+@lru_cache(maxsize=256)
+def _exposure(alpha: float, bound: float, rho: float) -> float | None:
+    """If twice as many answers came to differ as the contract allows; None where the alarm would not sound."""
+    wrong = exposure(alpha=alpha, bound=bound, risk=min(0.99, 2 * alpha), rho=rho)
+    return wrong if math.isfinite(wrong) else None

@@ -33,7 +33,7 @@ from ledger.forgetting import expire
 from ledger.queries import newest_at
 from ledger.standing import Standing, standing
 
-LEASE = "distill"
+LEASE = leases.WORKER
 TERM_S = 30.0
 TICK_S = 5.0
 EXPIRE_EVERY_S = 3600.0

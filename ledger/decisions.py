@@ -23,6 +23,8 @@ class Decision:
     release: str | None = None
 
 
+Decided = tuple[str, str]  # action and trigger
+_KIND = (decisions.c.task, decisions.c.action, decisions.c.trigger)
 _COLUMNS = [decisions.c[name] for name in Decision.__dataclass_fields__]
 
 
@@ -81,6 +83,24 @@ def noticed(engine: sa.Engine) -> dict[str, dict[str, int]]:
         for task, trigger, count in connection.execute(query):
             found.setdefault(task, {})[trigger] = count
     return found
+
+
+def counted(engine: sa.Engine) -> dict[str, dict[Decided, int]]:
+    """Task -> (action, trigger) -> how often, waits that went on counted once."""
+    query = sa.select(decisions.c.task, decisions.c.action, decisions.c.trigger, sa.func.count())
+    found: dict[str, dict[Decided, int]] = {}
+    with engine.connect() as connection:
+        for task, action, trigger, count in connection.execute(query.group_by(*_KIND)):
+            found.setdefault(task, {})[action, trigger] = count
+    return found
+
+
+def standing_now(engine: sa.Engine) -> dict[str, Decided]:
+    """Task -> its last decision, notices aside."""
+    last = sa.select(sa.func.max(decisions.c.id)).where(decisions.c.action != "notice").group_by(decisions.c.task)
+    query = sa.select(*_KIND).where(decisions.c.id.in_(last))
+    with engine.connect() as connection:
+        return {task: (action, trigger) for task, action, trigger in connection.execute(query)}
 
 
 def _found_before(connection: sa.Connection, notice: Decision) -> bool:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ledger.database import LedgerError, writing
 from ledger.schema import leases
 
+WORKER = "distill"  # the lease of the worker that leads
 log = logging.getLogger(__name__)
 
 

@@ -17,7 +17,8 @@ TELLING, SETTLED_S = 10, 3600.0  # fewer references, or a shorter time, tell no 
 class Live:
     """Of `answers` that a release has given since then (seconds since the epoch), `references` were labelled, and
     `errors` of these disagree. `agreement` of all answers, in [0, 1], with an interval that holds at all times; `alarm`
-    is how much of its bound the alarm has reached."""
+    is how much of its bound the alarm has reached, `exposure` how many answers that are wrong beyond the contract would
+    pass before it sounds, if twice as many came to differ as it allows; None where that was not counted."""
 
     since: float
     answers: int
@@ -27,6 +28,7 @@ class Live:
     low: float
     high: float
     alarm: float
+    exposure: float | None = None
 
     def pace(self, *, now: float) -> float | None:
         """References a day since then, None where that is not known yet."""

@@ -22,13 +22,15 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What the student produced; it becomes the answer only if accepted. `evidence` is empty where it is unusable."""
+    """What the student produced; it becomes the answer only if accepted. `evidence` is empty where it is unusable;
+    `latency_s` is 0 where it was streamed."""
 
     text: str
     finish_reason: str | None
     evidence: dict[str, float]
     usage: Usage
     cost_usd: float = 0.0
+    latency_s: float = 0.0
 
     def can_be_accepted(self, prefix: int | None) -> bool:
         """Whether what it is judged by is there: all of it, ended by itself, or its first `prefix` tokens."""

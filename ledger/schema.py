@@ -233,6 +233,7 @@ live = sa.Table(
     sa.Column("low", sa.Float, nullable=False),
     sa.Column("high", sa.Float, nullable=False),
     sa.Column("alarm", sa.Float, nullable=False),
+    sa.Column("exposure", sa.Float),
 )
 
 probe_questions = sa.Table(

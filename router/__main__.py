@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
 from router.app import create_app
-from router.metrics import SHARED_DIR
+from router.metrics import SHARED_DIR, forget_ended_processes
 from router.serving import options
 from router.settings import ConfigError, Settings, load
 from router.tied import tie_to_parent
@@ -69,6 +69,7 @@ def worker() -> FastAPI:
     if os.getppid() != int(os.environ[PARENT]):
         raise SystemExit("the process that started this one has ended")
     _log()
+    forget_ended_processes()
     return create_app(settings=load(Path(os.environ[CONFIG])))
 
 

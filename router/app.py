@@ -30,10 +30,11 @@ from router.keyring import Keyring
 from router.limits import KeyLimits
 from router.matching import Matching
 from router.metrics import Metrics
+from router.metrics_state import Contracted
 from router.ports import TaskPlan
 from router.redacted import RedactedSpool
 from router.releases import LedgerWatch
-from router.settings import Settings
+from router.settings import Settings, Task
 from router.student import VllmStudent
 from router.teacher import HttpTeacher, Prices
 from router.upstream import Endpoint
@@ -154,7 +155,13 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     stack.callback(engine.dispose)
     key = reference_key(engine)
     bindings = {name: settings.binding(name) for name in settings.tasks}
-    watch = LedgerWatch(engine, bindings=bindings, canary_share=settings.canary.share, canary_key=key)
+    watch = LedgerWatch(
+        engine,
+        bindings=bindings,
+        canary_share=settings.canary.share,
+        canary_key=key,
+        spool_dir=settings.ledger.spool_dir,
+    )
     keyring = Keyring(settings.server.api_key.get_secret_value() if settings.server.api_key else None)
     budgets = _budgets(settings, engine, prices=watch)
     stack.callback(budgets.close)
@@ -168,14 +175,16 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     stack.callback(writer.close)
     endpoints = {name: _endpoint(settings, name) for name in settings.teachers}
     student = settings.student
-    metrics = Metrics(alarm_bounds={name: task.alarm_references for name, task in settings.tasks.items()})
+    metrics = Metrics(tasks={name: _contracted(task) for name, task in settings.tasks.items()})
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
     served = partial(VllmStudent, http, url=student.url, price=student.price.per_token)
     return Gateway(
         matching=matching,
-        student=served(timeout_s=student.timeout_s, breaker=Breaker()),
+        student=served(
+            timeout_s=student.timeout_s, breaker=Breaker(told=partial(metrics.note_breaker, "student", "student"))
+        ),
         examinee=served(timeout_s=EXAM_TIMEOUT_S),
-        teacher=HttpTeacher(http, endpoints=endpoints, prices=watch),
+        teacher=HttpTeacher(http, endpoints=endpoints, prices=watch, told=partial(metrics.note_breaker, "teacher")),
         capacity=_capacity(settings, windows, metrics=metrics),
         spool=RedactedSpool(writer, redactor) if redactor else writer,
         releases=watch,
@@ -223,6 +232,10 @@ def _capacity(settings: Settings, windows: Windows, *, metrics: Metrics) -> Slid
             metrics.show_capacity(name, teacher.capacity_rpm)
     allowances = {name: Allowance(teacher.capacity_rpm, teacher.capacity_tpm) for name, teacher in teachers.items()}
     return SlidingCapacity(windows, allowances=allowances)
+
+
+def _contracted(task: Task) -> Contracted:
+    return Contracted(task.teacher, task.alpha, task.rho, task.alarm_references)
 
 
 def _plan(settings: Settings, name: str, *, redactor: Redactor | None) -> TaskPlan:

@@ -7,10 +7,19 @@ from collections.abc import Callable
 class Breaker:
     """Opens after consecutive failures, lets one request try again after a pause."""
 
-    def __init__(self, *, failures: int = 3, pause_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        failures: int = 3,
+        pause_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+        told: Callable[[bool], None] | None = None,
+    ) -> None:
+        """`told` hears when it opens (True) and when it closes."""
         self._limit = failures
         self._pause_s = pause_s
         self._clock = clock
+        self._told = told
         self._failures = 0
         self._retry_at = 0.0
 
@@ -27,9 +36,12 @@ class Breaker:
 
     def note(self, *, ok: bool) -> None:
         """Record how a call went."""
-        self._failures = 0 if ok else self._failures + 1
+        before = self._failures
+        self._failures = 0 if ok else before + 1
         if self._failures == self._limit:
             self._retry_at = self._clock() + self._pause_s
+        if self._told and (before >= self._limit) != (self._failures >= self._limit):
+            self._told(not ok)
 
     @property
     def retry_after_s(self) -> float:

@@ -200,8 +200,9 @@ class Gateway:
             self._append(Label(exchange_id=ticket.id, at=time.time(), reply=reply))
         except SpoolFull:
             log.error("the label of reference %s is lost", ticket.id)
+        self.metrics.count_teacher_error(reply.teacher, error=reply.error)
         if ticket.task:
-            self.metrics.count_reference(ticket.task.name, cost_usd=reply.cost_usd, lost=reply.text is None)
+            self.metrics.count_reference(ticket.task.name, lost=reply.text is None)
 
     async def ask(self, ticket: Ticket, *, origin: Origin) -> TeacherReply:
         """Ask the teacher on our own account, when there is room, and record what it cost. Raises SpoolFull.
@@ -215,8 +216,7 @@ class Gateway:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
         self._append(_exchange(ticket, Verdict("own"), outcome, origin=origin))
-        if ticket.task:
-            self.metrics.count_own(ticket.task.name, component=origin, cost_usd=reply.cost_usd)
+        self.metrics.count_teacher_error(reply.teacher, error=reply.error)
         return reply
 
     async def _ask_for_label(self, ticket: Ticket) -> TeacherReply:

@@ -1,32 +1,43 @@
-"""Names, units and labels of everything counted, in one place. Labels are bounded: tasks come from the settings."""
+"""Names, units and labels of everything that is counted as it happens, in one place. What is read from the ledger when
+it is asked for is in `router.metrics_state`; docs/metrics.md has all of it.
+
+Labels are bounded: tasks and teachers come from the settings, reasons and errors from the code, releases are a few a
+month. Whatever the settings name begins with zero, so that its first event is seen.
+"""
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ledger.backlog import Backlog
 from ledger.budgets import Balance
-from ledger.live import alarm_days
 from ledger.records import Exchange
 from ledger.seen import Seen
+from router.metrics_state import Contracted, State
 
+# When each series began: nothing asks, and it would double the page.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+PRIORITIES = ("high", "normal", "low")
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for the folder that processes share
+OWN_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
+# Answered by the provider, whose time nobody has measured apart, or after a student that has failed in some time.
+ELSEWHERE = frozenset({"completions", "embeddings", "responses", "student_unavailable", "too_long"})
+Kind = tuple[str, str, str, str, str | None]  # task, route, reason, status, and the release of a draft
 
 
 class Metrics:
     """The gateway's metrics in a registry of their own."""
 
-    def __init__(self, *, alarm_bounds: Mapping[str, float] | None = None) -> None:
-        """`alarm_bounds`: by task, B of its alarm in references."""
-        self._alarm_bounds = alarm_bounds or {}
-        self._counters: dict[tuple[str, str, str, str], _Counters] = {}
+    def __init__(self, *, tasks: Mapping[str, Contracted] | None = None) -> None:
+        """`tasks`: by name, what the settings say of them."""
+        self._tasks = tasks or {}
+        self._counters: dict[Kind, _Counters] = {}
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "tutelage_requests",
@@ -48,12 +59,6 @@ class Metrics:
             buckets=SCORE_BUCKETS,
             registry=self.registry,
         )
-        self._cost = Counter(
-            "tutelage_cost_usd",
-            "US dollars by component: draft (rejected ones too), teacher (client answers), reference, probe, judge.",
-            ["task", "component"],
-            registry=self.registry,
-        )
         self._references = Counter(
             "tutelage_references",
             "References whose label arrived in the background, or was lost.",
@@ -69,9 +74,68 @@ class Metrics:
             ["said"],
             registry=self.registry,
         )
+        self._add_times()
+        self._add_upstreams()
+        self._add_capacity()
+        self._begin_with_zeros()
+
+    def _add_times(self) -> None:
+        self._first_byte = Histogram(
+            "tutelage_first_byte_seconds",
+            "Of streams: from the request's arrival to the first byte of its answer.",
+            ["task", "route"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self._own = Histogram(
+            "tutelage_gateway_seconds",
+            "What the gateway adds: time of an answered request without its waits for student and teacher. Streams, "
+            "whose time is their reader's too, and what the provider alone serves are left out.",
+            ["task", "route"],
+            buckets=OWN_BUCKETS,
+            registry=self.registry,
+        )
+
+    def _add_upstreams(self) -> None:
+        self._drafts = Counter(
+            "tutelage_drafts",
+            "Drafts of client requests that were weighed, by release: accepted, or the teacher was asked.",
+            ["task", "release", "outcome"],
+            registry=self.registry,
+        )
+        self._teacher_errors = Counter(
+            "tutelage_teacher_errors",
+            "Questions to a teacher without an answer, for clients and on our own account, by the name of the error.",
+            ["teacher", "error"],
+            registry=self.registry,
+        )
+        self._breaker = Gauge(
+            "tutelage_breaker_open",
+            "How many gateway processes leave an upstream alone, since it has failed: the student or a teacher.",
+            ["part", "name"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+
+    def _begin_with_zeros(self) -> None:
+        """What the settings name; 200 and the reasons that any task meets."""
+        kinds = [("none", "teacher", "no_task")] if self._tasks else []
+        for task in self._tasks:
+            kinds.append((task, "student", "accepted"))
+            kinds += [(task, "teacher", reason) for reason in ("no_release", "unsure", "student_unavailable")]
+        for kind in kinds:
+            self._counters_of((*kind, "200", None))
+        for task in self._tasks:
+            for outcome in ("labelled", "lost"):
+                self._references.labels(task, outcome)
         for said in ("good", "wrong", "corrected"):
             self._feedback.labels(said)
-        self._add_capacity()
+        for limit in ("rpm", "tpm", "streams"):
+            self._limited.labels(limit)
+        self._breaker.labels("student", "student")
+        for teacher in {plan.teacher for plan in self._tasks.values()}:
+            self._breaker.labels("teacher", teacher)
+            self._teacher_errors.labels(teacher, "TeacherUnavailable")
 
     def _add_capacity(self) -> None:
         self._capacity = Gauge(
@@ -101,41 +165,52 @@ class Metrics:
 
     def count(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
-        kind = exchange.task or "none", exchange.route, exchange.reason, str(exchange.status)
+        draft, reply, route, release = exchange.draft, exchange.teacher_reply, exchange.route, exchange.release
+        kind = exchange.task or "none", route, exchange.reason, str(exchange.status), release if draft else None
         counters = self._counters.get(kind)
         if counters is None:
             counters = self._counters[kind] = self._counters_of(kind)
         counters.requests.inc()
-        counters.latency.observe(exchange.latency_s)
         if exchange.score is not None:
             counters.score.observe(exchange.score)
-        if exchange.draft is not None:
-            counters.drafts_usd.inc(exchange.draft.cost_usd)
-        if exchange.teacher_reply is not None:
-            counters.teacher_usd.inc(exchange.teacher_reply.cost_usd)
+        waited_s = 0.0
+        if draft is not None:
+            waited_s += draft.latency_s
+        if reply is not None:
+            waited_s += reply.latency_s
+            self.count_teacher_error(reply.teacher, error=reply.error)
+        if counters.drafts is not None:
+            counters.drafts.inc()
+        counters.time(exchange, waited_s=waited_s)
 
-    def _counters_of(self, kind: tuple[str, str, str, str]) -> "_Counters":
-        task, route, _, _ = kind
+    def count_teacher_error(self, teacher: str, *, error: str | None) -> None:
+        """Count a question to a teacher that had no answer; None: it had one."""
+        if error is not None:
+            self._teacher_errors.labels(teacher, error.replace(" ", "_")).inc()
+
+    def note_breaker(self, part: str, name: str, opened: bool) -> None:
+        """Note whether this process leaves an upstream alone."""
+        self._breaker.labels(part, name).set(opened)
+
+    def _counters_of(self, kind: "Kind") -> "_Counters":
+        task, route, reason, status, release = kind
+        outcome = "accepted" if reason == "accepted" else "escalated"
         return _Counters(
-            requests=self._requests.labels(*kind),
+            requests=self._requests.labels(task, route, reason, status),
             latency=self._latency.labels(task, route),
             score=self._score.labels(task),
-            drafts_usd=self._cost.labels(task, "draft"),
-            teacher_usd=self._cost.labels(task, "teacher"),
+            drafts=self._drafts.labels(task, release, outcome) if release else None,
+            first_byte=self._first_byte.labels(task, route),
+            own=self._own.labels(task, route) if status == "200" and reason not in ELSEWHERE else None,
         )
 
-    def count_reference(self, task: str, *, cost_usd: float, lost: bool) -> None:
+    def count_reference(self, task: str, *, lost: bool) -> None:
         """Count a label of the reference stream."""
         self._references.labels(task, "lost" if lost else "labelled").inc()
-        self._cost.labels(task, "reference").inc(cost_usd)
 
     def count_feedback(self, said: str) -> None:
         """Count a word of people on an answer."""
         self._feedback.labels(said).inc()
-
-    def count_own(self, task: str, *, component: str, cost_usd: float) -> None:
-        """Count what the teacher was asked on our own account."""
-        self._cost.labels(task, component).inc(cost_usd)
 
     def count_refused(self, teacher: str, *, priority: str) -> None:
         """Count a request that was refused for the teacher's capacity."""
@@ -148,6 +223,8 @@ class Metrics:
     def show_capacity(self, teacher: str, rpm: int) -> None:
         """Set how many requests a minute a teacher may be asked."""
         self._capacity.labels(teacher).set(rpm)
+        for priority in PRIORITIES:
+            self._refused.labels(teacher, priority)
 
     def exposition(
         self,
@@ -156,15 +233,16 @@ class Metrics:
         seen: Seen,
         balances: Sequence[Balance] = (),
         on_trial: Mapping[str, str] | None = None,
+        backlog: Backlog | None = None,
     ) -> bytes:
         """Everything in Prometheus' text format. `releases`: {task: release in force}; `balances`: of all budgets;
-        `on_trial`: {task: canary}.
+        `on_trial`: {task: canary}; `backlog`: of the spool.
 
         What is counted is of all gateway processes where they share a folder; what is in force is read when asked for,
         so that no process shows a release that another has seen replaced.
         """
         state = CollectorRegistry()
-        state.register(_State(releases, seen, self._alarm_bounds, balances, on_trial or {}))
+        state.register(State(releases, on_trial or {}, seen, self._tasks, balances, backlog))
         return generate_latest(self._counted()) + generate_latest(state)
 
     def _counted(self) -> CollectorRegistry:
@@ -182,117 +260,25 @@ class _Counters:
     requests: Counter
     latency: Histogram
     score: Histogram
-    drafts_usd: Counter
-    teacher_usd: Counter
+    drafts: Counter | None
+    first_byte: Histogram
+    own: Histogram | None
+
+    def time(self, exchange: Exchange, *, waited_s: float) -> None:
+        """`waited_s`: for student and teacher."""
+        self.latency.observe(exchange.latency_s)
+        if exchange.stream:
+            if exchange.first_byte_s is not None:
+                self.first_byte.observe(exchange.first_byte_s)
+        elif self.own is not None:
+            self.own.observe(max(0.0, exchange.latency_s - waited_s))
 
 
-@dataclass(frozen=True, eq=False)  # a registry keeps its collectors in a set
-class _State(Collector):
-    """What is true at the moment."""
-
-    releases: Mapping[str, str]
-    seen: Seen
-    alarm_bounds: Mapping[str, float]
-    balances: Sequence[Balance]
-    on_trial: Mapping[str, str]
-
-    def collect(self) -> Iterator[Metric]:
-        in_force = GaugeMetricFamily(
-            "tutelage_release_in_force",
-            "1 for a release that serves a task, as its champion or, on trial, as its canary.",
-            labels=["task", "release", "stage"],
-        )
-        for stage, names in (("champion", self.releases), ("canary", self.on_trial)):
-            for task, name in names.items():
-                in_force.add_metric([task, name, stage], 1)
-        yield in_force
-        shifts = GaugeMetricFamily(
-            "tutelage_drift_notices",
-            "How often a signal that needs no label has shifted under the release in force.",
-            labels=["task", "signal"],
-        )
-        for task, counts in self.seen.noticed.items():
-            for signal, count in counts.items():
-                shifts.add_metric([task, signal], count)
-        yield shifts
-        yield from self._rows()
-        yield from self._references()
-        yield from self._false_alarms()
-        yield from self._budgets()
-
-    def _rows(self) -> Iterator[Metric]:
-        kinds = "For the next release: rows that may teach, or unused references"
-        gathered = GaugeMetricFamily("tutelage_rows_gathered", f"{kinds}.", labels=["task", "kind"])
-        needed = GaugeMetricFamily("tutelage_rows_needed", f"{kinds}, as many as it takes.", labels=["task", "kind"])
-        expected = GaugeMetricFamily(
-            "tutelage_rows_expected_timestamp_seconds",
-            "When there will be enough at the pace so far; absent where there is, or no pace yet.",
-            labels=["task"],
-        )
-        for task, found in self.seen.progress.items():
-            for kind in ("rows", "references"):
-                gathered.add_metric([task, kind], getattr(found, kind))
-                needed.add_metric([task, kind], getattr(found, f"{kind}_needed"))
-            if found.expected_at is not None:
-                expected.add_metric([task], found.expected_at)
-        yield from (gathered, needed, expected)
-
-    def _references(self) -> Iterator[Metric]:
-        what = "Of all answers of the release in force, the share that agree with the teacher's"
-        agreement = GaugeMetricFamily("tutelage_agreement", f"{what}: estimate.", labels=["task", "release"])
-        low, high = (
-            GaugeMetricFamily(
-                f"tutelage_agreement_{end}",
-                f"{what}: {end} end of an interval that holds at all times with 95 % confidence.",
-                labels=["task", "release"],
-            )
-            for end in ("lower", "upper")
-        )
-        alarm = GaugeMetricFamily(
-            "tutelage_alarm_level",
-            "How much of its bound the alarm has reached; it sounds at 1.",
-            labels=["task", "release"],
-        )
-        for task, found in self.seen.live.items():
-            if (release := self.releases.get(task)) is not None:
-                values = (found.agreement, found.low, found.high, found.alarm)
-                for family, value in zip((agreement, low, high, alarm), values, strict=True):
-                    family.add_metric([task, release], value)
-        yield from (agreement, low, high, alarm)
-
-    def _false_alarms(self) -> Iterator[Metric]:
-        what = "a false alarm within d days has a probability of at most d over it; absent while that is not known"
-        each = GaugeMetricFamily(
-            "tutelage_alarm_bound_days",
-            f"B of the alarm in days, at the pace of references since the release is in force: {what}.",
-            labels=["task", "release"],
-        )
-        together = GaugeMetricFamily(
-            "tutelage_alarm_bound_days_of_all", f"B in days of all tasks whose pace is known, together: {what}."
-        )
-        shown, now = (
-            {
-                task: live
-                for task, live in self.seen.live.items()
-                if task in self.releases and task in self.alarm_bounds
-            },
-            time.time(),
-        )
-        paces = {task: pace for task, found in shown.items() if (pace := found.pace(now=now)) is not None}
-        for task, pace in paces.items():
-            each.add_metric([task, self.releases[task]], self.alarm_bounds[task] / pace)
-        if (days := alarm_days(paces, self.alarm_bounds)) is not None:
-            together.add_metric([], days)
-        yield from (each, together)
-
-    def _budgets(self) -> Iterator[Metric]:
-        labels = ["scope", "per"]
-        limit = GaugeMetricFamily("tutelage_budget_usd", "US dollars that may be spent at teachers.", labels=labels)
-        spent = GaugeMetricFamily("tutelage_budget_spent_usd", "Spent in this period.", labels=labels)
-        reserved = GaugeMetricFamily("tutelage_budget_reserved_usd", "Promised to requests under way.", labels=labels)
-        left = GaugeMetricFamily("tutelage_budget_left_usd", "What may still be promised.", labels=labels)
-        for each in self.balances:
-            values = (each.budget.usd, each.spent_usd, each.reserved_usd, each.left_usd)
-            for family, value in zip((limit, spent, reserved, left), values, strict=True):
-                family.add_metric([each.scope, each.budget.per], value)
-        yield from (limit, spent, reserved, left)
+def forget_ended_processes() -> None:
+    """What processes that have ended were at last is no longer so: called by each that begins beside others."""
+    for path in Path(os.environ[SHARED_DIR]).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]

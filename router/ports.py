@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
 from calibration.references import draw
+from ledger.backlog import Backlog
 from ledger.budgets import Balance, Budget
 from ledger.keys import ROLES, Grant, Role
 from ledger.modes import FREE
@@ -243,4 +244,8 @@ class Releases(Protocol):
 
     async def seen(self) -> Seen:
         """What the worker has published."""
+        ...
+
+    async def backlog(self) -> Backlog | None:
+        """What waits in the spool, by what was last seen; None where that is not known."""
         ...

@@ -7,13 +7,16 @@ releases. A ledger that does not answer leaves the last known state in force; ce
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from calibration.calibrator import Calibrator
 from ledger import releases
+from ledger.backlog import Backlog, backlog
 from ledger.prices import Price, current_prices
 from ledger.seen import Seen, read
 from router.ports import Canary, ServedRelease
@@ -42,10 +45,12 @@ class LedgerWatch:
         bindings: Mapping[str, Mapping[str, str]],
         canary_share: float = 1.0,
         canary_key: bytes = b"",
+        spool_dir: Path | None = None,
     ) -> None:
         """`bindings`: by task, what its release must have been certified with; one that was not is not in force. A
-        canary gets `canary_share` of the conversations, drawn with the key."""
-        self._engine = engine
+        canary gets `canary_share` of the conversations, drawn with the key. `spool_dir`: the folder whose backlog is
+        shown."""
+        self._engine, self._spool_dir = engine, spool_dir
         self._canary_share, self._canary_key = canary_share, canary_key
         self._bindings = bindings
         self._readers: list[Reader] = []
@@ -82,10 +87,21 @@ class LedgerWatch:
     async def seen(self) -> Seen:
         """What the worker has published by now; by the last time it was asked, where the ledger cannot be read."""
         try:
-            self._seen = await asyncio.to_thread(read, self._engine)
+            self._seen = await asyncio.to_thread(read, self._engine, now=time.time())
         except sa.exc.SQLAlchemyError as error:
             log.warning("ledger not readable, showing what was seen before: %s", type(error).__name__)
+            self._seen = replace(self._seen, fresh=False)
         return self._seen
+
+    async def backlog(self) -> Backlog | None:
+        """What waits in the spool, by what was last seen of the ledger; None where its folder cannot be read."""
+        if self._spool_dir is None:
+            return None
+        try:
+            return await asyncio.to_thread(backlog, self._spool_dir, self._seen.offsets)
+        except OSError as error:
+            log.warning("spool folder not readable: %s", error)
+            return None
 
     def refresh(self) -> None:
         """Read the ledger once (blocking)."""

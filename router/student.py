@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -67,11 +68,12 @@ class VllmStudent:
         """Draft greedily under a served model name; with `prefix` the evidence is that of so many first tokens. Raises
         StudentUnavailable."""
         body = _draft_body(request, model=model, max_tokens=max_tokens)
+        began = time.perf_counter()
         with self._told:
             async with await self._post(body, self._whole) as response:
                 await _check(response)
                 raw = await response.read()
-        draft = _read_draft(raw, self._price, prefix=prefix)
+        draft = _read_draft(raw, self._price, prefix=prefix, latency_s=time.perf_counter() - began)
         return draft if request.top_logprobs is None else _show(draft, raw, top=request.top_logprobs)
 
     async def begin(self, request: ChatRequest, *, model: str, max_tokens: int, prefix: int) -> OngoingDraft:
@@ -149,7 +151,7 @@ def _draft_body(request: ChatRequest, *, model: str, max_tokens: int) -> dict[st
     return body
 
 
-def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:
+def _read_draft(body: bytes, price: Price, *, prefix: int | None, latency_s: float) -> Draft:
     """Text, evidence and usage of vLLM's answer; evidence stays empty where it cannot be trusted."""
     try:
         answer = msgspec.json.decode(body, type=_Completion)
@@ -163,6 +165,7 @@ def _read_draft(body: bytes, price: Price, *, prefix: int | None) -> Draft:
         evidence=evidence(judged, prompt_tokens=answer.usage.prompt_tokens) or {},
         usage=answer.usage,
         cost_usd=price.cost(answer.usage),
+        latency_s=latency_s,
     )
 
 

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -84,11 +85,19 @@ class HttpTeacher:
     What is behind the teacher server is tried again there: two layers of retries multiply a storm.
     """
 
-    def __init__(self, http: HttpClient, *, endpoints: Mapping[str, Endpoint], prices: Prices) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        endpoints: Mapping[str, Endpoint],
+        prices: Prices,
+        told: Callable[[str, bool], None] = lambda *_: None,
+    ) -> None:
+        """`told` hears of each teacher that is left alone from now on (True), and when it no longer is."""
         self._http = http
         self._endpoints = dict(endpoints)
         self._prices = prices
-        self._breakers = {name: Breaker(failures=OPENS_AFTER) for name in endpoints}
+        self._breakers = {name: Breaker(failures=OPENS_AFTER, told=partial(told, name)) for name in endpoints}
 
     def priced(self, teacher: str) -> bool:
         """Whether the teacher's price is known."""

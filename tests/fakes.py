@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from calibration.calibrator import Calibrator
+from ledger.backlog import Backlog
 from ledger.budgets import Balance, Budget, of_key
 from ledger.progress import Progress
 from ledger.records import Draft, Record, TeacherReply, Usage
@@ -227,6 +228,9 @@ class FakeReleases:
     async def seen(self) -> Seen:
         on_its_way = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
         return Seen(progress={"desk": on_its_way}, noticed={"desk": {"score": 1}})
+
+    async def backlog(self) -> Backlog | None:
+        return Backlog(bytes=100, waiting=10, oldest_at=1.0, free=1000)
 
 
 def gateway(**parts: Any) -> Gateway:

@@ -19,7 +19,8 @@ OLDEST_EXCHANGE = (
     b'"teacher_reply":null,"answer":"refund","stream":true,"latency_s":0.2,"first_byte_s":0.1}\n'
 )
 EXCHANGE_OF_A_KEY = OLDEST_EXCHANGE.replace(b'"first_byte_s":0.1', b'"first_byte_s":0.1,"key":"key-0123456789ab"')
-NEWEST_EXCHANGE = EXCHANGE_OF_A_KEY.replace(b'6789ab"', b'6789ab","teaches":false')
+NOT_TO_TEACH = EXCHANGE_OF_A_KEY.replace(b'6789ab"', b'6789ab","teaches":false')
+NEWEST_EXCHANGE = NOT_TO_TEACH.replace(b'"cost_usd":0.001}', b'"cost_usd":0.001,"latency_s":0.05}')
 OLDEST_LABEL = (
     b'{"type":"label","exchange_id":"e1","at":2.5,"reply":{"teacher":"big","text":null,"finish_reason":null,'
     b'"usage":{"prompt_tokens":0,"completion_tokens":0},"cost_usd":0.0,"latency_s":0.0,"error":"TeacherDown"}}\n'
@@ -55,7 +56,8 @@ LABEL = Label(exchange_id="e1", at=2.5, reply=TeacherReply("big", None, error="T
 FEEDBACK = Feedback(exchange_id="e1", at=3.5, good=False, correction="a refund", key="key-0123456789ab")
 
 OF_A_KEY = msgspec.structs.replace(EXCHANGE, key="key-0123456789ab")
-NEWEST = msgspec.structs.replace(OF_A_KEY, teaches=False)
+UNTAUGHT = msgspec.structs.replace(OF_A_KEY, teaches=False)
+NEWEST = msgspec.structs.replace(UNTAUGHT, draft=msgspec.structs.replace(EXCHANGE.draft, latency_s=0.05))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ NEWEST = msgspec.structs.replace(OF_A_KEY, teaches=False)
     [
         (OLDEST_EXCHANGE, EXCHANGE),
         (EXCHANGE_OF_A_KEY, OF_A_KEY),
+        (NOT_TO_TEACH, UNTAUGHT),
         (NEWEST_EXCHANGE, NEWEST),
         (OLDEST_LABEL, LABEL),
         (OLDEST_FEEDBACK, FEEDBACK),

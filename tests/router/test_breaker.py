@@ -25,3 +25,11 @@ def test_a_success_between_failures_keeps_it_closed():
     for ok in (False, True, False):
         breaker.note(ok=ok)
     assert not breaker.open
+
+
+def test_opening_and_closing_are_told_once_each():
+    told = []
+    breaker = Breaker(failures=2, told=told.append)
+    for ok in (False, False, False, True, True, False):
+        breaker.note(ok=ok)
+    assert told == [True, False]

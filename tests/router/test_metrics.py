@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -7,8 +10,11 @@ import pytest
 from ledger.budgets import Balance, Budget
 from ledger.live import DAY_S, Live
 from ledger.progress import Progress
+from ledger.records import Draft, TeacherReply, Usage
 from ledger.seen import Seen
 from router.metrics import Metrics
+from router.metrics_state import Contracted
+from tests.ledger.make import student_exchange
 
 ON_ITS_WAY = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
 
@@ -74,7 +80,7 @@ def test_b_is_shown_in_days_of_each_task_and_of_all_where_the_pace_is_known():
     day = Live(
         since=time.time() - DAY_S, answers=900, references=100, errors=2, agreement=0.96, low=0.9, high=0.99, alarm=0.2
     )
-    metrics = Metrics(alarm_bounds={"desk": 5000.0, "mail": 5000.0, "chat": 5000.0})
+    metrics = Metrics(tasks={name: Contracted("big", 0.1, 0.05, 5000.0) for name in ("desk", "mail", "chat")})
     in_force = {"desk": "desk--v000001", "mail": "mail--v000003", "chat": "chat--v000001"}
     seen = {"desk": day, "mail": replace(day, references=300), "chat": replace(day, references=3)}
     found = dict(
@@ -90,3 +96,61 @@ def test_budgets_are_shown_with_what_is_spent_promised_and_left():
     text = Metrics().exposition(releases={}, seen=Seen(), balances=[Balance("total", Budget(2.0, "month"), 0.5, 0.25)])
     for name, value in (("usd", 2.0), ("spent_usd", 0.5), ("reserved_usd", 0.25), ("left_usd", 1.25)):
         assert f'tutelage_budget_{name}{{per="month",scope="total"}} {value}' in text.decode()
+
+
+def sample(metrics, name, **labels):
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_what_the_gateway_adds_is_the_time_without_its_waits():
+    metrics = Metrics()
+    drafted = Draft("refund", "stop", {}, Usage(10, 2), latency_s=0.2)
+    answered = TeacherReply("big", "refund", "stop", Usage(10, 1), latency_s=0.5)
+    metrics.count(student_exchange(1, draft=drafted, latency_s=0.21))
+    metrics.count(
+        student_exchange(2, route="teacher", reason="unsure", draft=drafted, teacher_reply=answered, latency_s=0.73)
+    )
+    own = "tutelage_gateway_seconds_sum"
+    assert sample(metrics, own, task="desk", route="student") == pytest.approx(0.01)
+    assert sample(metrics, own, task="desk", route="teacher") == pytest.approx(0.03)
+    metrics.count(student_exchange(3, stream=True, draft=drafted, latency_s=9.0, first_byte_s=0.3))
+    metrics.count(student_exchange(4, route="teacher", reason="student_unavailable", draft=None, latency_s=9.0))
+    assert sample(metrics, own, task="desk", route="student") == pytest.approx(0.01)
+    assert sample(metrics, own, task="desk", route="teacher") == pytest.approx(0.03)
+    assert sample(metrics, "tutelage_first_byte_seconds_sum", task="desk", route="student") == pytest.approx(0.3)
+
+
+def test_drafts_are_counted_by_release_and_errors_of_a_teacher_by_their_name():
+    metrics = Metrics()
+    failed = TeacherReply("big", None, error="client left")
+    metrics.count(student_exchange(1))
+    metrics.count(student_exchange(2, route="none", reason="unsure", status=499, teacher_reply=failed))
+    for outcome in ("accepted", "escalated"):
+        labels = {"task": "desk", "release": "desk--v000001", "outcome": outcome}
+        assert sample(metrics, "tutelage_drafts_total", **labels) == 1
+    assert sample(metrics, "tutelage_teacher_errors_total", teacher="big", error="client_left") == 1
+    assert sample(metrics, "tutelage_gateway_seconds_count", task="desk", route="none") is None
+
+
+def test_several_processes_count_together_and_one_that_was_killed_leaves_no_breaker_open(tmp_path):
+    script = (
+        "import os, sys; from router.metrics import Metrics, forget_ended_processes\n"
+        "from tests.ledger.make import student_exchange\n"
+        "forget_ended_processes(); metrics = Metrics(); metrics.count(student_exchange(1))\n"
+        "metrics.note_breaker('student', 'student', True)\n"
+        "from ledger.seen import Seen\n"
+        "print(metrics.exposition(releases={}, seen=Seen()).decode())"
+    )
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    pages = [
+        subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(3)
+    ]
+    for count, text in enumerate(pages, start=1):
+        accepted = 'tutelage_requests_total{reason="accepted",route="student",status="200",task="desk"}'
+        assert f"{accepted} {float(count)}" in text
+        assert (
+            'tutelage_breaker_open{name="student",part="student"} 1.0' in text
+        )  # its own; the ended ones are forgotten

@@ -1,0 +1,240 @@
+"""Everything that Grafana and the rules ask is answered by a real Prometheus, and alerts fire from real faults.
+
+`make observability`. It needs Debian's package `prometheus`; Grafana is not needed.
+"""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grafana.build import BOARDS, ROOT
+from grafana.panels import ANNOTATIONS
+from ledger import decisions, releases
+from ledger.database import connect
+from ledger.spool import segments
+from tests.observability.stack import PROMETHEUS, PROMTOOL, Stack, running, wait_for
+from tests.observability.test_dashboards import OF_MONEY, metrics_of
+from tests.wire.upstream import saying, status
+
+pytestmark = [
+    pytest.mark.observability,
+    pytest.mark.skipif(not Path(PROMETHEUS).exists(), reason="needs Debian's package prometheus"),
+]
+VARIABLES = {"$task": ".*", "$release": ".*", "$__rate_interval": "30s", "$__range": "5m", "$__interval": "15s"}
+RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
+# Not true of any fault here; promtool's tests show them firing, and here both their sides have data.
+NEVER = {"TutelageSpendAbovePlan", "TutelageSavingsNegative", "TutelageLedgerDown", "TutelageReleaseVoided"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("stack")) as found:
+        wait_for(lambda: bool(found.query('tutelage_agreement{task="desk"}')), limit_s=90.0, what="the worker's word")
+        yield found
+
+
+def test_promtool_takes_the_rules_and_their_tests_pass():
+    for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]):
+        done = subprocess.run([PROMTOOL, *arguments], cwd=ROOT / "deploy/prometheus", capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_can_read_every_expression_of_every_panel(tmp_path):
+    asked = [*(expr for board in BOARDS for expr in board.expressions), *(expr for expr, _, _ in ANNOTATIONS.values())]
+    rules = [{"record": f"panel:{number}", "expr": filled(expr)} for number, expr in enumerate(asked)]
+    (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run([PROMTOOL, "check", "rules", "panels.yml"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and f"{len(asked)} rules" in done.stdout, done.stdout + done.stderr
+
+
+def test_promtools_tests_notice_a_rule_that_is_wrong(tmp_path):
+    text = (ROOT / "deploy/prometheus/rules.yml").read_text()
+    tests = (ROOT / "deploy/prometheus/rules_test.yml").read_text()
+    (tmp_path / "rules_test.yml").write_text(tests)
+    for right, wrong in (("< 3 * 86400", "< 1 * 3600"), ("> 0.9", "> 99"), ("tutelage_worker_up) == 0", "up) == 7")):
+        assert right in text
+        (tmp_path / "rules.yml").write_text(text.replace(right, wrong))
+        done = subprocess.run([PROMTOOL, "test", "rules", "rules_test.yml"], cwd=tmp_path, capture_output=True)
+        assert done.returncode != 0, wrong
+
+
+def test_a_drift_of_prompts_is_noticed_without_labels(stack: Stack):
+    """Before the other tests: what nobody has noticed has no sample."""
+    wait_for(lambda: stack.value('sum(tutelage_drafts_total{task="desk"})') > 200, limit_s=60.0, what="drafts")
+    stack.words = 60
+    wait_for(lambda: bool(stack.query('tutelage_drift_notices{task="desk"}')), limit_s=90.0, what="a notice")
+    stack.words = 5
+
+
+def filled(expr: str) -> str:
+    for name, value in VARIABLES.items():
+        expr = expr.replace(name, value)
+    return expr
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+def test_every_expression_of_every_panel_has_data(stack, board):
+    found = {expr: stack.query(filled(expr)) for expr in board.expressions}
+    empty = [expr for expr, samples in found.items() if not samples]
+    unknown = {metric for metric in OF_MONEY if not stack.query(metric)}
+    assert [expr for expr in empty if not metrics_of(expr) & unknown] == []
+
+
+def test_the_variables_have_values(stack):
+    shown = json.loads((ROOT / "grafana/dashboards/tutelage-quality.json").read_text())["templating"]["list"]
+    for variable in shown[1:]:
+        series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", filled(variable["query"])).groups()
+        assert {each["metric"][label] for each in stack.query(series)}, variable["name"]
+
+
+def test_a_release_that_comes_into_force_is_an_annotation(stack):
+    """It was there when Prometheus began; the alarm's comes with its fault below."""
+    began = min(
+        float(each["value"][1]) for each in stack.query("min_over_time(timestamp(tutelage_release_in_force)[10m:1s])")
+    )
+    assert stack.query(filled(ANNOTATIONS["Releases"][0]), at=began + 5)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for group in RULES["groups"] for rule in group["rules"]],
+    ids=lambda rule: rule.get("alert") or rule["record"],
+)
+def test_both_sides_of_every_rule_have_data(stack, rule):
+    """A comparison that says true or false instead of leaving out what is not so."""
+    if rule.get("alert") == "TutelageReleaseOverdue":
+        sides = sorted(metrics_of(rule["expr"]))  # what nobody has decided to make has no sample of its own
+    else:
+        sides = [re.sub(r"(\s)(>|<|==) ", r"\1\2 bool ", rule["expr"])]
+    # Prometheus has run for minutes: it cannot look back further.
+    short = [re.sub(r"offset 1h", "offset 10s", re.sub(r"\[(1d|1h|30m)\]", "[30s]", side)) for side in sides]
+    if "savings" in rule["expr"] and not stack.query("tutelage_savings_usd"):
+        pytest.skip("waits for tutelage_savings_usd")
+    assert all(stack.query(side) for side in short), short
+
+
+def test_two_processes_are_counted_as_one_and_a_killed_one_loses_nothing(stack):
+    asked = 'sum(tutelage_requests_total{route!="none"})'
+    before, (victim, *others) = stack.value(asked), stack.gateway_processes()
+    assert others
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(stack.gateway_processes()) == 2, limit_s=60.0, what="the next process")
+    wait_for(lambda: stack.value(asked) > before + 50, limit_s=30.0, what="requests")
+    resets = stack.query('resets(tutelage_requests_total{task="desk",route="student"}[2m])')
+    assert resets and all(each["value"][1] == "0" for each in resets)
+
+
+def test_a_teacher_without_room_and_a_budget_that_ends(stack):
+    """From the task `tight`, whose teacher may be asked twenty times a minute."""
+    stack.await_firing("TutelageHeadroomGone", "TutelageTeacherHasNoRoom", "TutelageBudgetNearlySpent", limit_s=120.0)
+
+
+def test_a_certificate_of_one_day(stack):
+    stack.await_firing("TutelageCertificateExpiring")
+
+
+def test_a_student_that_does_not_answer(stack):
+    assert "TutelageStudentDown" not in stack.firing()
+    with stack.student.doing(status(500)):
+        stack.await_firing("TutelageStudentDown")
+        assert stack.value('max(tutelage_breaker_open{part="student"})') >= 1
+    stack.await_silence("TutelageStudentDown")
+
+
+def test_traffic_that_no_task_knows(stack):
+    assert "TutelageUnmatchedJump" not in stack.firing()
+    before, stack.asking = stack.asking, ("desk", "big", "big", "big")
+    stack.await_firing("TutelageUnmatchedJump")
+    stack.asking = before
+    stack.await_silence("TutelageUnmatchedJump")
+
+
+def test_drafts_without_evidence(stack):
+    before, stack.asking = stack.asking, ("desk", "fresh")
+    wait_for(lambda: stack.value('tutelage:escalated:ratio_30m{task="desk"}') < 0.05, limit_s=60.0, what="good times")
+    with stack.student.doing(saying(sure=False)):
+        stack.await_firing("TutelageEscalationJump")
+    stack.asking = before
+    stack.await_silence("TutelageEscalationJump")
+
+
+def test_a_student_that_differs_from_its_teacher(stack):
+    """The contract's alarm, heard by the real worker; from then on the teacher answers."""
+    assert stack.query('tutelage_release_in_force{task="desk"}')
+    with stack.student.doing(saying(words=("Something", " else", "."))):
+        stack.await_firing("TutelageContractAlarm", limit_s=120.0)
+    wait_for(lambda: not stack.query('tutelage_release_in_force{task="desk"}'), limit_s=20.0, what="the teacher")
+    assert stack.query(filled(ANNOTATIONS["Alarms"][0]))
+
+
+def test_a_teacher_at_500(stack):
+    """Behind the alarm of the contract: a reference whose label is lost counts as a disagreement."""
+    assert not {"TutelageTeacherDown", "TutelageTeacherFails"} & stack.firing()
+    with stack.teacher.doing(status(500)):
+        stack.await_firing("TutelageTeacherDown", "TutelageTeacherFails")
+    stack.await_silence("TutelageTeacherDown", "TutelageTeacherFails")
+
+
+def test_an_ingester_that_stands_still(stack):
+    os.killpg(stack.parts["ingester"].process.pid, signal.SIGSTOP)
+    try:
+        stack.await_firing("TutelageSpoolGrowing")
+    finally:
+        os.killpg(stack.parts["ingester"].process.pid, signal.SIGCONT)
+    stack.await_silence("TutelageSpoolGrowing")
+
+
+def test_a_spool_that_takes_no_more(stack):
+    """A limit on the size of files, of which the system tells as of a full disk."""
+    assert "TutelageSpoolFull" not in stack.firing()
+    processes = stack.gateway_processes()
+    before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in processes]
+    for pid, (_, hard) in zip(processes, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        stack.await_firing("TutelageSpoolFull")
+    finally:
+        for pid, limits in zip(processes, before, strict=True):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    stack.await_silence("TutelageSpoolFull")
+
+
+def test_a_line_that_no_ledger_takes(stack):
+    directory = stack.settings.ledger.spool_dir
+    (directory / "00000000000000000000-0-torn.jsonl").write_bytes(b"no record\n")
+    stack.await_firing("TutelageRecordsRejected")
+    assert segments(directory)
+
+
+def test_a_worker_that_is_gone_and_runs_that_fail(stack):
+    """Its lease ends after half a minute. What failed runs leave is written as the next run writes it."""
+    stack.parts["worker"].kill()
+    stack.await_firing("TutelageWorkerDown", limit_s=90.0)
+    engine = connect(stack.settings.ledger.url)
+    for _ in range(2):
+        releases.add_candidate(engine, task="fresh", cut_at=0.0, base_model="base", now=time.time())
+        releases.abandon(engine, "fresh", now=time.time())
+    decisions.record(engine, decisions.Decision(time.time(), "fresh", "train", "first", "rows are enough"))
+    engine.dispose()
+    stack.await_firing("TutelageRunsFailing", "TutelageReleaseOverdue")
+
+
+def test_a_gateway_that_is_gone(stack):
+    stack.parts["gateway"].kill()
+    stack.await_firing("TutelageGatewayDown")
+
+
+def test_every_alert_has_fired_here_or_is_said_not_to(stack):
+    """The last one: by what Prometheus has kept."""
+    kept = stack.query('count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[30m]))')
+    fired = {each["metric"]["alertname"] for each in kept}
+    alerts = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
+    assert alerts - fired <= NEVER
