@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 FAMILY = FAMILIES["llama"]
 TASKS: dict[str, Callable[[str], str]] = {
     "right": lambda answer: answer,
-    "twice": lambda answer: f"{answer} {answer}",
+    "wrong": lambda answer: {"yes": "no", "no": "yes"}[answer],
     "always": lambda _: "yes",
     "never": lambda _: "no",
 }
@@ -73,7 +73,7 @@ def test_each_is_itself_whatever_was_asked_before(engine, adapters):
         found = probe(server, name, prompts, base_model=base, adapter=folder, max_tokens=MAX_TOKENS)
         show(f"{slots} slots, {name}: {found.to_adapter:.4f} nats to its adapter, {found.to_base:.2f} to the base")
     with pytest.raises(AdapterError, match=r"nats from the adapter's|could be compared"):
-        probe(server, "right", prompts, base_model=base, adapter=folders["twice"], max_tokens=MAX_TOKENS)
+        probe(server, "right", prompts, base_model=base, adapter=folders["wrong"], max_tokens=MAX_TOKENS)
 
 
 def test_asked_side_by_side_each_gives_its_own_answers(engine):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import yaml
 from aiohttp import web
 
@@ -56,7 +57,7 @@ class Stack:
     parts: dict[str, Part]
     prometheus: str
     words: int = 5
-    asking: tuple[str, ...] = ("desk", "doubt", "fresh")
+    asking: tuple[str, ...] = ("desk", "doubt", "fresh", "poor")
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -87,10 +88,9 @@ class Stack:
 
     def gateway_processes(self) -> list[int]:
         """The worker processes of the gateway."""
-        import psutil
-
         parent = psutil.Process(self.parts["gateway"].process.pid)
-        return [each.pid for each in parent.children(recursive=True) if "spawn_main" in " ".join(each.cmdline())]
+        living = [each for each in parent.children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
+        return [each.pid for each in living if "spawn_main" in " ".join(each.cmdline())]
 
     def ask(self, client: httpx.Client, model: str, *, stream: bool) -> None:
         content = " ".join(["parcel"] * self.words)
@@ -192,14 +192,17 @@ def _wide(student: Upstream, teacher: Upstream) -> dict[str, Any]:
         "teacher_server": {"port": free_port()},
         "teachers": {"big": direct},
         "student": {"base_model": "base", "port": student.port, "price": PRICE, "timeout_s": 1.0},
-        "tasks": {name: task for name in ("desk", "doubt", "fresh")},
+        "tasks": {
+            **{name: task for name in ("desk", "doubt", "fresh")},
+            "poor": {**task, "budget_usd": 0.01, "budget_per": "day"},  # some hundreds of requests
+        },
     }
 
 
 def _narrow(student: Upstream, teacher: Upstream) -> dict[str, Any]:
-    """Over the same ledger: a teacher that may be asked twenty times a minute, and little money."""
+    """Over the same ledger: a teacher that may be asked twenty times a minute."""
     values = _wide(student, teacher)
-    tight = {**values["tasks"]["desk"], "teacher": "small", "budget_usd": 1e-3, "budget_per": "day"}
+    tight = {**values["tasks"]["desk"], "teacher": "small"}
     return {
         **values,
         "server": {"port": free_port(), "api_key": KEY},

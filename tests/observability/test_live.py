@@ -133,7 +133,7 @@ def test_two_processes_are_counted_as_one_and_a_killed_one_loses_nothing(stack):
 
 
 def test_a_teacher_without_room_and_a_budget_that_ends(stack):
-    """From the task `tight`, whose teacher may be asked twenty times a minute."""
+    """Of the task `tight`, whose teacher may be asked twenty times a minute, and of `poor`."""
     stack.await_firing("TutelageHeadroomGone", "TutelageTeacherHasNoRoom", "TutelageBudgetNearlySpent", limit_s=120.0)
 
 
