@@ -34,6 +34,6 @@ def test_a_cheaper_model_has_to_have_a_price():
 
 
 def test_the_table_is_litellms_and_what_it_has_for_nothing_is_unknown(monkeypatch):
-    assert listed("openai/gpt-4o-mini") == Price(0.15e-6, 0.6e-6)
+    assert listed("openai/gpt-4o-mini") == Price(0.15e-6, 0.6e-6, 0.075e-6)
     monkeypatch.setattr("router.teacher_server.listed_price", lambda model: Price(0.0, 0.0))
     assert listed("ollama/own") is None
