@@ -9,7 +9,6 @@ from rich.text import Text
 from ledger.prices import dollars
 from router.settings import ConfigError, load
 from tutelage.console import CONFIG, Config, console, known_errors, say
-from tutelage.replay.narrowness import THRESHOLDS
 
 tasks = typer.Typer(help="Tasks found among requests without one.", add_completion=False)
 Days = Annotated[float, typer.Option(min=0.01, help="How far to look back.")]
@@ -23,6 +22,7 @@ def list_(context: typer.Context, days: Days = MONTH, config: Config = CONFIG) -
         return
     from ledger.database import connect
     from tutelage.found import found
+    from tutelage.replay.narrowness import THRESHOLDS
 
     with known_errors():
         settings = load(config)
