@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from calibration.canary import Limits
 from calibration.certificate import Contract
-from distill.canary import Rules
 from distill.gateway import GatewayClient
 from distill.worth import Terms
 from ledger.leases import held, run_lease
@@ -27,6 +25,7 @@ log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from distill.anew import Anew
+    from distill.canary import Rules
     from distill.plan import RunConfig
 
 
@@ -114,8 +113,11 @@ def terms(settings: Settings, task: str) -> Terms:
     )
 
 
-def canary_rules(settings: Settings) -> Rules:
+def canary_rules(settings: Settings) -> "Rules":
     """How a release of any task is tried."""
+    from calibration.canary import Limits  # with scipy, which the loader does not need
+    from distill.canary import Rules
+
     chosen = settings.canary
     limits = Limits(chosen.max_errors, chosen.max_slowdown)
     return Rules(chosen.share, chosen.min_requests, chosen.max_hours * HOUR_S, limits)
