@@ -1,7 +1,6 @@
 """The questions asked of the ledger. Rows come back as frozen facts, in order of time."""
 
 import math
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,9 +10,10 @@ import sqlalchemy as sa
 
 from ledger import teachers
 from ledger.database import parts, writing
+from ledger.random_keys import random_key
 from ledger.records import TRAFFIC, Draft, Origin, Usage
 from ledger.releases import TAUGHT, last_voided, of_adapter
-from ledger.schema import exchanges, feedback, releases, row_uses, settings, teacher_replies
+from ledger.schema import exchanges, feedback, releases, row_uses, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]
 REFERENCE_KEY = "reference_key"
@@ -252,14 +252,8 @@ def certified_rows(engine: sa.Engine, release: str) -> list[tuple[float, float]]
 
 
 def reference_key(engine: sa.Engine) -> bytes:
-    """The key of the reference draw: 32 random bytes, made once per ledger."""
-    query = sa.select(settings.c.value).where(settings.c.key == REFERENCE_KEY)
-    with writing(engine) as connection:
-        value = connection.execute(query).scalar()
-        if value is None:
-            value = secrets.token_hex(32)
-            connection.execute(settings.insert().values(key=REFERENCE_KEY, value=value))
-    return bytes.fromhex(value)
+    """The key of the reference draw."""
+    return random_key(engine, REFERENCE_KEY)
 
 
 def route_counts(engine: sa.Engine, task: str, *, since: float = 0.0) -> dict[tuple[str, str], int]:

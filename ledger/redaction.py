@@ -9,7 +9,6 @@ import hmac
 import ipaddress
 import logging
 import re
-import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, get_args
 
@@ -17,9 +16,8 @@ import re2
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from ledger.database import writing
+from ledger.random_keys import random_key
 from ledger.records import Draft, Exchange, Feedback, Label, Record, TeacherReply
-from ledger.schema import settings
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -56,14 +54,8 @@ def compiled(pattern: str) -> Any:
 
 
 def redaction_key(engine: sa.Engine) -> bytes:
-    """The key of the hashes: 32 random bytes, made once per ledger."""
-    query = sa.select(settings.c.value).where(settings.c.key == KEY)
-    with writing(engine) as connection:
-        value = connection.execute(query).scalar()
-        if value is None:
-            value = secrets.token_hex(32)
-            connection.execute(settings.insert().values(key=KEY, value=value))
-    return bytes.fromhex(value)
+    """The key of the hashes."""
+    return random_key(engine, KEY)
 
 
 def holds_placeholder(text: str) -> bool:

@@ -8,7 +8,7 @@ tokens x of the draft, prompt included, and the ratio of their sums, times the t
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from ledger import totals
 from ledger.totals import Of, Sums
 
+DAY_S = 24 * totals.HOUR_S
 FEWEST = 30  # references that an interval is told from
 NORMAL = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
 COMPONENTS = (
@@ -34,12 +35,13 @@ COMPONENTS = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """US dollars that the student's answers would have cost at the teacher, with a 95 % interval. Of few references no
-    interval is told: then `low` is 0, since nothing is claimed that is not known."""
+    """US dollars that the student's answers would have cost at the teacher, with a 95 % interval. Of few references
+    none is `told`: then `low` is 0, since nothing is claimed that is not known, and `high` is no bound."""
 
     usd: float = 0.0
     low: float = 0.0
     high: float = 0.0
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,37 +107,42 @@ def by_task(
     return {name: _savings(sums, ever[name]) for name, sums in found.items()}
 
 
-def by_hour(
+def by_day(
     engine: sa.Engine, *, since: float, until: float = math.inf, task: str | None = None
-) -> list[tuple[float, Savings]]:
-    """Each hour's beginning, and what was saved in it; hours without anything are absent."""
+) -> list[tuple[float, dict[str, Savings]]]:
+    """Each day's beginning (UTC), and what was saved in it, by task; days without anything are absent. Days of one task
+    are estimated by much the same references: of several of them ask `by_task`, since their intervals do not add up."""
     with engine.connect() as connection:
         ever = _sums(totals.read(connection, task=task))
         rows = totals.read(connection, task=task, **_ends(since, until))
-    hours: dict[int, list[tuple[int, Of, Sums]]] = defaultdict(list)
+    days: dict[int, list[tuple[int, Of, Sums]]] = defaultdict(list)
     for row in rows:
-        hours[row[0]].append(row)
+        days[row[0] // DAY_S * DAY_S].append(row)
     return [
-        (float(hour), together(_savings(sums, ever[name]) for name, sums in _sums(of_it).items()))
-        for hour, of_it in sorted(hours.items())
+        (float(day), {name: _savings(sums, ever[name]) for name, sums in sorted(_sums(of_it).items())})
+        for day, of_it in sorted(days.items())
     ]
 
 
 def together(parts: Iterable[Savings]) -> Savings:
-    """Of several tasks; their estimates are independent, so that their intervals add up as variances do."""
+    """Of several tasks. Their estimates are independent, so that what is told of them adds up as variances do; of what
+    is not told the lower ends add up as they are."""
     parts = list(parts)
     numbers = {
         name: sum(getattr(part, name) for part in parts)
         for name in Savings.__dataclass_fields__
         if name not in ("estimated", "costs")
     }
-    usd = sum(part.estimated.usd for part in parts)
-    below, above = (
-        math.sqrt(sum((part.estimated.usd - getattr(part.estimated, end)) ** 2 for part in parts))
-        for end in ("low", "high")
-    )
     costs = {name: sum(part.costs[name] for part in parts) for name in COMPONENTS}
-    return Savings(**numbers, estimated=Estimate(usd, max(0.0, usd - below), usd + above), costs=costs)
+    return Savings(**numbers, estimated=_sum([part.estimated for part in parts]), costs=costs)
+
+
+def _sum(parts: Sequence[Estimate]) -> Estimate:
+    usd = sum(part.usd for part in parts)
+    told = [part for part in parts if part.told]
+    below, above = (math.sqrt(sum((part.usd - getattr(part, end)) ** 2 for part in told)) for end in ("low", "high"))
+    untold = sum(part.usd - part.low for part in parts if not part.told)
+    return Estimate(usd, max(0.0, usd - below - untold), usd + above, told=len(told) == len(parts))
 
 
 def _ends(since: float, until: float) -> dict[str, float | None]:
@@ -176,7 +183,7 @@ def _estimate(asked: Sums, ever: Sums) -> Estimate:
     if told.pairs < FEWEST or told.pair_x == 0.0:
         x, y = told.near_x + told.pair_x, told.near_y + told.pair_y
         usd = asked.answer_tokens * y / x if x else 0.0
-        return Estimate(usd, 0.0, usd)
+        return Estimate(usd, 0.0, usd, told=False)
     ratio = told.pair_y / told.pair_x
     squares = told.pair_yy - 2.0 * ratio * told.pair_xy + ratio**2 * told.pair_xx
     deviation = math.sqrt(max(0.0, squares) / (told.pairs - 1) / told.pairs) * told.pairs / told.pair_x

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ledger.records import Usage
 from router import wire
 from router.answers import answer_many, parse_answers
 from router.cascade import Verdict, decide
@@ -44,7 +43,6 @@ from router.ports import Caller, Ongoing, ServedRelease
 from router.relay import EVENTS, EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
-CHARACTERS = 4  # a token, roughly
 ORDERED = 64  # an order of ours holds many requests
 
 
@@ -208,20 +206,14 @@ async def _relay(
     except GatewayError as error:
         if not recorded:
             recorded = True
-            so_far = _so_far(gateway, ticket, tally)
+            so_far = gateway.so_far(ticket, usage=tally.usage, characters=tally.characters)
             gateway.record_error(ticket, verdict, error, first_byte_s=first_byte_s, so_far=so_far)
         yield wire.event(error.body())
     finally:
         if not recorded:
-            so_far = _so_far(gateway, ticket, tally)
+            so_far = gateway.so_far(ticket, usage=tally.usage, characters=tally.characters)
             left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s, so_far=so_far)
             gateway.record_failure(ticket, verdict, left)
-
-
-def _so_far(gateway: Gateway, ticket: Ticket, tally: StreamTally) -> tuple[Usage, float]:
-    """What a teacher will count of a stream that has ended early, and take for it: as it has said, or roughly."""
-    usage = tally.usage or Usage(ticket.request.estimate_prompt_tokens(), tally.characters // CHARACTERS)
-    return usage, gateway.teacher.paid(ticket.teacher, usage)
 
 
 async def internal_drafts(http: Request) -> Response:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ledger.records import TeacherReply
+from ledger.records import TeacherReply, Usage
 from router.cascade import Verdict
 from router.endpoints import body_of, gateway_of, headers_of, json_reply, priority_of, within_limits
 from router.errors import GatewayError, SpoolFull, TeacherUnavailable
@@ -96,12 +96,19 @@ async def _relay(
     except GatewayError as error:
         if not recorded:
             recorded = True
-            gateway.record_error(kept, verdict, error, first_byte_s=first_byte_s)
+            so_far = _so_far(gateway, ticket, told.heard)
+            gateway.record_error(kept, verdict, error, first_byte_s=first_byte_s, so_far=so_far)
         yield event(error.body())
     finally:
         if not recorded:
-            left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s)
+            so_far = _so_far(gateway, ticket, told.heard)
+            left = failed(ticket, status=CLIENT_LEFT, why="client left", first_byte_s=first_byte_s, so_far=so_far)
             gateway.record_failure(kept, verdict, left)
+
+
+def _so_far(gateway: Gateway, ticket: Ticket, heard: Heard) -> tuple[Usage, float]:
+    usage = heard.usage if heard.usage.prompt_tokens else None
+    return gateway.so_far(ticket, usage=usage, characters=len(heard.text or ""))
 
 
 def _record(gateway: Gateway, ticket: Ticket, asked: Passed, *, heard: Heard, first_byte_s: float) -> None:

@@ -47,6 +47,7 @@ from router.ports import (
 from router.ticket import CLIENT_LEFT, NO_ROOM, Outcome, Ticket, failed
 from router.wire import ChatRequest
 
+CHARACTERS = 4  # a token, roughly
 RETRY_AFTER_S, SHORTEST_WAIT_S = 5.0, 1.0
 LABEL_WAIT_S = 150.0  # for room at the teacher: a window that is all used up is empty after 120 s
 log = logging.getLogger(__name__)
@@ -118,9 +119,23 @@ class Gateway:
                 headers={"retry-after": str(shortage.retry_after_s)},
             )
 
+    def so_far(self, ticket: Ticket, *, usage: Usage | None, characters: int) -> tuple[Usage, float]:
+        """What a teacher will count of an answer of so many characters, and take for it: as it has said, or roughly."""
+        counted = usage or Usage(ticket.request.estimate_prompt_tokens(), characters // CHARACTERS)
+        return counted, self.teacher.paid(ticket.teacher, counted)
+
+    def _told(self, ticket: Ticket, reply: TeacherReply) -> TeacherReply:
+        """A reply with what it costs: one that does not say how many tokens it counts is not free."""
+        if reply.text is None or reply.usage.prompt_tokens:
+            return reply
+        usage, usd = self.so_far(ticket, usage=None, characters=len(reply.text))
+        return replace(reply, usage=usage, cost_usd=usd)
+
     def record(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:
         """Append the exchange to the spool, then count it. Raises SpoolFull."""
         self._settle(self._reserved.pop(ticket.id, None), outcome)
+        if outcome.teacher_reply is not None:
+            outcome = replace(outcome, teacher_reply=self._told(ticket, outcome.teacher_reply))
         exchange = _exchange(ticket, verdict, outcome)
         self._append(exchange)
         self.metrics.count(exchange)
@@ -197,7 +212,7 @@ class Gateway:
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         try:
-            self._append(Label(exchange_id=ticket.id, at=time.time(), reply=reply))
+            self._append(Label(exchange_id=ticket.id, at=time.time(), reply=self._told(ticket, reply)))
         except SpoolFull:
             log.error("the label of reference %s is lost", ticket.id)
         self.metrics.count_teacher_error(reply.teacher, error=reply.error)
@@ -214,7 +229,7 @@ class Gateway:
             reply = await self._ask_and_pay(ticket, reservation, priority=ticket.priority)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
-        outcome = Outcome(200 if reply.text is not None else 502, reply.text, reply)
+        outcome = Outcome(200 if reply.text is not None else 502, reply.text, self._told(ticket, reply))
         self._append(_exchange(ticket, Verdict("own"), outcome, origin=origin))
         self.metrics.count_teacher_error(reply.teacher, error=reply.error)
         return reply

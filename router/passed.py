@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ledger.records import Usage
 from router.errors import TeacherUnavailable
+from router.usage import read_usage
 from router.wire import DONE, ChatRequest, event, read_fields
 from router.wire_responses import ResponsesRequest
 
@@ -112,7 +113,7 @@ class Heard:
 def read_reply(path: Path, body: Mapping[str, Any]) -> Heard:
     """The facts of an unstreamed reply. Raises TeacherUnavailable where it is none."""
     try:
-        usage = _usage(body.get("usage"))
+        usage = read_usage(body.get("usage")) or Usage()
         if path == "embeddings":
             return Heard(None, "stop" if body["data"] else None, usage, ended=True)
         if path == "completions":
@@ -121,14 +122,6 @@ def read_reply(path: Path, body: Mapping[str, Any]) -> Heard:
         return Heard(_output_text(body), str(body["status"]), usage, ended=True)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise TeacherUnavailable(f"The teacher answered with something that is no reply of /v1/{path}") from error
-
-
-def _usage(counted: Mapping[str, Any] | None) -> Usage:
-    told = counted or {}
-    read = told.get("prompt_tokens", told.get("input_tokens"))
-    written = told.get("completion_tokens", told.get("output_tokens"))
-    details = told.get("prompt_tokens_details", told.get("input_tokens_details")) or {}
-    return Usage(int(read or 0), int(written or 0), int(details.get("cached_tokens") or 0))
 
 
 def _output_text(response: Mapping[str, Any]) -> str:
@@ -156,7 +149,7 @@ class CompletionTally:
         usage = chunk.pop("usage", None)
         if not usage:
             return event({**chunk, **self._ours})
-        heard.usage = _usage(usage)
+        heard.usage = read_usage(usage) or Usage()
         return event({**chunk, **self._ours, "choices": [], "usage": usage}) if self._include_usage else b""
 
     def end(self) -> bytes:

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.records import Usage
 from router import wire
+from router.usage import read_usage
 
 EVENTS = "text/event-stream; charset=utf-8"
 
@@ -59,8 +60,7 @@ class StreamTally:
     @property
     def usage(self) -> Usage | None:
         """What the upstream has counted, where it has said so."""
-        read, written = ((self._usage or {}).get(f"{part}_tokens") for part in ("prompt", "completion"))
-        return Usage(read, written) if isinstance(read, int) and isinstance(written, int) else None
+        return read_usage(self._usage)
 
     def end(self) -> bytes:
         """What comes last: usage where it was asked for, and that all is done."""

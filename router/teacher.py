@@ -18,6 +18,7 @@ from router.http_client import HttpClient
 from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
 from router.upstream import Endpoint, ask, failure, refusal, words
+from router.usage import counted
 from router.wire import ChatRequest
 
 END = b"[DONE]"
@@ -143,9 +144,9 @@ class HttpTeacher:
             choice = read.choices[0]
         except (msgspec.ValidationError, IndexError) as error:
             raise _nonsense(teacher) from error
-        counted = read.usage or _Counted()
-        details = counted.prompt_tokens_details or _Details()
-        usage = Usage(counted.prompt_tokens or 0, counted.completion_tokens or 0, details.cached_tokens or 0)
+        told = read.usage or _Counted()
+        details = told.prompt_tokens_details or _Details()
+        usage = counted(told.prompt_tokens, told.completion_tokens, cached=details.cached_tokens)
         return TeacherReply(
             teacher=teacher,
             text=choice.message.content,

@@ -195,8 +195,8 @@ def listed_price(model: str) -> Price | None:
     if info.get("mode") == "embedding" and spoken is None:
         spoken = 0.0  # an embedding has no tokens to pay for
     cached = info.get("cache_read_input_token_cost")
-    if known is None or spoken is None:
-        return None
+    if known is None or spoken is None or (not known and not spoken):
+        return None  # of $0 is what somebody else pays, or nobody has looked up
     return Price(float(known), float(spoken), None if cached is None else float(cached))
 
 

@@ -1,7 +1,6 @@
 """A provider's invoice beside what the ledger says was paid: by day and model, in US dollars."""
 
 import csv
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ MODEL = ("model", "line_item", "model_name")
 AMOUNT = ("usd", "cost_usd", "amount_value", "amount", "cost", "spend", "amount_in_usd")
 CURRENCY = ("currency", "amount_currency")
 VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest)$")
+AMOUNT_WRITTEN = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?(?<=\d)([eE]-?\d{1,3})?")
 ROUNDING_USD = 0.005  # an invoice has cents
 
 Sums = dict[tuple[date, str], float]
@@ -148,10 +148,8 @@ def _day(text: str | None, where: str) -> date:
 
 
 def _amount(text: str | None, where: str) -> float:
-    try:
-        found = float((text or "").strip().removeprefix("$").replace(",", ""))
-    except ValueError as error:
-        raise ConfigError(f"{where}: {text!r} is no amount") from error
-    if not math.isfinite(found):
-        raise ConfigError(f"{where}: {text!r} is no amount")
-    return found
+    """US dollars, with commas between thousands alone: what they mean elsewhere is for nobody to guess."""
+    said = (text or "").strip().removeprefix("$")
+    if not AMOUNT_WRITTEN.fullmatch(said):
+        raise ConfigError(f"{where}: {text!r} is no amount; write it as 1234.56")
+    return float(said.replace(",", ""))

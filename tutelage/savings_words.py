@@ -17,8 +17,8 @@ def in_words(found: Savings) -> str:
 
 def interval(found: Savings) -> str:
     """How far the savings are known."""
-    if found.estimated.low == 0.0 < found.estimated.usd:
-        return f"at most; {usd(found.saved_low_usd)} at least, since too few references say what the teacher would cost"
+    if not found.estimated.told:
+        return f"roughly: too few references say what the teacher would cost; {usd(found.saved_low_usd)} at least"
     return f"{usd(found.saved_low_usd)} to {usd(found.saved_high_usd)} with 95 % confidence"
 
 

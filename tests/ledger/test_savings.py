@@ -9,7 +9,7 @@ import pytest
 from ledger.database import connect, writing
 from ledger.ingest import store
 from ledger.records import Draft, Label, TeacherReply, Usage
-from ledger.savings import COMPONENTS, FEWEST, Estimate, Savings, by_hour, by_task, savings, together
+from ledger.savings import COMPONENTS, DAY_S, FEWEST, Estimate, Savings, by_day, by_task, savings, together
 from ledger.totals import HOUR_S, charge
 from tests.ledger.make import exchange, student_exchange
 
@@ -77,30 +77,43 @@ def test_of_few_references_no_interval_is_told(engine):
     store(engine, [answered(number, tokens=100) for number in range(100)])
     store(engine, [label(number, 0.01) for number in range(FEWEST - 1)])
     found = savings(engine)
-    assert found.estimated == Estimate(pytest.approx(1.0), 0.0, pytest.approx(1.0))
+    assert found.estimated == Estimate(pytest.approx(1.0), 0.0, pytest.approx(1.0), told=False)
     assert found.saved_low_usd < 0 < found.saved_usd
 
 
 def test_without_any_the_escalated_ones_tell_what_a_token_costs(engine):
     store(engine, [answered(number, tokens=100) for number in range(10)])
-    assert savings(engine).estimated == Estimate()
+    assert savings(engine).estimated == Estimate(told=False)
     store(engine, [exchange(50, reason="unsure", draft=Draft("x", "stop", {}, Usage(48, 2), 0.0))])
-    assert savings(engine).estimated == Estimate(pytest.approx(0.2), 0.0, pytest.approx(0.2))
+    assert savings(engine).estimated == Estimate(pytest.approx(0.2), 0.0, pytest.approx(0.2), told=False)
 
 
 def test_nothing_is_nothing(engine):
     assert savings(engine) == Savings() and savings(engine).saved_share == 0.0
-    assert by_hour(engine, since=0.0) == []
+    assert by_day(engine, since=0.0) == []
 
 
-def test_hours_add_up_to_the_whole(engine):
-    store(engine, [answered(number, tokens=100 + number, at=HOUR_S * (number % 3)) for number in range(90)])
+def test_days_add_up_to_the_whole(engine):
+    store(engine, [answered(number, tokens=100 + number, at=DAY_S * (number % 3)) for number in range(90)])
+    store(engine, [answered(500, tokens=10, at=HOUR_S, task="till")])
     store(engine, [label(number, 0.01 + number * 1e-4) for number in range(60)])
-    hours, whole = by_hour(engine, since=0.0), savings(engine)
-    assert [hour for hour, _ in hours] == [0.0, HOUR_S, 2 * HOUR_S]
-    assert sum(found.estimated.usd for _, found in hours) == pytest.approx(whole.estimated.usd)
-    assert sum(found.spent_usd for _, found in hours) == pytest.approx(whole.spent_usd)
-    assert [hour for hour, _ in by_hour(engine, since=HOUR_S + 5.0, until=2.0 * HOUR_S)] == [HOUR_S]
+    days, whole = by_day(engine, since=0.0), savings(engine, task="desk")
+    assert [(day, sorted(found)) for day, found in days] == [
+        (0.0, ["desk", "till"]),
+        (DAY_S, ["desk"]),
+        (2 * DAY_S, ["desk"]),
+    ]
+    assert sum(found["desk"].estimated.usd for _, found in days) == pytest.approx(whole.estimated.usd)
+    assert sum(found["desk"].spent_usd for _, found in days) == pytest.approx(whole.spent_usd)
+    assert [day for day, _ in by_day(engine, since=DAY_S + 5.0, until=2.0 * DAY_S, task="desk")] == [DAY_S]
+
+
+def test_a_period_is_no_better_known_than_by_its_references(engine):
+    """Days that share their references are wrong together: a week's interval is a week of theirs."""
+    store(engine, [answered(number, tokens=100, at=DAY_S * (number % 7)) for number in range(700)])
+    store(engine, [label(number, 0.01 * (1 + number % 2)) for number in range(140)])
+    whole, days = savings(engine).estimated, [found["desk"].estimated for _, found in by_day(engine, since=0.0)]
+    assert whole.high - whole.low == pytest.approx(sum(day.high - day.low for day in days))
 
 
 def test_tasks_are_told_apart_and_add_up(engine):
@@ -109,6 +122,13 @@ def test_tasks_are_told_apart_and_add_up(engine):
     assert {name: each.spent_usd for name, each in found.items()} == {"desk": 0.01, "till": 0.01, "": 0.01}
     assert savings(engine).spent_usd == pytest.approx(0.03)
     assert by_task(engine, task="till").keys() == {"till"}
+
+
+def test_what_is_not_told_of_a_task_is_not_told_of_all():
+    few, told = Estimate(10.0, 0.0, 10.0, told=False), Estimate(10.0, 9.0, 11.0)
+    found = together([Savings(estimated=each) for each in (few, few, told)]).estimated
+    assert (found.usd, found.low, found.told) == (30.0, 9.0, False)
+    assert together([Savings(), Savings(estimated=told)]).estimated == told
 
 
 def test_intervals_of_tasks_add_up_as_variances_do():

@@ -56,3 +56,22 @@ def test_a_clock_that_is_set_back_pays_nothing_back(engine):
     in_force(engine)
     charge(engine, 10.0)
     assert charge(engine, 5.0) == 0 and charge(engine, 11.0) == 1
+
+
+def test_long_names_are_told_apart(engine):
+    one, other = ("t" * 62 + end for end in "ab")
+    for task in (one, other):
+        name = add_candidate(engine, task=task, cut_at=5.0, base_model="m", now=1.0).name
+        set_adapter(engine, name, path="/a", digest=task)
+        promote(engine, name, values=certified(), now=2.0)
+    begun = {one: 0.0, other: HOUR_S / 2}
+    for task, now in begun.items():
+        upkeep.charge(engine, task, usd_per_month=MONTH, now=now)
+    assert [upkeep.charge(engine, task, usd_per_month=MONTH, now=1.2 * HOUR_S) for task in begun] == [1, 0]
+
+
+def test_what_is_not_due_waits_for_no_writer(engine, monkeypatch):
+    in_force(engine)
+    charge(engine, 1.0)
+    monkeypatch.setattr(upkeep, "writing", None)
+    assert charge(engine, 1.5) == 0

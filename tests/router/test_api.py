@@ -5,11 +5,12 @@ import json
 from dataclasses import replace
 
 import httpx
+import msgspec
 import openai
 import pytest
 from starlette.requests import ClientDisconnect
 
-from ledger.records import Exchange, Label
+from ledger.records import Exchange, Label, Usage
 from router.api import _student_stream
 from router.app import create_app
 from router.cascade import Verdict
@@ -818,3 +819,21 @@ async def test_a_long_answer_that_cannot_be_recorded_ends_in_an_error():
     async with http(parts) as session:
         response = await session.post("/v1/chat/completions", json={**BODY, "stream": True})
     assert '"code":"spool_unavailable"' in response.text and "[DONE]" not in response.text and ongoing.closed == 1
+
+
+class UncountedTeacher(FakeTeacher):
+    """One that does not say how many tokens it has counted."""
+
+    def reply(self, teacher, body, *, latency_s):
+        told = super().reply(teacher, body, latency_s=latency_s)
+        return msgspec.structs.replace(told, usage=Usage(), cost_usd=0.0)
+
+
+async def test_an_answer_that_says_no_usage_is_not_free():
+    parts = gateway(student=unsure(), teacher=UncountedTeacher(text="delivery soon"))
+    async with http(parts) as session:
+        await session.post("/v1/chat/completions", json=BODY)
+    (exchange,) = parts.spool.records
+    usage = exchange.teacher_reply.usage
+    assert (usage.prompt_tokens > 0, usage.completion_tokens) == (True, len("delivery soon") // 4)
+    assert exchange.teacher_reply.cost_usd == parts.teacher.paid("big", usage)

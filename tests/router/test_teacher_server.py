@@ -184,6 +184,16 @@ def test_a_listed_price_is_known_for_a_version_and_with_a_providers_prefix():
     assert listed_price("nobody-knows") is None
 
 
+def test_a_model_that_the_table_has_for_nothing_has_no_known_price(settings, monkeypatch):
+    free = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    monkeypatch.setattr("router.teacher_server.litellm.get_model_info", lambda model: free)
+    assert listed_price("own/model") is None
+    with pytest.raises(ConfigError, match=r"teachers\.big: LiteLLM knows no price"):
+        price_of("big", settings().teachers["big"])
+    nothing = {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}
+    assert price_of("big", settings(price=nothing).teachers["big"]) == (Price(0.0, 0.0), "settings")
+
+
 def test_an_embedding_costs_what_it_reads(settings):
     assert listed_price("openai/text-embedding-3-small") == Price(2e-8, 0.0)
 

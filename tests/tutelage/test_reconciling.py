@@ -97,6 +97,8 @@ def test_models_are_compared_without_provider_and_version(model, name):
         (["date,model,usd", "yesterday,big,3"], r":2: 'yesterday' is no date"),
         (["date,model,usd", "2026-03-01,big,much"], r":2: 'much' is no amount"),
         (["date,model,usd", "2026-03-01,big,nan"], r":2: 'nan' is no amount"),
+        (["date,model,usd", '2026-03-01,big,"3,50"'], r":2: '3,50' is no amount"),
+        (["date,model,usd", "2026-03-01,big,"], r":2: '' is no amount"),
         (["date,model", "2026-03-01,big"], "none of the columns usd"),
         (["date,model,usd"], "no lines"),
         ([""], "none of the columns date"),

@@ -11,11 +11,10 @@ Listed = Callable[[str], Price | None]
 
 
 def listed(model: str) -> Price | None:
-    """The table's price; None where it knows none, or one of $0, which is a price that somebody else pays."""
+    """The table's price; None where it knows none."""
     from router.teacher_server import listed_price  # LiteLLM takes seconds to import
 
-    found = listed_price(model)
-    return found if found is not None and costs_something(found) else None
+    return listed_price(model)
 
 
 def of_teacher(model: str | None, *, given: Price | None, table: Listed = listed) -> Price:

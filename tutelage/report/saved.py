@@ -7,21 +7,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate, groupby
+from itertools import accumulate
 from pathlib import Path
 
 import sqlalchemy as sa
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ledger.savings import COMPONENTS, Savings, by_hour, by_task, together
+from ledger.savings import COMPONENTS, DAY_S, Savings, by_day, by_task, together
 from ledger.totals import HOUR_S
 from router.settings import ConfigError, Settings
 from tutelage.report.figures import BLUE, GRAY, GREEN, SIZE, svg
 from tutelage.report.page import template
 from tutelage.savings_words import in_words, usd
 
-DAY_S = 24 * HOUR_S
 UNITS = {"h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
 PERIOD = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 NO_TASK = "(no task)"
@@ -62,22 +61,9 @@ def gather(settings: Settings, engine: sa.Engine, *, task: str | None, since: fl
     if task is not None:
         settings.task(task)
     since = since // HOUR_S * HOUR_S
+    days = by_day(engine, task=task, since=since, until=until)
     tasks = by_task(engine, task=task, since=since, until=until)
-    names = sorted(tasks)
-    hours = {name: by_hour(engine, task=name, since=since, until=until) for name in names}
-    hourly = [(_day(hour), name, found) for name in names for hour, found in hours[name]]
-    daily = sorted(hourly, key=lambda row: row[:2])
-    days = tuple(
-        (
-            day,
-            {
-                name: together(found for _, _, found in rows)
-                for name, rows in groupby(list(rows), key=lambda row: row[1])
-            },
-        )
-        for day, rows in groupby(daily, key=lambda row: row[0])
-    )
-    return Saved(since, until, {name: tasks[name] for name in names}, days)
+    return Saved(since, until, dict(sorted(tasks.items())), tuple((_day(begin), found) for begin, found in days))
 
 
 def rows(saved: Saved) -> Iterator[tuple[str, Savings]]:
@@ -150,8 +136,8 @@ def _ticked(figure: Figure, days: list[str]) -> Figure:
     return figure
 
 
-def _day(hour: float) -> str:
-    return datetime.fromtimestamp(hour, UTC).strftime("%Y-%m-%d")
+def _day(begin: float) -> str:
+    return datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d")
 
 
 def _date(at: float) -> str:

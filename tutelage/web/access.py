@@ -5,7 +5,6 @@ asked of the ledger at each request, so that a revoked key ends its sessions.
 """
 
 import hmac
-import secrets
 import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,9 +14,9 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ledger.database import writing
 from ledger.keys import all_keys, digest
-from ledger.schema import settings as facts
+from ledger.random_keys import random_key
+from router.server_settings import LOOPBACK
 from router.settings import Settings
 
 COOKIE, LASTS_S = "tutelage_console", 12 * 3600
@@ -52,6 +51,8 @@ class Access:
     def check(self, request: Request) -> None:
         """Raises Refused where there is no session, or it is of a key that is an admin's no more."""
         if self.open:
+            if request.url.hostname not in LOOPBACK:  # a page elsewhere whose name was made to lead here
+                raise Refused("While there are no keys the console is read under 127.0.0.1 or localhost alone.")
             return
         try:
             held = self.signer.loads(request.cookies.get(COOKIE, ""), max_age=LASTS_S)
@@ -78,7 +79,7 @@ class Access:
 def access(settings: Settings, engine: sa.Engine) -> Access:
     """As the settings and the ledger say."""
     boot = settings.server.api_key.get_secret_value() if settings.server.api_key else None
-    return Access(engine, boot or None, URLSafeTimedSerializer(_signing_key(engine), salt="console"))
+    return Access(engine, boot or None, URLSafeTimedSerializer(random_key(engine, SIGNING_KEY), salt="console"))
 
 
 def same_origin(request: Request) -> bool:
@@ -87,13 +88,3 @@ def same_origin(request: Request) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
-def _signing_key(engine: sa.Engine) -> str:
-    with writing(engine) as connection:
-        query = sa.select(facts.c.value).where(facts.c.key == SIGNING_KEY)
-        value = connection.execute(query).scalar()
-        if value is None:
-            value = secrets.token_hex(32)
-            connection.execute(facts.insert().values(key=SIGNING_KEY, value=value))
-    return str(value)

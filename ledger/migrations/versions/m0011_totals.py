@@ -77,13 +77,14 @@ def upgrade() -> None:
     hour = "floor(e.at / 3600)::bigint * 3600" if postgres else "CAST(e.at / 3600 AS INTEGER) * 3600"
     words = {
         "columns": ", ".join((*COUNTS, *AMOUNTS)),
-        "answered": "e.route = 'student' AND e.draft_text IS NOT NULL",
+        "answered": "e.route = 'student'",
         "x": "(coalesce(e.draft_prompt_tokens, 0) + coalesce(e.draft_completion_tokens, 0))",
         "yes": "true" if postgres else "1",
         "no": "false" if postgres else "0",
     }
-    words["pair"] = f"e.route = 'student' AND r.background = {words['yes']} AND r.text IS NOT NULL"
-    words["near"] = f"r.background = {words['no']} AND r.text IS NOT NULL AND e.draft_text IS NOT NULL"
+    text = "(r.text IS NOT NULL OR r.error = 'forgotten')"  # what is forgotten was an answer, and was paid for
+    words["pair"] = f"e.route = 'student' AND r.background = {words['yes']} AND {text}"
+    words["near"] = f"r.background = {words['no']} AND {text} AND e.draft_prompt_tokens IS NOT NULL"
     for when in (hour, "-1"):
         op.execute(FILL.format(hour=when, **words))
 

@@ -41,8 +41,8 @@ def engine(tmp_path):
 class Browser:
     """Asks the application as a browser would, with cookies, and follows no redirection."""
 
-    def __init__(self, app):
-        self._app, self.cookies = app, httpx.Cookies()
+    def __init__(self, app, *, host="127.0.0.1"):
+        self._app, self.host, self.cookies = app, host, httpx.Cookies()
 
     def get(self, path, **given):
         return asyncio.run(self._ask("GET", path, **given))
@@ -52,7 +52,9 @@ class Browser:
 
     async def _ask(self, method, path, **given):
         transport = httpx.ASGITransport(self._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://console", cookies=self.cookies) as session:
+        async with httpx.AsyncClient(
+            transport=transport, base_url=f"http://{self.host}", cookies=self.cookies
+        ) as session:
             answer = await session.request(method, path, **given)
             self.cookies = session.cookies
             return answer
@@ -140,6 +142,12 @@ def test_html_in_a_prompt_is_text(reader):
     page = reader.get("/console/exchanges/id-990000").text
     for text in (listed, page):
         assert NASTY not in text and "&lt;script&gt;" in text
+
+
+def test_without_keys_it_is_read_under_a_name_of_this_machine_alone(folder):
+    held = Browser(create_app(load(configuration(folder))), host="rebound.example")
+    assert held.get("/console").status_code == 401
+    assert held.post("/console/rollback", data={"task": "support-topics"}, headers=OURS).status_code == 403
 
 
 def test_with_a_key_nobody_is_let_in_without(folder):
