@@ -19,10 +19,6 @@ Progress = Callable[[int, int], None]  # done, of so many
 T = TypeVar("T")
 
 
-def _silent(_: int, __: int) -> None:
-    """For those whom nobody watches."""
-
-
 class GatewayUnavailable(DistillError):
     """The gateway cannot draft; the message says what it answered."""
 

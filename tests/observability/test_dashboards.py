@@ -11,11 +11,6 @@ from grafana.build import BOARDS, ROOT, files
 from grafana.panels import ANNOTATIONS
 
 UNITS = {"short", "percentunit", "currencyUSD", "reqps", "s", "bytes", "d"}
-OF_MONEY = {  # they come from the ledger's sums of money
-    "tutelage_baseline_usd_total",
-    "tutelage_savings_usd",
-    "tutelage_tokens_total",
-}
 OF_PROMETHEUS = {"ALERTS", "up", "scrape_duration_seconds"}
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 RECORDED = {rule["record"] for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
@@ -42,7 +37,7 @@ def metrics_of(expr: str) -> set[str]:
 @pytest.mark.parametrize("expr", EXPRESSIONS)
 def test_every_expression_asks_for_metrics_that_there_are(expr):
     asked = metrics_of(expr)
-    assert asked and asked <= KNOWN | RECORDED | OF_MONEY | OF_PROMETHEUS
+    assert asked and asked <= KNOWN | RECORDED | OF_PROMETHEUS
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)

@@ -17,6 +17,7 @@ from ledger.standing import standing
 from router.abilities import joined_text
 from router.settings import Settings
 from tutelage.explaining import facts as release_facts
+from tutelage.found import found as found_tasks
 from tutelage.report.saved import gather
 from tutelage.savings_words import in_words, usd
 from tutelage.standing import agreed
@@ -130,9 +131,12 @@ def release(asked: Asked) -> dict[str, Any]:
 
 
 def found(asked: Asked) -> dict[str, Any]:
-    """What is asked without a task."""
-    read = find(asked.settings, asked.engine, since=asked.now - FOUND_DAYS * DAY_S)
-    return {"groups": read.groups, "words": read.words(days=FOUND_DAYS), "left_out": read.left_out}
+    """What is asked without a task: tasks that nobody has named, and edited prompts of those that there are."""
+    unmatched = find(asked.settings, asked.engine, since=asked.now - FOUND_DAYS * DAY_S)
+    return {
+        "tasks": found_tasks(asked.engine, asked.settings, now=asked.now),
+        "words": unmatched.words(days=FOUND_DAYS),
+    }
 
 
 def chart(asked: Asked) -> str:

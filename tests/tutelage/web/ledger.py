@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 import yaml
+from msgspec.structs import replace
 
 from ledger import decisions, live
 from ledger.database import connect
@@ -45,7 +46,7 @@ def filled(path: Path, *, now: float, a_day: int = 60) -> sa.Engine:
         if name:
             _release(engine, coverage=coverage, since=since)
         store(engine, list(_week(draw, name, coverage=coverage, since=since, a_day=a_day)))
-    store(engine, [_asked(900_000 + n, now - 60.0 * n, f"summarise {n}", task=None, model="big") for n in range(40)])
+    store(engine, [_stranger(900_000 + n, now - 3600.0 * n, f"We met on day {n}, and agreed.") for n in range(40)])
     store(engine, [_asked(990_000, now - 1.0, NASTY)])
     decisions.record(engine, Decision(now, "support-topics", "wait", "new_rows", "412 of 1,000 new rows", None))
     return engine
@@ -87,6 +88,12 @@ def _week(draw: random.Random, release: str, *, coverage: float, since: float, a
         else:
             found.append(_asked(number, at, text, answer=topic, **{**fields, "reason": "unsure"}))
     return found
+
+
+def _stranger(number: int, at: float, text: str) -> Exchange:
+    messages = [{"role": "system", "content": "Summarise the note in a word."}, {"role": "user", "content": text}]
+    own = {"task": None, "model": "big", "reason": "no_task", "eligible": False, "reference": False, "rho": None}
+    return replace(_asked(number, at, text), messages=messages, prompt_fingerprint="stranger", **own)
 
 
 def _asked(number: int, at: float, text: str, *, answer: str = "refund", **fields: object) -> Exchange:

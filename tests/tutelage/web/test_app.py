@@ -115,6 +115,11 @@ def test_what_is_not_there_is_said(reader, path):
     assert reader.get(path).status_code == 404
 
 
+def test_tasks_found_are_told_with_their_command(reader):
+    text = reader.get("/console/found").text
+    assert "40 requests to big" in text and "Summarise the note" in text and "tutelage tasks adopt" in text
+
+
 def test_exchanges_are_searched(reader):
     rows = lambda **asked: reader.get("/console/exchanges", params=asked).text.count('<td class="text">') // 2  # noqa: E731
     assert rows() == 50 and rows(task="support-topics", route="student") == 50
