@@ -376,9 +376,8 @@ def _dethrone(task: str, status: str, now: float) -> sa.Update:
 
 def _end_canary(connection: sa.Connection, task: str, reason: str, *, now: float, status: str = "rolled_back") -> None:
     canary = sa.and_(releases.c.task == task, releases.c.status == "canary")
-    connection.execute(
-        releases.update().where(canary).values(status=status, changed_at=now, refusal={"reason": reason})
-    )
+    ended = {"status": status, "changed_at": now, "refusal": {"reason": reason}}
+    connection.execute(releases.update().where(canary).values(ended))
 
 
 def _take_step(connection: sa.Connection, name: str, *, from_status: str, values: dict[str, Any]) -> None:
