@@ -29,7 +29,7 @@ from router.settings import Settings, load
 from tests.ledger.make import certified, student_exchange
 from tests.wire import answers
 from tests.wire.rig import KEY, PRICE, free_port
-from tests.wire.upstream import Upstream
+from tests.wire.upstream import ENGINE, Upstream
 from tutelage.processes import Program, gateway, ingester, worker
 
 PROMETHEUS, PROMTOOL = "/usr/bin/prometheus", "/usr/bin/promtool"
@@ -217,7 +217,7 @@ def _fill(settings: Settings) -> None:
     engine, now = connect(settings.ledger.url), time.time()
     for task, bias, ends_at in (("desk", 5.0, now + 20 * DAY_S), ("doubt", -5.0, now + DAY_S)):
         name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model="base", now=1.0).name
-        values = certified(bound_to=settings.binding(task), expires_at=ends_at)
+        values = certified(bound_to={**settings.binding(task), "engine": ENGINE}, expires_at=ends_at)
         values["calibrator"] = {
             "features": ["first_logprob"],
             "means": [0.0],

@@ -155,7 +155,8 @@ def test_traffic_that_no_task_knows(stack):
 
 def test_drafts_without_evidence(stack):
     before, stack.asking = stack.asking, ("desk", "fresh")
-    wait_for(lambda: stack.value('tutelage:escalated:ratio_30m{task="desk"}') < 0.05, limit_s=60.0, what="good times")
+    good = 'tutelage:escalated:ratio_30m{task="desk"} < 0.05'  # empty as well while nobody has asked
+    wait_for(lambda: bool(stack.query(good)), limit_s=60.0, what="good times")
     with stack.student.doing(saying(sure=False)):
         stack.await_firing("TutelageEscalationJump")
     stack.asking = before

@@ -9,11 +9,11 @@ from ledger.database import connect
 from ledger.ingest import ingest_once
 from tests.ledger.make import CALIBRATOR, certified
 from tests.wire.rig import Rig, wait_for
-from tests.wire.upstream import Act, Upstream, answering, slow, status
+from tests.wire.upstream import ENGINE, Act, Upstream, answering, slow, status
 from tutelage.watching import compose
 
 pytestmark = pytest.mark.e2e
-TASK, ENGINE = "desk", "scripted"  # as the scripted upstream names itself
+TASK = "desk"
 
 
 def made(rig: Rig, engine, *, step) -> str:

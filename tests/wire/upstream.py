@@ -18,6 +18,8 @@ from aiohttp import web
 
 from tests.wire import answers
 
+ENGINE = "scripted"  # as it names itself where an engine is asked
+
 Act = Callable[["Upstream", web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
@@ -101,7 +103,7 @@ async def _healthy(_: web.Request) -> web.Response:
 
 
 async def _version(_: web.Request) -> web.Response:
-    return web.json_response({"version": "scripted"})
+    return web.json_response({"version": ENGINE})
 
 
 async def answering(_: Upstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
