@@ -16,12 +16,13 @@ COUNTED = 17  # prompt tokens of every request
 @dataclass(frozen=True)
 class Answer:
     """To one request. `sure`: whether its log-probabilities are given; without `keeps_stop` what the client says about
-    where to stop is ignored."""
+    where to stop is ignored. `thought`: tokens that are counted beside those of its words, whatever the limit is."""
 
     asked: dict[str, Any]
     words: tuple[str, ...] = WORDS
     sure: bool = True
     keeps_stop: bool = True
+    thought: int = 0
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -47,7 +48,7 @@ class Answer:
 
     @property
     def usage(self) -> dict[str, int]:
-        said = len(self.pieces) * int(self.asked.get("n") or 1)
+        said = self.thought + len(self.pieces) * int(self.asked.get("n") or 1)
         return {"prompt_tokens": COUNTED, "completion_tokens": said, "total_tokens": COUNTED + said}
 
     def body(self) -> dict[str, Any]:
