@@ -98,6 +98,15 @@ class Stack:
     def await_silence(self, *names: str, **labels: str) -> None:
         wait_for(lambda: not set(names) & self.firing(**labels), what=f"{names} to end")
 
+    @contextmanager
+    def asked_for(self, *tasks: str) -> Iterator[None]:
+        """The wide gateway is asked for these instead."""
+        before, self.asking = self.asking, tasks
+        try:
+            yield
+        finally:
+            self.asking = before
+
     def restart(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
         """A part over its configuration as it is changed, as by whoever edits the file."""
         part = self.parts[name]

@@ -158,9 +158,8 @@ def test_a_teacher_that_costs_more_than_is_planned(stack):
 def test_drafts_that_are_paid_for_and_never_accepted(stack):
     """Of `doubt`: each of its requests costs a draft and the teacher's answer."""
     assert "TutelageSavingsNegative" not in stack.firing(task="doubt")
-    before, stack.asking = stack.asking, ("desk", "doubt")
-    stack.await_firing("TutelageSavingsNegative", task="doubt")
-    stack.asking = before
+    with stack.asked_for("desk", "doubt"):
+        stack.await_firing("TutelageSavingsNegative", task="doubt")
     stack.await_silence("TutelageSavingsNegative", task="doubt")
 
 
@@ -174,19 +173,17 @@ def test_a_student_that_does_not_answer(stack):
 
 def test_traffic_that_no_task_knows(stack):
     stack.await_silence("TutelageUnmatchedJump")
-    before, stack.asking = stack.asking, ("desk", "big", "big", "big")
-    stack.await_firing("TutelageUnmatchedJump")
-    stack.asking = before
+    with stack.asked_for("desk", "big", "big", "big"):
+        stack.await_firing("TutelageUnmatchedJump")
     stack.await_silence("TutelageUnmatchedJump")
 
 
 def test_drafts_without_evidence(stack):
-    before, stack.asking = stack.asking, ("desk", "fresh")
-    # Zero, and no gap: a jump from nothing at all would not be one.
-    stack.await_data('avg_over_time(tutelage:escalated:ratio_30m{task="desk"}[15s]) < 0.05', what="good times")
-    with stack.student.doing(saying(sure=False)):
-        stack.await_firing("TutelageEscalationJump")
-    stack.asking = before
+    with stack.asked_for("desk", "fresh"):
+        # Zero, and no gap: a jump from nothing at all would not be one.
+        stack.await_data('avg_over_time(tutelage:escalated:ratio_30m{task="desk"}[15s]) < 0.05', what="good times")
+        with stack.student.doing(saying(sure=False)):
+            stack.await_firing("TutelageEscalationJump")
     stack.await_silence("TutelageEscalationJump")
 
 
