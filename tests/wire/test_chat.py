@@ -6,6 +6,7 @@ import pytest
 from tests.wire.answers import COUNTED, TEXT, WORDS
 from tests.wire.reading import check_completion, check_stream
 from tests.wire.rig import KEY, MESSAGES, ROUTES
+from tests.wire.upstream import slow
 
 pytestmark = pytest.mark.e2e
 both_routes = pytest.mark.parametrize(("model", "route"), ROUTES)
@@ -64,7 +65,13 @@ def test_chunks_come_as_they_are_made_where_the_answer_is_decided(rig, model, ro
     if model == "desk":
         pytest.skip("judged by its whole draft: everything comes at once, when it is decided")
     body = {"model": model, "messages": MESSAGES, "stream": True}
-    with rig.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as response:
+    paced = slow(between_s=0.05)  # chunks that are there at once may well be sent in one piece
+    with (
+        rig.student.doing(paced),
+        rig.teacher.doing(paced),
+        rig.client() as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as response,
+    ):
         assert response.headers["x-tutelage-route"] == route
         assert len([*response.iter_bytes()]) > 2
 
