@@ -30,6 +30,7 @@ COMPONENTS = (
     "synthetic",
     "training",
     "upkeep",
+    "machine",
 )
 
 

@@ -106,7 +106,8 @@ class TeacherServer(Section):
 
 
 class StudentSettings(Section):
-    """vLLM, its base model, and what a student token costs (machine time shared out over tokens).
+    """vLLM, its base model, and what it costs: `price` of its tokens, or `usd_per_hour` of its machine, of all engines
+    together, which the tasks share by what is drafted for them (docs/decisions/0026). One of them is to be said, 0 too.
 
     With `base_url`, http://HOST:PORT, vLLM is elsewhere and `tutelage up` starts none. Several engines behind it share
     what is asked; `load_url` then is a name of which every address is one of them, since adapters are loaded on each.
@@ -117,7 +118,8 @@ class StudentSettings(Section):
     timeout_s: Seconds = 20.0
     base_url: PrivateUrl | None = None
     load_url: PrivateUrl | None = None
-    price: TokenPrice
+    price: TokenPrice | None = None
+    usd_per_hour: Price | None = None
     adapters_dir: Path = Path("tutelage-data/adapters")
     max_context_tokens: Annotated[int, Field(ge=64)] = 2048
 
@@ -127,9 +129,28 @@ class StudentSettings(Section):
         return self.base_url or f"http://127.0.0.1:{self.port}"
 
     @property
+    def token_price(self) -> prices.Price:
+        """0 where the machine is paid for by the hour."""
+        return self.price.per_token if self.price else prices.Price(0.0, 0.0)
+
+    @property
     def engines_url(self) -> str:
         """Where adapters are loaded, on every address of its name."""
         return self.load_url or self.url
+
+    @model_validator(mode="after")
+    def _is_paid_for_once(self) -> Self:
+        if self.price is None and self.usd_per_hour is None:
+            raise ValueError(
+                "neither price nor usd_per_hour is set: say what its tokens cost (student.price) or what its machine "
+                "does (student.usd_per_hour); 0 where nobody pays for it"
+            )
+        if self.usd_per_hour and self.price and self.price.per_token != prices.Price(0.0, 0.0):
+            raise ValueError(
+                "price and usd_per_hour both say what a draft costs, and it would be paid for twice: leave out "
+                "student.price, or student.usd_per_hour"
+            )
+        return self
 
     @model_validator(mode="after")
     def _engines_are_behind_one_name(self) -> Self:
