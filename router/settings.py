@@ -21,6 +21,7 @@ from ledger import prices
 from ledger.redaction import Redactor
 from router.canary_settings import CanarySettings
 from router.distill_settings import DistillSettings
+from router.price_settings import TokenPrice
 from router.prompt_settings import Prompted
 from router.sections import Name, PerMinute, Port, Price, PrivateUrl, Seconds, Section, Share
 from router.server_settings import LOOPBACK, Budgeted, ConsoleSettings, LedgerSettings, Server
@@ -28,23 +29,6 @@ from router.server_settings import LOOPBACK, Budgeted, ConsoleSettings, LedgerSe
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file and keys."""
-
-
-class TokenPrice(Section):
-    """US dollars per million tokens. `cached_input_usd_per_mtok`: of a prompt's tokens that the provider has read
-    before and still knows; null: they cost what the others do."""
-
-    input_usd_per_mtok: Price
-    output_usd_per_mtok: Price
-    cached_input_usd_per_mtok: Price | None = None
-
-    @property
-    def per_token(self) -> prices.Price:
-        """As the ledger counts it."""
-        cached = self.cached_input_usd_per_mtok
-        return prices.Price(
-            self.input_usd_per_mtok / 1e6, self.output_usd_per_mtok / 1e6, None if cached is None else cached / 1e6
-        )
 
 
 class TeacherSettings(Section):
@@ -144,6 +128,10 @@ class StudentSettings(Section):
             raise ValueError(
                 "neither price nor usd_per_hour is set: say what its tokens cost (student.price) or what its machine "
                 "does (student.usd_per_hour); 0 where nobody pays for it"
+            )
+        if self.price and (more := self.price.model_fields_set - {"input_usd_per_mtok", "output_usd_per_mtok"}):
+            raise ValueError(
+                f"price.{min(more)} is for teachers: vLLM counts a prompt's tokens and an answer's, no others"
             )
         if self.usd_per_hour and self.price and self.price.per_token != prices.Price(0.0, 0.0):
             raise ValueError(
