@@ -140,6 +140,14 @@ def by_day(
     return [(float(day), dict(sorted(_all(_parts(found, name), ever).items()))) for day, found in sorted(days.items())]
 
 
+def answer_usd(engine: sa.Engine, task: str, tokens: int) -> float:
+    """What an answer of the student of so many tokens, prompt included, would have cost at the task's teacher, roughly;
+    0 where nothing tells."""
+    with engine.connect() as connection:
+        sums = (found for _, of, found in totals.read(connection, task=task) if of.origin == "client")
+        return tokens * _usd_per_token(sum(sums, Sums()))
+
+
 def together(parts: Iterable[Savings]) -> Savings:
     """Of several tasks. Their estimates are independent, so that what is told of them adds up as variances do; of what
     is not told the lower ends add up as they are."""
