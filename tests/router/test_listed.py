@@ -1,11 +1,16 @@
 """Rows of LiteLLM's table, by hand and as it has them."""
 
+import litellm
 import pytest
+from litellm.cost_calculator import cost_per_token
+from litellm.types.utils import CompletionTokensDetailsWrapper, PromptTokensDetailsWrapper
+from litellm.types.utils import Usage as LiteLlmUsage
 
 from ledger.prices import Price
 from ledger.records import Usage
 from router.listed import price_in
 from router.teacher_server import listed_price
+from router.usage import read_usage
 
 PLAIN = {"input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6}
 
@@ -89,3 +94,40 @@ def test_what_is_not_known_is_no_price(row):
 def test_known_models_cost_what_they_cost(model, usage, usd):
     found = listed_price(model)
     assert found is not None and found.cost(usage) == pytest.approx(usd, rel=1e-9)
+
+
+def counted(prompt, completion, *, read=None, said=None):
+    """A usage object as LiteLLM has them."""
+    details = {
+        "prompt_tokens_details": PromptTokensDetailsWrapper(**read) if read else None,
+        "completion_tokens_details": CompletionTokensDetailsWrapper(**said) if said else None,
+    }
+    total = prompt + completion
+    return LiteLlmUsage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=total, **details)
+
+
+KINDS = {
+    "plain": counted(1000, 100),
+    "cached": counted(50_000, 100, read={"cached_tokens": 40_000}),
+    "written": counted(50_000, 100, read={"cached_tokens": 1000, "cache_creation_tokens": 40_000}),
+    "thought": counted(1000, 100, said={"reasoning_tokens": 90}),
+    "audio": counted(1000, 100, read={"audio_tokens": 900}, said={"audio_tokens": 50}),
+    "long": counted(300_001, 100, read={"cached_tokens": 100_000}, said={"reasoning_tokens": 50}),
+}
+PROVIDERS = ("openai", "azure", "anthropic", "bedrock_converse", "gemini", "dashscope", "mistral", "groq", "xai")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_listed_model_costs_what_litellm_says_that_it_costs(kind):
+    usage, differing, models = KINDS[kind], [], 0
+    for model, row in litellm.model_cost.items():
+        if row.get("mode") != "chat" or row.get("litellm_provider") not in PROVIDERS:
+            continue
+        if (price := listed_price(model)) is None:
+            continue
+        facts = {"custom_llm_provider": row["litellm_provider"], "usage_object": usage}
+        theirs = sum(cost_per_token(model, usage.prompt_tokens, usage.completion_tokens, **facts))
+        models += theirs > 0.0  # what it calls experimental it has for nothing, whatever its table says
+        if theirs and price.cost(read_usage(usage.model_dump())) != pytest.approx(theirs, rel=1e-9):
+            differing.append(model)
+    assert models > 300 and differing == []

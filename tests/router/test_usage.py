@@ -48,6 +48,9 @@ def kinds(prompt=(), answer=(), **counts):
             kinds(answer={"audio_tokens": 10, "reasoning_tokens": 25, "accepted_prediction_tokens": 3}),
             Usage(100, 40, audio_completion_tokens=10, reasoning_tokens=25),
         ),
+        # counted in the completion, and beside it
+        (kinds(answer={"reasoning_tokens": 25}, total_tokens=140), Usage(100, 40, reasoning_tokens=25)),
+        (kinds(answer={"reasoning_tokens": 25}, total_tokens=165), Usage(100, 65, reasoning_tokens=25)),
         (
             {"input_tokens": 9, "output_tokens": 8, "output_tokens_details": {"reasoning_tokens": 6}},
             Usage(9, 8, reasoning_tokens=6),
