@@ -18,6 +18,7 @@ from router.settings import ConfigError, load
 from tests.ledger.make import exchange, student_exchange
 from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
+from tutelage.console import console
 from tutelage.report.saved import DAY_S, as_csv, as_page, gather, seconds
 from tutelage.savings_words import in_words, interval, usd
 
@@ -117,6 +118,13 @@ def test_the_command_writes_what_it_is_asked_for(config, tmp_path, monkeypatch):
     assert (tmp_path / "a.html").read_text().startswith("<!") and (tmp_path / "a.csv").read_text().count("\n") == 4
 
 
+@pytest.fixture
+def wide(monkeypatch):
+    """A terminal that cuts no table, whatever was printed before."""
+    monkeypatch.setattr(console, "_width", 300)
+
+
+@pytest.mark.usefixtures("wide")
 def test_a_line_for_each_key(config, tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: NOW)
     engine = connect(load(config).ledger.url)
@@ -133,6 +141,7 @@ def test_a_line_for_each_key(config, tmp_path, monkeypatch):
     assert (of_key["requests"], of_key["teacher_prompt_tokens"], of_key["saved_usd"]) == ("4", "40", "0.0")
 
 
+@pytest.mark.usefixtures("wide")
 def test_a_line_for_each_release(config, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: NOW)
     words = " ".join(ask(config, "desk", "--period", "7d", "--by", "release").stdout.split())
