@@ -110,7 +110,8 @@ class Attempt:
         self.report["training"] = asdict(self.made.train(lessons))
         if usd := self.config.training_usd:
             with writing(self.engine) as connection:
-                totals.charge(connection, self.config.task, origin="training", usd=usd, at=time.time())
+                task, at = self.config.task, time.time()
+                totals.charge(connection, task, origin="training", usd=usd, at=at, release=self.name)
         self._set_adapter(digest(self.made.path))
 
     def _copy(self, source: str) -> None:

@@ -13,12 +13,18 @@ TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies
 Route = Literal["student", "teacher", "none"]
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Tokens as the upstream counted them; `cached_tokens` of the prompt's its provider has read before."""
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the upstream counted them. Of the prompt's: `cached_tokens` that its provider has read before,
+    `cache_write_tokens` that it keeps to read again, and other ones that are audio; of the completion's: ones that are
+    audio, and other ones of its reasoning. No token is of two kinds."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -65,6 +65,10 @@ teacher_replies = sa.Table(
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("error", sa.Text),
+    *(
+        sa.Column(name, sa.Integer, nullable=False, server_default="0")
+        for name in ("cache_write_tokens", "audio_prompt_tokens", "audio_completion_tokens", "reasoning_tokens")
+    ),
 )
 
 totals = sa.Table(
@@ -173,6 +177,7 @@ prices = sa.Table(
     sa.Column("output_usd_per_token", sa.Float, nullable=False),
     sa.Column("cached_usd_per_token", sa.Float),  # of a prompt's tokens that its provider has read before
     sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("kinds", JSON),  # the whole price, as ledger.prices.Price, where it has more than the columns hold
     sa.Index("prices_by_model", "model", "at"),
 )
 

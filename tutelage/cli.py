@@ -123,7 +123,7 @@ def status(config: Config = CONFIG) -> None:
     from ledger.database import connect
     from tutelage.found import found
     from tutelage.found import in_a_line as found_in_a_line
-    from tutelage.spending import saved, spending
+    from tutelage.spending import machine, saved, spending
     from tutelage.standing import describe
     from tutelage.unmatched import in_a_line
 
@@ -137,11 +137,13 @@ def status(config: Config = CONFIG) -> None:
         for part in running:
             say(f"{part.name}: {part.words}")
         engine, now = connect(settings.ledger.url), time.time()
-        for line in (
+        lines = (
             *describe(settings, engine, now=now),
             saved(engine, now=now),
+            machine(settings, engine, now=now),
             *spending(settings, engine, now=now),
-        ):
+        )
+        for line in filter(None, lines):
             say(line)
         for words in filter(None, (in_a_line(settings, engine, now=now), found_in_a_line(found(engine, settings)))):
             say(words)

@@ -36,7 +36,11 @@ def savings(days: Sequence[tuple[str, Savings]], *, dark: bool) -> str:
         spent.append(sums[1])
     axis.plot(names, baseline, color=colours["gray"], marker="o", ms=3, label="teacher alone")
     axis.plot(names, spent, color=colours["good"], marker="o", ms=3, label="spent")
-    axis.fill_between(names, spent, baseline, color=colours["good"], alpha=0.15, lw=0)
+    for colour, sign in (("good", 1.0), ("bad", -1.0)):  # what is saved, what is lost
+        gained = [sign * (alone - paid) >= 0.0 for alone, paid in zip(baseline, spent, strict=True)]
+        axis.fill_between(
+            names, spent, baseline, where=gained, interpolate=True, color=colours[colour], alpha=0.15, lw=0
+        )
     axis.set_ylabel("US dollars")
     axis.set_ylim(bottom=0)
     axis.set_xticks(range(0, len(names), max(1, math.ceil(len(names) / 8))))
