@@ -17,7 +17,7 @@ from tutelage.provision import Home
 TASK = "help-desk"
 TEACHER = "big-teacher"
 OWN_DATA_PROMPT = "Classify the message. Answer with its label only."
-NAMELESS_PROMPT = "Which team of the shop should read this? Answer in one word."
+NAMELESS_PROMPT = "Which team should read this message? Answer in one word."
 NAMELESS = 60  # requests with each instruction that is no task's
 
 # A large hosted model's list price, and a small model's on a rented GPU: the ratio is what matters here.
