@@ -219,6 +219,9 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     ] = 0.02,
     may_train: Annotated[bool, typer.Option(help="Whether the teacher's terms allow training on its answers.")] = True,
     out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Afterwards leave all up, with a console, until Ctrl-C, however it went.")
+    ] = False,
 ) -> None:
     """The loop by itself: teacher only, distilled, certified, serving; the traffic drifts, and again. Status 0 only if
     each phase showed what it claims."""
@@ -230,8 +233,6 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
         ensure_vllm(home, say=say)
         ensure_demo_model(home, say=say)
         sizes = (rows, serve, epochs, seed)
-        plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train)
+        plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train, keep=keep)
         failures = run_demo(plan, home, console=console)
-    for failure in failures:
-        console.print(f"[red]failed:[/red] {failure}")
     raise typer.Exit(1 if failures else 0)
