@@ -65,6 +65,7 @@ teacher_replies = sa.Table(
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("error", sa.Text),
+    sa.Column("rationale", sa.Text),  # what it thought before it answered
 )
 
 totals = sa.Table(
@@ -149,7 +150,7 @@ row_uses = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
-    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired"
+    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned"
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),
