@@ -1,6 +1,6 @@
 """Are rationales worth a second target? A student of answers alone beside one that is also taught how they were found.
 
-    python -m bench.reasons ../shared/data/gsm8k/train.jsonl [--rows 128] [--seeds 1]
+    python -m bench.reasons ../shared/data/gsm8k/train.jsonl [--rows 128] [--seeds 1] [--patterns response reasoning]
 
 Both learn from the same rows of GSM8K, from the same base model, in as many steps, and answer with the number alone.
 The rationale is the data set's worked solution, without its calculator's marks. Compared on questions that neither has
@@ -34,6 +34,7 @@ from tutelage.provision import Home, ensure_demo_model
 
 SYSTEM = "Solve the problem. Answer with the number alone."
 MARKS = re.compile(r"<<[^<>]*>>")  # of a calculator, in the data set
+PATTERNS: tuple[Pattern, ...] = ("response", "reasoning")
 VALIDATED = 32  # rows that stop training in time
 LONGEST_QUESTION, LONGEST_RATIONALE = 200, 250  # characters: a small machine has little time
 
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=PATTERNS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     console, found = Console(width=160), list[Learned]()
@@ -116,8 +118,7 @@ def main() -> None:
         drawn = random.Random(seed).sample(known, options.rows + VALIDATED + options.test)
         parts = (drawn[: options.rows], drawn[options.rows : -options.test], drawn[-options.test :])
         config = TrainConfig(str(base), epochs=options.epochs, seed=seed)
-        patterns: tuple[Pattern, ...] = ("response", "reasoning")
-        for pattern in patterns:
+        for pattern in options.patterns:
             with tempfile.TemporaryDirectory() as scratch:
                 student = Student(config, Path(scratch) / pattern, console)
                 found.append(learned(student, pattern, parts=parts, config=config))

@@ -167,9 +167,10 @@ def test_without_rationales_it_is_divided_by_the_number_of_tokens(rows):
 
 
 def test_shares_of_real_rows_are_those(base):
-    rows = reasoned(4)
+    rows = [replace(row, weight=1.0 + n) for n, row in enumerate(reasoned(4))]
     for target, row in zip(found(rows).targets, rows, strict=True):
         answer = render(tiny.chat(), row)
+        assert target.weight == row.weight
         assert target.share * sum(target.completion_mask) == pytest.approx(WEIGHT * sum(answer.completion_mask))
 
 
