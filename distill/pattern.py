@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Choice:
-    """How it is learned, `because`; `pairs` are those to learn from, none of them in the pattern `response`."""
+    """How it is learned, `because`; `pairs` are those to learn from, in the pattern `preference` alone."""
 
     pattern: Pattern
     because: str
