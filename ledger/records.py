@@ -45,7 +45,8 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class TeacherReply(msgspec.Struct, frozen=True):
-    """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why."""
+    """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why.
+    `rationale`: what it thought before, where its server tells."""
 
     teacher: str
     text: str | None
@@ -54,6 +55,7 @@ class TeacherReply(msgspec.Struct, frozen=True):
     cost_usd: float = 0.0
     latency_s: float = 0.0
     error: str | None = None
+    rationale: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):

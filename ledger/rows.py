@@ -29,6 +29,7 @@ def reply_row(exchange_id: str, at: float, reply: TeacherReply, *, background: b
         "cost_usd": reply.cost_usd,
         "latency_s": reply.latency_s,
         "error": reply.error,
+        "rationale": reply.rationale,
     }
 
 

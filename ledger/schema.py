@@ -69,6 +69,7 @@ teacher_replies = sa.Table(
         sa.Column(name, sa.Integer, nullable=False, server_default="0")
         for name in ("cache_write_tokens", "audio_prompt_tokens", "audio_completion_tokens", "reasoning_tokens")
     ),
+    sa.Column("rationale", sa.Text),  # what it thought before it answered
 )
 
 totals = sa.Table(
@@ -153,7 +154,7 @@ row_uses = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
-    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired"
+    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned"
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),

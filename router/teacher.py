@@ -17,6 +17,7 @@ from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
 from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
+from router.rationale import kept, thought
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.usage import read_usage
 from router.wire import ChatRequest
@@ -56,6 +57,8 @@ class _Chunk(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     content: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -142,6 +145,7 @@ class HttpTeacher:
             usage=usage,
             cost_usd=self.paid(teacher, usage),
             latency_s=latency_s,
+            rationale=kept(thought(msgspec.structs.asdict(choice.message))),
         )
 
     async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:

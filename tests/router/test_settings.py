@@ -79,7 +79,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"canary": {"min_requests": 5}}, "greater than or equal to 10"),
         ({"canary": {"max_slowdown": 0.5}}, "greater than or equal to 1"),
         ({"canary": {"sticky": True}}, "Extra inputs"),
-        ({"distill": {"pattern": "logit"}}, "'auto', 'response' or 'preference'"),
+        ({"distill": {"pattern": "logit"}}, "'auto', 'response', 'preference' or 'reasoning'"),
         ({"teachers": {}}, "teachers"),
         ({"student": {"base_model": "m"}}, r"student\.price.* or .*student\.usd_per_hour"),
         ({"student": {**VALID["student"], "usd_per_hour": 1.5}}, r"leave out student\.price, or student\.usd_per_hour"),
