@@ -9,6 +9,7 @@ SHELL := bash
 
 PYTHON ?= python3
 DEMO_ARGS ?=
+KEEP ?= 0
 BENCH_ARGS ?=
 DATA ?= ../shared/data/banking77/train.csv
 export TUTELAGE_HOME ?= $(CURDIR)/.tutelage
@@ -29,9 +30,15 @@ help: ## List the targets
 setup: .venv/.stamp ## Make everything the others need (about five minutes and 6 GB, once)
 	@$(BIN)/tutelage setup
 
+ifneq ($(filter demo,$(MAKECMDGOALS)),)
+ifneq ($(filter-out 0 1,$(KEEP))$(word 2,$(KEEP)),)
+$(error KEEP=$(KEEP) says nothing: 1 leaves the demo up for a look, until Ctrl-C, 0 ends it)
+endif
+endif
+
 .PHONY: demo
-demo: setup ## Watch the loop: teacher only -> student -> savings -> drift -> alarm -> the next student
-	@$(BIN)/tutelage demo $(DEMO_ARGS)
+demo: setup ## Watch the loop: teacher only -> student -> savings -> drift -> alarm -> the next student; KEEP=1 leaves it up
+	@$(BIN)/tutelage demo $(if $(filter 1,$(KEEP)),--keep) $(DEMO_ARGS)
 
 .PHONY: test
 test: setup ## Run all tests, quick ones first; the last ones run real vLLM (minutes)
@@ -64,7 +71,7 @@ bench: .venv/.stamp ## Measure what the gateway adds to a request
 	$(BIN)/python -m bench.gateway
 
 .PHONY: bench-gateway
-bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vllm-router over real sockets (half an hour)
+bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vllm-router over real sockets (45 minutes)
 	$(BIN)/python -m bench.peers $(BENCH_ARGS)
 
 .PHONY: bench-distill

@@ -72,7 +72,8 @@ class Student:
         chosen = choose(pattern, rows, by="exact")
         self.console.print(f"{self.folder.name}: {len(rows)} rows, {chosen.pattern}: {chosen.because}")
         found = chosen.pairs
-        return train(rows, validation, config=self.config, out=self.folder, progress=self._show, pairs=found)
+        taught = rows if chosen.pattern == "reasoning" else [replace(row, rationale=None) for row in rows]
+        return train(taught, validation, config=self.config, out=self.folder, progress=self._show, pairs=found)
 
     def drafts(self, rows: Sequence[TrainingRow]) -> list[str]:
         """Greedy answers."""

@@ -1,4 +1,4 @@
-# Gateway, teacher server, ingester and loader: what serves, without what trains. Built from the repository's root:
+# Gateway, teacher server, ingester, loader and console: what serves, without what trains. Built from the repository's root:
 #   docker build -f deploy/gateway.Dockerfile -t tutelage-gateway:0.1.0 .
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -5,7 +5,7 @@ Everything that is fixed before the window's labels are seen is fixed here, in t
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Attempt:
                 f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
             )
             return Refusal(reason, len(harvested.window), None, labels_seen=False)
-        self._use(lessons.train, "train", paired={pair.exchange_id for pair in lessons.pairs})
+        self._use(lessons.train, "train", marks=lessons.marks)
         if lessons.goes_on:
             before = lessons.goes_on.taught - {row.exchange_id for row in lessons.train}
             uses = [Use(exchange_id, "train", reason="before") for exchange_id in sorted(before)]
@@ -102,15 +102,16 @@ class Attempt:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
         return Released(self.name, outcome, self.report, in_force, canary=in_force and self.config.canary)
 
-    def _use(self, rows: Sequence[TrainingRow], use: Any, *, paired: Set[str] = frozenset()) -> None:
-        uses = [Use(row.exchange_id, use, reason="paired" if row.exchange_id in paired else None) for row in rows]
+    def _use(self, rows: Sequence[TrainingRow], use: Any, *, marks: Mapping[str, str] | None = None) -> None:
+        uses = [Use(row.exchange_id, use, reason=(marks or {}).get(row.exchange_id)) for row in rows]
         record_uses(self.engine, release=self.name, uses=uses)
 
     def _train(self, lessons: Lessons) -> None:
         self.report["training"] = asdict(self.made.train(lessons))
         if usd := self.config.training_usd:
             with writing(self.engine) as connection:
-                totals.charge(connection, self.config.task, origin="training", usd=usd, at=time.time())
+                task, at = self.config.task, time.time()
+                totals.charge(connection, task, origin="training", usd=usd, at=at, release=self.name)
         self._set_adapter(digest(self.made.path))
 
     def _copy(self, source: str) -> None:

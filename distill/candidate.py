@@ -79,8 +79,9 @@ class Candidate:
             pairs=lessons.pairs,
         )
         self.progress.step(f"trained in {trained.seconds:.0f} s, {trained.rows_per_second:.1f} rows/s")
-        if trained.preferred:
-            self.progress.step(trained.preferred.in_words())
+        for told in (trained.reasoned, trained.preferred):
+            if told:
+                self.progress.step(told.in_words())
         return trained
 
     def load(self, prompts: Sequence[Sequence[Mapping[str, Any]]]) -> Probe:

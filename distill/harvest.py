@@ -6,7 +6,7 @@ after that release's cut, and may teach the next.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import sqlalchemy as sa
@@ -23,6 +23,8 @@ from ledger.queries import (
     rows_used,
     task_rows,
 )
+from ledger.rationales import rationales
+from ledger.redaction import holds_placeholder
 from ledger.studies import studied_until
 
 
@@ -40,6 +42,14 @@ class Harvest:
     window: tuple[Row, ...]
     window_span: tuple[float, float]
     synthetic: tuple[TrainingRow, ...] = ()
+
+
+def with_rationales(engine: sa.Engine, rows: Sequence[TrainingRow]) -> tuple[TrainingRow, ...]:
+    """Rows that teach with what their teacher thought, where that is recorded and leads to what they teach: not to what
+    people have corrected, and none of which something was taken out before it was stored."""
+    found = rationales(engine, [row.exchange_id for row in rows if row.correction is None])
+    usable = {name: text for name, text in found.items() if not holds_placeholder(text)}
+    return tuple(replace(row, rationale=usable.get(row.exchange_id)) for row in rows)
 
 
 def permit(*, teacher: str, may_train: bool) -> None:

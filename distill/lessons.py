@@ -39,6 +39,12 @@ class Lessons:
     pairs: tuple[Pair, ...] = ()
     goes_on: GoesOn | None = None
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """Exchange id -> what a row teaches with beside its answer."""
+        reasoned = {row.exchange_id: "reasoned" for row in self.train if row.rationale is not None}
+        return reasoned | {pair.exchange_id: "paired" for pair in self.pairs}
+
 
 @dataclass(frozen=True)
 class Shares:

@@ -1,4 +1,5 @@
-"""By what pattern a student learns from rows: from right answers alone, or also from wrong ones beside them.
+"""By what pattern a student learns from rows: from right answers alone, or also from wrong ones beside them, or from
+what the teacher thought before it answered.
 
 Whatever the pattern, the rows are the same: a row that has a wrong answer beside its right one is a pair.
 """
@@ -12,13 +13,18 @@ from calibration.question import By, Judge
 from distill.errors import DistillError
 from distill.rows import TrainingRow
 
-Pattern = Literal["response", "preference"]
+Pattern = Literal["response", "preference", "reasoning"]
 Asked = Pattern | Literal["auto"]
 MIN_PAIRS = 64  # eight batches (docs/decisions/0021)
+REASONED = 0.5  # of the rows, at least (docs/decisions/0033)
 
 
 class NoPairs(DistillError):
     """Preferences are asked for, and none is recorded; nothing was trained."""
+
+
+class NoRationales(DistillError):
+    """Rationales are to teach, and none is recorded; nothing was trained."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Choice:
-    """How it is learned, `because`; `pairs` are those to learn from, none of them in the pattern `response`."""
+    """How it is learned, `because`; `pairs` are those to learn from, in the pattern `preference` alone."""
 
     pattern: Pattern
     because: str
@@ -41,11 +47,16 @@ class Choice:
 
 
 def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By) -> Choice:
-    """The pattern for rows that teach. Raises NoPairs where preferences are asked for and none is recorded."""
-    found = tuple(pair for row in rows for pair in pairs(row, by=by))
-    said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
+    """The pattern for rows that teach, those of which the teacher's rationale is known with it.
+
+    Raises NoPairs where preferences are asked for and no pair is recorded, NoRationales alike.
+    """
     if asked == "response":
         return Choice("response", "distill.pattern is response", ())
+    if asked == "reasoning":
+        return _reasoned(rows)
+    found = tuple(pair for row in rows for pair in pairs(row, by=by))
+    said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
     if asked == "preference":
         if not found:
             raise NoPairs(
@@ -53,9 +64,29 @@ def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By) -> Choice:
                 f"with its teacher, or an answer that people call wrong{_of_judged(by)}: set it to auto or response"
             )
         return Choice("preference", f"distill.pattern is preference; {said}", found)
+    if (told := _told(rows)) and told >= REASONED * len(rows):
+        return Choice("reasoning", f"{_words(rows)}, and {REASONED:.0%} are enough to learn from them", ())
+    few = f"{_words(rows)}, and {REASONED:.0%} are needed; " if told else ""
     if len(found) < MIN_PAIRS:
-        return Choice("response", f"{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
-    return Choice("preference", f"{said}, and {MIN_PAIRS} are enough to learn from them", found)
+        return Choice("response", f"{few}{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
+    return Choice("preference", f"{few}{said}, and {MIN_PAIRS} are enough to learn from them", found)
+
+
+def _reasoned(rows: Sequence[TrainingRow]) -> Choice:
+    if not _told(rows):
+        raise NoRationales(
+            f"distill.pattern is reasoning, and of none of {len(rows)} rows is recorded what the teacher thought: its "
+            "server has to tell it (message.reasoning_content). Set it to auto or response"
+        )
+    return Choice("reasoning", f"distill.pattern is reasoning; {_words(rows)}", ())
+
+
+def _told(rows: Sequence[TrainingRow]) -> int:
+    return sum(row.rationale is not None for row in rows)
+
+
+def _words(rows: Sequence[TrainingRow]) -> str:
+    return f"what the teacher thought is recorded of {_told(rows)} of {len(rows)} rows"
 
 
 def pairs(row: TrainingRow, *, by: By) -> Iterator[Pair]:

@@ -38,11 +38,13 @@ class Chat:
 
 @dataclass(frozen=True)
 class Rendered:
-    """Token ids, shape (T,), which of them the student is to produce, and by how much these count in training."""
+    """Token ids, shape (T,), which of them the student is to produce, and by how much these count in training: as their
+    row, times the `share` of a token of this target beside one of an answer."""
 
     input_ids: tuple[int, ...]
     completion_mask: tuple[bool, ...]
     weight: float = 1.0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         assert len(self.input_ids) == len(self.completion_mask)

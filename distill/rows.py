@@ -16,7 +16,7 @@ class TrainingRow:
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
     answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
     answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole. `weight`: by
-    how much it counts among rows that teach.
+    how much it counts among rows that teach. `rationale`: what the teacher thought, where that is to teach as well.
     """
 
     exchange_id: str
@@ -29,6 +29,7 @@ class TrainingRow:
     disowned: str | None = None
     draft: str | None = None
     weight: float = 1.0
+    rationale: str | None = None
 
     @property
     def corrected(self) -> "TrainingRow":

@@ -19,7 +19,7 @@ from distill.curate import by_reason
 from distill.errors import DistillError
 from distill.fleet import AdapterFleet
 from distill.gateway import GatewayClient
-from distill.harvest import Harvest, harvest, permit
+from distill.harvest import Harvest, harvest, permit, with_rationales
 from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
 from distill.pattern import choose
@@ -40,8 +40,8 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs or DiskFull before anything is written. An error after that
-    is recorded with the candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales or DiskFull before anything is written. An
+    error after that is recorded with the candidate, which is refused, and raised.
     """
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
@@ -120,10 +120,11 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         report["start"] = {"release": begun, "because": because}
         report["weighted"] = sum(row.weight != 1.0 for row in lessons.train)
         progress.step(f"begins from {begun or 'the base model'}: {because}")
-        chosen = choose(config.pattern, lessons.train, by=config.measure)
+        told = with_rationales(engine, lessons.train) if config.pattern in ("auto", "reasoning") else lessons.train
+        chosen = choose(config.pattern, told, by=config.measure)
         report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
         progress.step(f"pattern {chosen.pattern}: {chosen.because}")
-        lessons = replace(lessons, pairs=chosen.pairs)
+        lessons = replace(lessons, pairs=chosen.pairs, train=told if chosen.pattern == "reasoning" else lessons.train)
     return lessons, found, report
 
 

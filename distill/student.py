@@ -16,7 +16,7 @@ from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
 
-Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T); weights: (B,)
+Batch = dict[str, torch.Tensor]  # input_ids, attention_mask, labels: (B, T); weights, shares: (B,)
 
 
 @contextmanager
@@ -82,6 +82,7 @@ def collate(rows: Sequence[Rendered]) -> Batch:
         "attention_mask": torch.zeros(len(rows), longest, dtype=torch.long),
         "labels": torch.full((len(rows), longest), IGNORE),
         "weights": torch.tensor([row.weight for row in rows]),
+        "shares": torch.tensor([row.share for row in rows]),
     }
     for index, row in enumerate(rows):
         ids = torch.tensor(row.input_ids)  # (T,)
@@ -107,5 +108,15 @@ def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
 
 def token_weights(batch: Batch) -> torch.Tensor:
     """By how much each labelled token counts in training, shape (N,), row after row: as much as its row."""
+    return _by_token(batch, batch["weights"] * batch["shares"])
+
+
+def token_shares(batch: Batch) -> torch.Tensor:
+    """The same were all rows worth as much, shape (N,): what a loss is divided by, so that rows keep their weights also
+    where those of a step are all above the mean, or all below."""
+    return _by_token(batch, batch["shares"])
+
+
+def _by_token(batch: Batch, of_rows: torch.Tensor) -> torch.Tensor:
     labelled = batch["labels"][:, 1:] != IGNORE
-    return batch["weights"].repeat_interleave(labelled.sum(dim=1))
+    return of_rows.repeat_interleave(labelled.sum(dim=1))

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from datasets import Dataset
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -26,9 +25,10 @@ from distill.best import HeldOut, KeepBest, TrainProgress, Weights
 from distill.errors import DistillError
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
+from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
 from distill.render import Chat, Readable, Rendered, readable, takes
 from distill.rows import TrainingRow
-from distill.student import Batch, collate, completion_logprobs, load_base, load_chat, silence, token_weights
+from distill.student import Batch, completion_logprobs, load_base, load_chat, silence, token_weights
 
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
@@ -69,7 +69,9 @@ class TrainReport:
     validation, not loading. Losses are nats per completion token; `validation_losses` has one per epoch, the smallest
     of which is the saved adapter's, unless a second lesson was kept: `preferred`, None without pairs. `rows_too_long`
     counts the rows, validation included, beyond `max_tokens`, `rows_unspeakable` those that the base model's chat
-    template does not take. `dataset_digest` is a SHA-256 over the trained rows and the pairs in their order.
+    template does not take. `dataset_digest` is a SHA-256 over the trained rows, their rationales and the pairs in their
+    order. `reasoned`: what rationales were taught with the rows, None without any; they are in `train_loss`, each as
+    much as its answer, and in no validation loss.
     """
 
     rows: int
@@ -83,6 +85,7 @@ class TrainReport:
     rows_too_long: int
     rows_unspeakable: int
     preferred: PairsReport | None = None
+    reasoned: ReasonsReport | None = None
 
 
 def train(
@@ -96,6 +99,7 @@ def train(
 ) -> TrainReport:
     """Train on `rows`, keep the epoch that does best on `validation` (the last, if that is empty), write it to `out`.
 
+    Where rows have a rationale they teach that too, to a question of its own; they validate by their answers alone.
     Training stops after the first epoch that is no better than the best before. Then a second lesson is learned from
     `pairs`, of the same rows, and kept where `validation` is no worse for it. `out` appears whole or not at all.
     Raises FileExistsError where `out` exists (adapters are immutable), NoChat, TrainError where the chat template takes
@@ -110,7 +114,9 @@ def train(
         raise TrainError(_why_none(lessons, config))
     with silence(), TemporaryDirectory() as scratch:
         keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-        trainer = _trainer(chat, _weighed(lessons.rendered), keeper, config=config, scratch=scratch)
+        answers = _weighed(lessons.rendered)
+        taught = reasons(chat, lessons.rows, answers, max_tokens=config.max_tokens)
+        trainer = _trainer(chat, answers, keeper, taught=taught, config=config, scratch=scratch)
         started = time.monotonic()
         train_loss = float(trainer.train().training_loss)
         seconds = time.monotonic() - started
@@ -126,10 +132,11 @@ def train(
         train_loss=train_loss,
         validation_losses=tuple(keeper.losses),
         rows_per_second=len(lessons.rows) * epochs / seconds,
-        dataset_digest=_dataset_digest(lessons.rows, pairs),
+        dataset_digest=_dataset_digest(taught.rows, pairs),
         rows_too_long=lessons.too_long + held_out.too_long,
         rows_unspeakable=lessons.unspeakable + held_out.unspeakable,
         preferred=preferred,
+        reasoned=taught.report,
     )
 
 
@@ -171,18 +178,19 @@ def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
 
 
 def _trainer(
-    chat: Chat, rendered: Sequence[Rendered], keeper: KeepBest, *, config: TrainConfig, scratch: str
+    chat: Chat, answers: Sequence[Rendered], keeper: KeepBest, *, taught: Reasons, config: TrainConfig, scratch: str
 ) -> "_CompletionTrainer":
     base, start = load_base(config.base_model), config.start
+    longest = sum(max((len(each.input_ids) for each in kind if each), default=0) for kind in (answers, taught.targets))
     trainer = _CompletionTrainer(
         model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=SFTConfig(
-            **_arguments(config, scratch, longest=max(len(row.input_ids) for row in rendered)),
+            **_arguments(config, scratch, longest=longest),
             train_sampling_strategy="group_by_length",
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        data_collator=_collate_examples,
-        train_dataset=Dataset.from_list([vars(row) for row in rendered]),
+        data_collator=collate_examples,
+        train_dataset=examples(answers, taught.targets),
         processing_class=chat.tokenizer,
         callbacks=[keeper],
         peft_config=None if start else _fresh_lora(config),
@@ -235,10 +243,6 @@ def _rows_at_once(batch_size: int, longest: int) -> int:
     return max((n for n in divisors if n * longest <= TOKENS_AT_ONCE), default=1)
 
 
-def _collate_examples(examples: Sequence[dict[str, Any]]) -> Batch:
-    return collate([Rendered(**example) for example in examples])
-
-
 class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """TRL's trainer with the head on completion positions: without a GPU, TRL's own loss computes all of them."""
 
@@ -247,10 +251,13 @@ class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no type
         self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         assert not return_outputs, "nothing here asks for logits"
-        logprobs = completion_logprobs(model, inputs)
-        return -(logprobs * token_weights(inputs)).sum() / (
-            len(logprobs) if num_items_in_batch is None else num_items_in_batch
-        )
+        losses = [-(completion_logprobs(model, each) * token_weights(each)).sum() for each in targets_of(inputs)]
+        return torch.stack(losses).sum() / (divisor([inputs]) if num_items_in_batch is None else num_items_in_batch)
+
+    @override
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
+        """Of all turns in which a batch is computed, as `divisor` counts."""
+        return divisor(batch_samples).to(device)
 
     @override
     def _send_telemetry(self) -> None:
@@ -275,7 +282,8 @@ def _dataset_digest(rows: Sequence[TrainingRow], pairs: Sequence[Pair]) -> str:
     digest = hashlib.sha256()
     for row in rows:
         weight = [] if row.weight == 1.0 else [row.weight]
-        taught = [row.exchange_id, row.messages, row.completion, *weight]
+        why = [] if row.rationale is None else [{"rationale": row.rationale}]
+        taught = [row.exchange_id, row.messages, row.completion, *weight, *why]
         digest.update(json.dumps(taught, sort_keys=True).encode() + b"\n")
     for pair in pairs:
         digest.update(json.dumps([pair.exchange_id, pair.chosen, pair.rejected]).encode() + b"\n")

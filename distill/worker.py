@@ -22,6 +22,7 @@ from calibration.question import By, Judge
 from distill import verdicts
 from distill.attention import Attention
 from distill.canary import Rules, Trials
+from distill.housekeeping import House, Housekeeping
 from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
@@ -29,14 +30,12 @@ from distill.triggers import Facts, TriggerConfig, Verdict, weigh
 from distill.worth import Terms, appraise
 from ledger import decisions, leases, progress, releases, teachers, upkeep
 from ledger.decisions import Decision
-from ledger.forgetting import expire
 from ledger.queries import newest_at
 from ledger.standing import Standing, standing
 
 LEASE = leases.WORKER
 TERM_S = 30.0
 TICK_S = 5.0
-EXPIRE_EVERY_S = 3600.0
 DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
 PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
@@ -106,9 +105,8 @@ class Worker:
         outside: Outside,
         holder: str,
         clocks: Clocks | None = None,
-        keep_s: float | None = None,
+        house: House | None = None,
     ) -> None:
-        """`keep_s`: so long the ledger keeps texts; None: for ever."""
         self._engine = engine
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
@@ -118,7 +116,7 @@ class Worker:
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
         self._holder = holder
-        self._keep_s, self._expires_at = keep_s, -math.inf
+        self._house = Housekeeping(engine, tasks, house or House())
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -131,21 +129,13 @@ class Worker:
         if not self._lead():
             return
         self._reap()
+        self._house.charge(now=self._clock())
         for task, watched in self._tasks.items():
             try:
                 self._look(task, watched)
             except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
                 log.error("the look at %s failed: %s", task, _where(error))
-        self._expire()
-
-    def _expire(self) -> None:
-        """A batch a look, so that the ingester never waits long; then not again for an hour."""
-        if self._keep_s is None or self._monotonic() < self._expires_at:
-            return
-        if gone := expire(self._engine, before=self._clock() - self._keep_s):
-            log.info("the texts of %d exchanges have been kept long enough, and have left the ledger", gone)
-        else:
-            self._expires_at = self._monotonic() + EXPIRE_EVERY_S
+        self._house.expire(now=self._clock(), steady=self._monotonic())
 
     def _look(self, task: str, watched: Watched) -> None:
         if model := watched.binding.get("teacher"):
@@ -344,7 +334,7 @@ class Worker:
         if worth is None:
             return verdict
         if not worth.pays:
-            return Verdict(False, "price", f"it would not pay: {worth.words}; {watched.terms.words}")
+            return Verdict(False, "price", f"it would not pay: {worth.words}; {worth.takes}")
         return replace(verdict, reason=f"{verdict.reason}; {worth.words}")
 
     def _facts(self, task: str, found: Standing, *, now: float) -> Facts:

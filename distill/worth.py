@@ -4,6 +4,7 @@ Before there is one, only the most that any could save is known; afterwards, wha
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from calibration.words import percent
 from ledger.prices import Price, dollars
 from ledger.releases import ReleaseError, newest_certified
-from ledger.standing import traffic
+from ledger.standing import Traffic, traffic
 
 DAY_S, MONTH_DAYS = 86_400.0, 30.0
 FEWEST_REQUESTS = 100  # of fewer nothing is said
@@ -44,33 +45,40 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """One that is paid for by the hour, `usd` a month, for the students of several tasks; of each that may have one,
+    its teacher."""
+
+    usd: float
+    teachers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Terms:
     """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `training_usd` a run,
-    `upkeep_usd` a month; `within_months`: so soon it has to have paid for both (None: it need not pay)."""
+    `upkeep_usd` a month; `within_months`: so soon it has to have paid for both (None: it need not pay); `machine`: of
+    which it takes a share, None where tokens have a price."""
 
     draft: Price
     rho: float
     training_usd: float = 0.0
     upkeep_usd: float = 0.0
     within_months: float | None = None
-
-    @property
-    def words(self) -> str:
-        """What it takes."""
-        costs = f"upkeep is {dollars(self.upkeep_usd)} a month and a run {dollars(self.training_usd)}"
-        return f"{costs}, to be earned within {self.within_months or math.inf:g} months"
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)
 class Worth:
     """Of a student of one task. `monthly`: requests a month at the pace of so many `days`; `coverage`: the share of
-    what can be drafted that the newest certified release accepts, None where there was none."""
+    what can be drafted that the newest certified release accepts, None where there was none; `machine_usd`: its share
+    of the machine, a month."""
 
     terms: Terms
     costs: Costs
     monthly: float
     days: float
     coverage: float | None
+    machine_usd: float = 0.0
 
     @property
     def spent_usd(self) -> float:
@@ -79,7 +87,7 @@ class Worth:
 
     @property
     def saved_usd(self) -> float:
-        """A month, upkeep paid; at most, where no release says how much is accepted."""
+        """A month, upkeep and machine paid; at most, where no release says how much is accepted."""
         return self._saved_usd(1.0 if self.coverage is None else self.coverage)
 
     @property
@@ -89,14 +97,24 @@ class Worth:
         return months is None or self._saved_usd(1.0) * months >= self.terms.training_usd
 
     def _saved_usd(self, coverage: float) -> float:
-        return self.spent_usd - self.monthly * self.costs.with_student(coverage) - self.terms.upkeep_usd
+        fixed = self.terms.upkeep_usd + self.machine_usd
+        return self.spent_usd - self.monthly * self.costs.with_student(coverage) - fixed
+
+    @property
+    def takes(self) -> str:
+        """What it costs whatever it answers, and until when that is to be earned."""
+        machine = f", its share of the machine {dollars(self.machine_usd)} a month" if self.terms.machine else ""
+        upkeep, run = dollars(self.terms.upkeep_usd), dollars(self.terms.training_usd)
+        months = self.terms.within_months or math.inf
+        return f"upkeep is {upkeep} a month{machine} and a run {run}, to be earned within {months:g} months"
 
     @property
     def words(self) -> str:
         """What is spent and saved, and by what that is told."""
         alone = f"the teacher alone costs {dollars(self.spent_usd)} a month at the pace of {self.days:.1f} days"
         taken = "all" if self.coverage is None else f"{percent(self.coverage)} of what"
-        student, saved = f"a student that took {taken} it may", self.saved_usd
+        machine = f", with {dollars(self.machine_usd)} a month of the machine," if self.terms.machine else ""
+        student, saved = f"a student that took {taken} it may{machine}", self.saved_usd
         if saved < 0:
             return f"{alone}, {student} would cost {dollars(-saved)} more"
         return f"{alone}, {student} would save {dollars(saved)} of it"
@@ -107,12 +125,36 @@ def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, now: f
     found = traffic(engine, task, teacher=teacher, since=now - MONTH_DAYS * DAY_S)
     if found is None or found.answered < FEWEST_REQUESTS:
         return None
-    days = max(now - found.first_at, 1.0) / DAY_S
     draft_usd = (
         found.prompt_tokens * terms.draft.input_usd_per_token + found.answer_tokens * terms.draft.output_usd_per_token
     )
     costs = Costs(found.teacher_usd, draft_usd, draftable=found.eligible / found.requests, rho=terms.rho)
-    return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, _coverage(engine, task))
+    days = _days(found, now=now)
+    others = drafted(engine, terms.machine, but=task, now=now)
+    share = share_usd(terms.machine, tokens=_tokens(found, now=now), others=others)
+    return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, _coverage(engine, task), share)
+
+
+def drafted(engine: sa.Engine, machine: Machine | None, *, but: str | None = None, now: float) -> float:
+    """Tokens a month that students would draft of all tasks that may have one on this machine, but of one."""
+    tasks = machine.teachers if machine else {}
+    since = now - MONTH_DAYS * DAY_S
+    found = (traffic(engine, task, teacher=teacher, since=since) for task, teacher in tasks.items() if task != but)
+    return sum(_tokens(each, now=now) for each in found if each)
+
+
+def share_usd(machine: Machine | None, *, tokens: float, others: float) -> float:
+    """Of a machine, US dollars a month: by tokens, as it is charged (`ledger.machine`) once all of them have one."""
+    return machine.usd * tokens / (tokens + others) if machine and tokens else 0.0
+
+
+def _tokens(found: Traffic, *, now: float) -> float:
+    """A month, of all drafts of a student that is asked whatever it may be."""
+    return found.eligible * (found.prompt_tokens + found.answer_tokens) / _days(found, now=now) * MONTH_DAYS
+
+
+def _days(found: Traffic, *, now: float) -> float:
+    return max(now - found.first_at, 1.0) / DAY_S
 
 
 def _coverage(engine: sa.Engine, task: str) -> float | None:

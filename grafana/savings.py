@@ -53,7 +53,7 @@ def _short(over: str) -> list[Panel]:
         ),
         Panel(
             "Spent in this time",
-            "Everything: teacher, drafts, references, judges, training, upkeep.",
+            "Everything: teacher, drafts, references, judges, training, upkeep, the student's machine.",
             {"": cost},
             unit="currencyUSD",
             kind="stat",
@@ -93,7 +93,8 @@ BOARD = Board(
                 Panel(
                     "Spend by component, an hour",
                     "teacher: answers to clients. draft: what the student writes, rejected drafts too. reference: "
-                    "labels that certify and guard. training: runs. A large reference part asks for a lower rho.",
+                    "labels that certify and guard. training: runs. machine: the student's, once an hour is over. A "
+                    "large reference part asks for a lower rho.",
                     {
                         "{{component}}": "sum by (component) (max by (task, component) "
                         f"(increase({COST}{{{TASK}}}[1h])))"

@@ -14,7 +14,8 @@ from ledger.schema import exchanges, row_uses
 
 @dataclass(frozen=True)
 class UsedRow:
-    """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one."""
+    """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one,
+    "reasoned" with what its teacher thought."""
 
     exchange_id: str
     use: UseKind

@@ -1,8 +1,10 @@
 """What a token costs. Versioned: a changed price is a new row, so that old costs stay explained."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from ledger.database import writing
@@ -12,24 +14,57 @@ from ledger.schema import prices
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per token, finite and not negative. `cached_usd_per_token`: of a prompt's tokens that the provider
-    has read before; None: as the others."""
+    """US dollars per token, finite and not negative. Kinds of tokens have a price of their own; None: they cost what
+    others do. Of a prompt: `cached`, which the provider has read before, `cache_write`, which it keeps to read again,
+    `audio_input`; of an answer: `audio_output`, `reasoning`. `above`: prompts of more than so many tokens, rising, and
+    what every token of such a request costs instead."""
 
     input_usd_per_token: float
     output_usd_per_token: float
     cached_usd_per_token: float | None = None
+    cache_write_usd_per_token: float | None = None
+    audio_input_usd_per_token: float | None = None
+    audio_output_usd_per_token: float | None = None
+    reasoning_usd_per_token: float | None = None
+    above: tuple[tuple[int, "Price"], ...] = ()
 
     def __post_init__(self) -> None:
-        for value in (self.input_usd_per_token, self.output_usd_per_token, self.cached_usd_per_token or 0.0):
-            if not (math.isfinite(value) and value >= 0):
+        for name in KINDS:
+            if (value := getattr(self, name)) is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"a price must be finite and not negative, not {value}")
 
     def cost(self, usage: Usage) -> float:
         """US dollars for this usage."""
-        usd = usage.prompt_tokens * self.input_usd_per_token + usage.completion_tokens * self.output_usd_per_token
-        if self.cached_usd_per_token is None or not usage.cached_tokens:
-            return usd
-        return usd - usage.cached_tokens * (self.input_usd_per_token - self.cached_usd_per_token)
+        price = self._of(usage.prompt_tokens)
+        read, written = price.input_usd_per_token, price.output_usd_per_token
+        kinds = (
+            (usage.cached_tokens, price.cached_usd_per_token, read),
+            (usage.cache_write_tokens, price.cache_write_usd_per_token, read),
+            (usage.audio_prompt_tokens, price.audio_input_usd_per_token, read),
+            (usage.audio_completion_tokens, price.audio_output_usd_per_token, written),
+            (usage.reasoning_tokens, price.reasoning_usd_per_token, written),
+        )
+        usd = usage.prompt_tokens * read + usage.completion_tokens * written
+        return usd + sum(tokens * (own - others) for tokens, own, others in kinds if own is not None)
+
+    def most(self, usage: Usage) -> float:
+        """US dollars that so many tokens cost at most, whatever of them is of which kind; audio where there is some."""
+        price = self._of(usage.prompt_tokens)
+        read = [price.input_usd_per_token, price.cache_write_usd_per_token]
+        written = [price.output_usd_per_token, price.reasoning_usd_per_token]
+        read += [price.audio_input_usd_per_token] if usage.audio_prompt_tokens else []
+        written += [price.audio_output_usd_per_token] if usage.audio_completion_tokens else []
+        return usage.prompt_tokens * _dearest(read) + usage.completion_tokens * _dearest(written)
+
+    def _of(self, prompt_tokens: int) -> "Price":
+        return next((price for tokens, price in reversed(self.above) if prompt_tokens > tokens), self)
+
+
+KINDS = tuple(each.name for each in fields(Price) if each.name != "above")
+
+
+def _dearest(known: list[float | None]) -> float:
+    return max(price for price in known if price is not None)
 
 
 def dollars(usd: float) -> str:
@@ -47,6 +82,7 @@ def write_price(engine: sa.Engine, model: str, price: Price, *, source: str, at:
         "input_usd_per_token": price.input_usd_per_token,
         "output_usd_per_token": price.output_usd_per_token,
         "cached_usd_per_token": price.cached_usd_per_token,
+        "kinds": _kinds(price),
         "source": source,
     }
     with writing(engine) as connection:
@@ -62,6 +98,15 @@ def current_prices(engine: sa.Engine) -> dict[str, Price]:
 
 def _current(connection: sa.Connection) -> dict[str, Price]:
     newest = sa.select(sa.func.max(prices.c.id)).group_by(prices.c.model)
-    names = ("model", "input_usd_per_token", "output_usd_per_token", "cached_usd_per_token")
+    names = ("model", "kinds", "input_usd_per_token", "output_usd_per_token", "cached_usd_per_token")
     query = sa.select(*(prices.c[name] for name in names)).where(prices.c.id.in_(newest))
-    return {model: Price(*usd) for model, *usd in connection.execute(query)}
+    return {
+        model: msgspec.convert(kinds, Price) if kinds else Price(*usd)
+        for model, kinds, *usd in connection.execute(query)
+    }
+
+
+def _kinds(price: Price) -> dict[str, Any] | None:
+    """All of a price that has more than the columns hold."""
+    plain = Price(price.input_usd_per_token, price.output_usd_per_token, price.cached_usd_per_token)
+    return None if price == plain else dict(msgspec.to_builtins(price))

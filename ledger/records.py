@@ -13,12 +13,18 @@ TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies
 Route = Literal["student", "teacher", "none"]
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Tokens as the upstream counted them; `cached_tokens` of the prompt's its provider has read before."""
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the upstream counted them. Of the prompt's: `cached_tokens` that its provider has read before,
+    `cache_write_tokens` that it keeps to read again, and other ones that are audio; of the completion's: ones that are
+    audio, and other ones of its reasoning. No token is of two kinds."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -39,7 +45,8 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class TeacherReply(msgspec.Struct, frozen=True):
-    """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why."""
+    """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why.
+    `rationale`: what it thought before, where its server tells."""
 
     teacher: str
     text: str | None
@@ -48,6 +55,7 @@ class TeacherReply(msgspec.Struct, frozen=True):
     cost_usd: float = 0.0
     latency_s: float = 0.0
     error: str | None = None
+    rationale: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):

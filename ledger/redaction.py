@@ -133,7 +133,7 @@ class Redactor:
         return kept
 
     def _reply(self, reply: TeacherReply) -> TeacherReply:
-        return replace(reply, text=self._maybe(reply.text))
+        return replace(reply, text=self._maybe(reply.text), rationale=self._maybe(reply.rationale))
 
     def _maybe(self, text: str | None) -> str | None:
         return None if text is None else self.text(text)
@@ -196,7 +196,7 @@ def _bare(record: Record) -> Record:
 
 
 def _without_text(reply: TeacherReply) -> TeacherReply:
-    return replace(reply, text=None, error=reply.error or FAILED)
+    return replace(reply, text=None, rationale=None, error=reply.error or FAILED)
 
 
 def _finder(expression: Any) -> Finder:

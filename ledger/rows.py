@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from ledger.records import Draft, Exchange, TeacherReply
 from ledger.schema import exchanges
 
@@ -23,12 +25,11 @@ def reply_row(exchange_id: str, at: float, reply: TeacherReply, *, background: b
         "teacher": reply.teacher,
         "text": reply.text,
         "finish_reason": reply.finish_reason,
-        "prompt_tokens": reply.usage.prompt_tokens,
-        "cached_tokens": reply.usage.cached_tokens,
-        "completion_tokens": reply.usage.completion_tokens,
+        **msgspec.structs.asdict(reply.usage),
         "cost_usd": reply.cost_usd,
         "latency_s": reply.latency_s,
         "error": reply.error,
+        "rationale": reply.rationale,
     }
 
 

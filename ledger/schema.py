@@ -65,6 +65,11 @@ teacher_replies = sa.Table(
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("error", sa.Text),
+    *(
+        sa.Column(name, sa.Integer, nullable=False, server_default="0")
+        for name in ("cache_write_tokens", "audio_prompt_tokens", "audio_completion_tokens", "reasoning_tokens")
+    ),
+    sa.Column("rationale", sa.Text),  # what it thought before it answered
 )
 
 totals = sa.Table(
@@ -149,7 +154,7 @@ row_uses = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
-    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired"
+    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned"
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),
@@ -173,6 +178,7 @@ prices = sa.Table(
     sa.Column("output_usd_per_token", sa.Float, nullable=False),
     sa.Column("cached_usd_per_token", sa.Float),  # of a prompt's tokens that its provider has read before
     sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("kinds", JSON),  # the whole price, as ledger.prices.Price, where it has more than the columns hold
     sa.Index("prices_by_model", "model", "at"),
 )
 

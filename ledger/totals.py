@@ -90,9 +90,9 @@ def add(connection: sa.Connection, records: Sequence[Exchange | Label], *, befor
     _upsert(connection, sums)
 
 
-def charge(connection: sa.Connection, task: str, *, origin: str, usd: float, at: float) -> None:
+def charge(connection: sa.Connection, task: str, *, origin: str, usd: float, at: float, release: str = "") -> None:
     """Add what is paid for no exchange: for training, or for a machine."""
-    of = Of(task, "", "", origin)
+    of = Of(task, release, "", origin)
     _upsert(connection, {(when, of): Sums(paid_usd=usd) for when in (_hour(at), ALL)})
 
 

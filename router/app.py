@@ -177,7 +177,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Gateway:
     student = settings.student
     metrics = Metrics(tasks={name: _contracted(task) for name, task in settings.tasks.items()})
     windows = Windows(settings.server.limits_url.get_secret_value(), metrics=metrics)
-    served = partial(VllmStudent, http, url=student.url, price=student.price.per_token)
+    served = partial(VllmStudent, http, url=student.url, price=student.token_price)
     return Gateway(
         matching=matching,
         student=served(

@@ -126,7 +126,7 @@ class LedgerBudgets:
         price = await self._prices.price_soon(teacher)
         if price is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
-        return price.cost(most)
+        return price.most(most)
 
     def _blocking(self, ask: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, ask)

@@ -128,7 +128,7 @@ class Gateway:
         """A reply with what it costs: one that does not say how many tokens it counts is not free."""
         if reply.text is None or reply.usage.prompt_tokens:
             return reply
-        usage, usd = self.so_far(ticket, usage=None, characters=len(reply.text))
+        usage, usd = self.so_far(ticket, usage=None, characters=len(reply.text) + len(reply.rationale or ""))
         return replace(reply, usage=usage, cost_usd=usd)
 
     def record(self, ticket: Ticket, verdict: Verdict, outcome: Outcome) -> None:

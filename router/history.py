@@ -16,6 +16,7 @@ import orjson
 
 from ledger.records import Exchange, TeacherReply, Usage
 from router.errors import BadRequest
+from router.rationale import kept, thought
 from router.wire import ChatRequest, parse_chat
 
 MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
@@ -33,7 +34,8 @@ class PassedOver(Exception):
 
 @dataclass(frozen=True)
 class Logged:
-    """What a line says. `at` is in seconds since the epoch; None, as `model` and `source_id`, where it is not said."""
+    """What a line says, `rationale` of what its model thought before. `at` is in seconds since the epoch; None, as
+    `model`, `source_id` and `rationale`, where it is not said."""
 
     request: ChatRequest
     answer: str
@@ -43,6 +45,7 @@ class Logged:
     source_id: str | None
     usage: Usage
     cost_usd: float
+    rationale: str | None = None
 
     @property
     def meaning(self) -> str:
@@ -76,7 +79,9 @@ def read_line(line: bytes) -> Logged:
 def as_exchange(logged: Logged, *, task: str, teacher: str, exchange_id: str, at: float) -> Exchange:
     """The exchange as the ledger keeps it. A log chose nothing by difficulty: each eligible row is a reference."""
     eligible = logged.request.beyond_student() is None
-    reply = TeacherReply(teacher, logged.answer, logged.finish_reason, logged.usage, logged.cost_usd)
+    reply = TeacherReply(
+        teacher, logged.answer, logged.finish_reason, logged.usage, logged.cost_usd, rationale=logged.rationale
+    )
     return Exchange(
         id=exchange_id,
         at=at,
@@ -170,6 +175,7 @@ def _completed(body: dict[str, Any], request: dict[str, Any], entry: Mapping[str
         source_id=str(source_id) if source_id else None,
         usage=_usage(body.get("usage") or entry),
         cost_usd=_number(entry.get("spend")),
+        rationale=kept(thought(body["choices"][0]["message"])),
     )
 
 

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.records import Usage
 from router import wire
+from router.rationale import Heard
 from router.usage import read_usage
 
 EVENTS = "text/event-stream; charset=utf-8"
@@ -24,6 +25,7 @@ class StreamTally:
         self._include_usage = include_usage
         self._begun: set[int] = set()
         self._text: list[str] = []
+        self._thought = Heard()
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
 
@@ -48,14 +50,15 @@ class StreamTally:
         self._begun.add(index)
         if index == 0:  # of several answers the first one is kept, as of an unstreamed body
             self._text.append(delta.get("content") or "")
+            self._thought.add(delta)
             self._finish_reason = finish_reason or self._finish_reason
         choice["delta"] = delta
         return bool(delta or finish_reason)
 
     @property
     def characters(self) -> int:
-        """Of the answer so far."""
-        return sum(map(len, self._text))
+        """Of the answer so far, and of what was thought before it: both are paid for."""
+        return sum(map(len, self._text)) + self._thought.characters
 
     @property
     def usage(self) -> Usage | None:
@@ -70,7 +73,7 @@ class StreamTally:
 
     def body(self) -> dict[str, Any]:
         """The answer as an unstreamed body would hold it."""
-        message = {"role": "assistant", "content": "".join(self._text)}
+        message = {"role": "assistant", "content": "".join(self._text), "reasoning_content": self._thought.text}
         return {"choices": [{"message": message, "finish_reason": self._finish_reason}], "usage": self._usage}
 
 

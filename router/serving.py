@@ -7,7 +7,7 @@ nothing is asked is closed. So what strangers can make us hold is bounded before
 import asyncio
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from uvicorn.config import Config
@@ -19,6 +19,7 @@ from router.gateway import new_exchange_id
 from router.server_settings import Server
 
 LARGEST_HEAD = 64 << 10  # bytes of the request line and all headers
+BEGINS_HEAD = b"HTTP/1."
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections (httpx: 5 s, aiohttp: 15 s): none asks on a closed one
 
 
@@ -54,6 +55,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection has so long for its first head."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _HeadWithBody(transport, self.loop))
         self._await_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,6 +121,40 @@ class BoundedHttp(HttpToolsProtocol):
         )
         self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         self.transport.close()
+
+
+class _HeadWithBody:
+    """A transport on which the head of a reply waits for what is written next: uvicorn writes each by itself, and
+    whoever reads them wakes twice. A head that nothing follows goes out in the next turn of the loop."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+        self.is_closing = transport.is_closing  # asked for every piece that comes
+
+    def write(self, data: bytes) -> None:
+        """Of asyncio."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(BEGINS_HEAD):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Of asyncio."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head and not self.is_closing():
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _too_large() -> HeadTooLarge:

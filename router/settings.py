@@ -21,6 +21,7 @@ from ledger import prices
 from ledger.redaction import Redactor
 from router.canary_settings import CanarySettings
 from router.distill_settings import DistillSettings
+from router.price_settings import TokenPrice
 from router.prompt_settings import Prompted
 from router.sections import Name, PerMinute, Port, Price, PrivateUrl, Seconds, Section, Share
 from router.server_settings import LOOPBACK, Budgeted, ConsoleSettings, LedgerSettings, Server
@@ -28,23 +29,6 @@ from router.server_settings import LOOPBACK, Budgeted, ConsoleSettings, LedgerSe
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file and keys."""
-
-
-class TokenPrice(Section):
-    """US dollars per million tokens. `cached_input_usd_per_mtok`: of a prompt's tokens that the provider has read
-    before and still knows; null: they cost what the others do."""
-
-    input_usd_per_mtok: Price
-    output_usd_per_mtok: Price
-    cached_input_usd_per_mtok: Price | None = None
-
-    @property
-    def per_token(self) -> prices.Price:
-        """As the ledger counts it."""
-        cached = self.cached_input_usd_per_mtok
-        return prices.Price(
-            self.input_usd_per_mtok / 1e6, self.output_usd_per_mtok / 1e6, None if cached is None else cached / 1e6
-        )
 
 
 class TeacherSettings(Section):
@@ -106,7 +90,8 @@ class TeacherServer(Section):
 
 
 class StudentSettings(Section):
-    """vLLM, its base model, and what a student token costs (machine time shared out over tokens).
+    """vLLM, its base model, and what it costs: `price` of its tokens, or `usd_per_hour` of its machine, of all engines
+    together, which the tasks share by what is drafted for them (docs/decisions/0026). One of them is to be said, 0 too.
 
     With `base_url`, http://HOST:PORT, vLLM is elsewhere and `tutelage up` starts none. Several engines behind it share
     what is asked; `load_url` then is a name of which every address is one of them, since adapters are loaded on each.
@@ -117,7 +102,8 @@ class StudentSettings(Section):
     timeout_s: Seconds = 20.0
     base_url: PrivateUrl | None = None
     load_url: PrivateUrl | None = None
-    price: TokenPrice
+    price: TokenPrice | None = None
+    usd_per_hour: Price | None = None
     adapters_dir: Path = Path("tutelage-data/adapters")
     max_context_tokens: Annotated[int, Field(ge=64)] = 2048
 
@@ -127,9 +113,32 @@ class StudentSettings(Section):
         return self.base_url or f"http://127.0.0.1:{self.port}"
 
     @property
+    def token_price(self) -> prices.Price:
+        """0 where the machine is paid for by the hour."""
+        return self.price.per_token if self.price else prices.Price(0.0, 0.0)
+
+    @property
     def engines_url(self) -> str:
         """Where adapters are loaded, on every address of its name."""
         return self.load_url or self.url
+
+    @model_validator(mode="after")
+    def _is_paid_for_once(self) -> Self:
+        if self.price is None and self.usd_per_hour is None:
+            raise ValueError(
+                "neither price nor usd_per_hour is set: say what its tokens cost (student.price) or what its machine "
+                "does (student.usd_per_hour); 0 where nobody pays for it"
+            )
+        if self.price and (more := self.price.model_fields_set - {"input_usd_per_mtok", "output_usd_per_mtok"}):
+            raise ValueError(
+                f"price.{min(more)} is for teachers: vLLM counts a prompt's tokens and an answer's, no others"
+            )
+        if self.usd_per_hour and self.price and self.price.per_token != prices.Price(0.0, 0.0):
+            raise ValueError(
+                "price and usd_per_hour both say what a draft costs, and it would be paid for twice: leave out "
+                "student.price, or student.usd_per_hour"
+            )
+        return self
 
     @model_validator(mode="after")
     def _engines_are_behind_one_name(self) -> Self:

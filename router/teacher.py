@@ -17,8 +17,9 @@ from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
 from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
+from router.rationale import kept, thought
 from router.upstream import Endpoint, ask, failure, refusal, words
-from router.usage import counted
+from router.usage import read_usage
 from router.wire import ChatRequest
 
 END = b"[DONE]"
@@ -56,6 +57,8 @@ class _Chunk(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     content: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -63,21 +66,11 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Counted(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
 class _Completion(msgspec.Struct):
     """The part of a completion that is read."""
 
     choices: list[_Choice]
-    usage: _Counted | None = None
+    usage: dict[str, Any] | None = None
 
 
 class HttpTeacher:
@@ -144,9 +137,7 @@ class HttpTeacher:
             choice = read.choices[0]
         except (msgspec.ValidationError, IndexError) as error:
             raise _nonsense(teacher) from error
-        told = read.usage or _Counted()
-        details = told.prompt_tokens_details or _Details()
-        usage = counted(told.prompt_tokens, told.completion_tokens, cached=details.cached_tokens)
+        usage = read_usage(read.usage) or Usage()
         return TeacherReply(
             teacher=teacher,
             text=choice.message.content,
@@ -154,6 +145,7 @@ class HttpTeacher:
             usage=usage,
             cost_usd=self.paid(teacher, usage),
             latency_s=latency_s,
+            rationale=kept(thought(msgspec.structs.asdict(choice.message))),
         )
 
     async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:

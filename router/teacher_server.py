@@ -27,6 +27,7 @@ from starlette.routing import Route
 
 from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
+from router.listed import price_in
 from router.settings import ConfigError, Settings, TeacherSettings, load
 from router.teacher_calls import NAMED, arguments
 from router.teacher_responses import PREFIX, pass_on, speaks_responses
@@ -191,13 +192,7 @@ def listed_price(model: str) -> Price | None:
         info = litellm.get_model_info(model)
     except Exception:  # noqa: BLE001  litellm raises bare Exception for an unmapped model
         return None
-    known, spoken = info.get("input_cost_per_token"), info.get("output_cost_per_token")
-    if info.get("mode") == "embedding" and spoken is None:
-        spoken = 0.0  # an embedding has no tokens to pay for
-    cached = info.get("cache_read_input_token_cost")
-    if known is None or spoken is None or (not known and not spoken):
-        return None  # of $0 is what somebody else pays, or nobody has looked up
-    return Price(float(known), float(spoken), None if cached is None else float(cached))
+    return price_in({**info, **litellm.model_cost.get(info.get("key", ""), {})})  # the former leaves out some prices
 
 
 def litellm_version() -> str:

@@ -106,7 +106,11 @@ class ChatRequest(msgspec.Struct, frozen=True):
         of a conversation."""
         several = self.raw.get("n")
         answers = several if isinstance(several, int) and several > 1 else 1
-        return Usage(len(orjson.dumps(self.raw)), (self.max_tokens or answer) * answers)
+        read, written = orjson.dumps(self.raw), (self.max_tokens or answer) * answers
+        heard, spoken = b'"input_audio"' in read, "audio" in self.raw
+        return Usage(
+            len(read), written, audio_prompt_tokens=heard * len(read), audio_completion_tokens=spoken * written
+        )
 
     def beyond_student(self) -> Beyond | None:
         """Why the student may not be asked at all, or None. Never by difficulty."""

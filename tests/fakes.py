@@ -133,8 +133,9 @@ class FakeTeacher:
             self.closed += 1
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:
-        text = body["choices"][0]["message"]["content"]
-        return TeacherReply(teacher, text, "stop", Usage(20, 2), cost_usd=0.01, latency_s=latency_s)
+        said = body["choices"][0]["message"]
+        facts = {"cost_usd": 0.01, "latency_s": latency_s, "rationale": said.get("reasoning_content")}
+        return TeacherReply(teacher, said["content"], "stop", Usage(20, 2), **facts)
 
     async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:
         self.passed.append((path, body))

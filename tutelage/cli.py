@@ -123,7 +123,7 @@ def status(config: Config = CONFIG) -> None:
     from ledger.database import connect
     from tutelage.found import found
     from tutelage.found import in_a_line as found_in_a_line
-    from tutelage.spending import saved, spending
+    from tutelage.spending import machine, saved, spending
     from tutelage.standing import describe
     from tutelage.unmatched import in_a_line
 
@@ -137,11 +137,13 @@ def status(config: Config = CONFIG) -> None:
         for part in running:
             say(f"{part.name}: {part.words}")
         engine, now = connect(settings.ledger.url), time.time()
-        for line in (
+        lines = (
             *describe(settings, engine, now=now),
             saved(engine, now=now),
+            machine(settings, engine, now=now),
             *spending(settings, engine, now=now),
-        ):
+        )
+        for line in filter(None, lines):
             say(line)
         for words in filter(None, (in_a_line(settings, engine, now=now), found_in_a_line(found(engine, settings)))):
             say(words)
@@ -217,6 +219,9 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     ] = 0.02,
     may_train: Annotated[bool, typer.Option(help="Whether the teacher's terms allow training on its answers.")] = True,
     out: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("tutelage-demo.png"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Afterwards leave all up, with a console, until Ctrl-C, however it went.")
+    ] = False,
 ) -> None:
     """The loop by itself: teacher only, distilled, certified, serving; the traffic drifts, and again. Status 0 only if
     each phase showed what it claims."""
@@ -228,8 +233,6 @@ def demo(  # noqa: PLR0913, PLR0917  typer reads options from the signature
         ensure_vllm(home, say=say)
         ensure_demo_model(home, say=say)
         sizes = (rows, serve, epochs, seed)
-        plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train)
+        plan = DemoPlan(data, text, label, *sizes, out, drift=drift, mistakes=mistakes, may_train=may_train, keep=keep)
         failures = run_demo(plan, home, console=console)
-    for failure in failures:
-        console.print(f"[red]failed:[/red] {failure}")
     raise typer.Exit(1 if failures else 0)

@@ -1,6 +1,8 @@
 """`tutelage report`: a page on a release, or what was saved in a period; `tutelage reconcile`: an invoice beside it."""
 
 import time
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +11,16 @@ from rich.table import Table
 
 from router.settings import ConfigError, Settings, load
 from tutelage.console import CONFIG, Config, console, known_errors, say
-from tutelage.savings_words import in_words, usd
+from tutelage.savings_words import bounds, in_words, usd
 
 DIFFERENT = 3
+
+
+class Part(StrEnum):
+    """What a report has a line for each of."""
+
+    TASK, KEY, RELEASE = "task", "key", "release"
+
 
 if TYPE_CHECKING:
     from tutelage.report.saved import Saved
@@ -20,8 +29,9 @@ if TYPE_CHECKING:
 def report(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     task: Annotated[str | None, typer.Argument(help="A task; with --period, all of them where none is named.")] = None,
     period: Annotated[str, typer.Option(help="What was saved in so long until now: 24h, 7d, 4w.")] = "",
+    by: Annotated[Part, typer.Option(help="With --period: a line for each of these.")] = Part.TASK,
     html: Annotated[Path | None, typer.Option(help="With --period: write a page to this file.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="With --period: write a line a day and task to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="With --period: write a line for each and day to this file.")] = None,
     release: Annotated[str | None, typer.Option(help="One of the task's releases; its newest certified one.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write to; report-TASK where none is named.")] = None,
     config: Config = CONFIG,
@@ -31,11 +41,11 @@ def report(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     with known_errors():
         settings = load(config)
         if period:
-            _saved(settings, task, period=period, html=html, csv=csv)
+            _saved(settings, task, period=period, by=by, files={"page": html, "csv": csv})
         elif task is None:
             raise ConfigError("name a task for a page on its release, or say --period 7d for what was saved")
-        elif html or csv:
-            raise ConfigError("--html and --csv are of what was saved: say --period 7d too")
+        elif html or csv or by is not Part.TASK:
+            raise ConfigError("--by, --html and --csv are of what was saved: say --period 7d too")
         else:
             _page(settings, task, release=release, out=out)
 
@@ -51,17 +61,17 @@ def _page(settings: Settings, task: str, *, release: str | None, out: Path | Non
     say(f"wrote {write(facts, out or Path(f'report-{task}'))}")
 
 
-def _saved(settings: Settings, task: str | None, *, period: str, html: Path | None, csv: Path | None) -> None:
+def _saved(settings: Settings, task: str | None, *, period: str, by: Part, files: Mapping[str, Path | None]) -> None:
     from ledger.database import connect
     from tutelage.report.saved import as_csv, as_page, gather, seconds, write
 
     now = time.time()
     engine = connect(settings.ledger.url)
-    found = gather(settings, engine, task=task, since=now - seconds(period), until=now)
+    found = gather(settings, engine, task=task, since=now - seconds(period), until=now, by=by.value)
     console.print(_table(found))
     say(in_words(found.total))
-    for path, text in ((html, as_page), (csv, as_csv)):
-        if path is not None:
+    for name, text in (("page", as_page), ("csv", as_csv)):
+        if (path := files[name]) is not None:
             write(text(found), path)
             say(f"wrote {path}")
 
@@ -69,11 +79,12 @@ def _saved(settings: Settings, task: str | None, *, period: str, html: Path | No
 def _table(found: "Saved") -> Table:
     from tutelage.report.saved import rows
 
-    table = Table("task", "requests", "by students", "teacher alone", "spent", "saved", "95 %")
+    table = Table(found.by, "requests", "by students", "teacher alone", "spent", "saved", "95 %")
     for name, each in rows(found):
-        counts = (f"{each.requests:,}", f"{each.student_answers:,}", usd(each.baseline_usd), usd(each.spent_usd))
+        answered = f"{each.student_answers:,} ({each.student_answers / max(1, each.requests):.0%})"
+        counts = (f"{each.requests:,}", answered, usd(each.baseline_usd), usd(each.spent_usd))
         share = f"{usd(each.saved_usd)} ({each.saved_share:.0%})"
-        table.add_row(name, *counts, share, f"{usd(each.saved_low_usd)} to {usd(each.saved_high_usd)}")
+        table.add_row(name, *counts, share, bounds(each))
     return table
 
 

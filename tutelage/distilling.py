@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from distill.gateway import GatewayClient
-from distill.worth import Terms
+from distill.worth import Machine, Terms
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon
 from ledger.releases import served as in_force
+from ledger.upkeep import HOURS_A_MONTH
 from router.gateway import LABEL_WAIT_S
-from router.settings import Settings
+from router.settings import Settings, Task
 
 HOUR_S = 3600.0
 SLACK_S = 10.0  # from the teacher's answer to the ledger
@@ -101,16 +102,25 @@ def gateway_client(settings: Settings) -> GatewayClient:
     )
 
 
-def terms(settings: Settings, task: str) -> Terms:
+def terms(settings: Settings, task: Task) -> Terms:
     """What a student of the task has to earn."""
     chosen = settings.distill
     return Terms(
-        draft=settings.student.price.per_token,
-        rho=settings.tasks[task].rho,
+        draft=settings.student.token_price,
+        rho=task.rho,
         training_usd=chosen.training_usd,
         upkeep_usd=chosen.upkeep_usd_per_month,
         within_months=chosen.pays_within_months,
+        machine=machine(settings),
     )
+
+
+def machine(settings: Settings) -> Machine | None:
+    """What students share, where it is paid for by the hour: those of tasks whose teachers' answers may teach one."""
+    if not (usd := settings.student.usd_per_hour):
+        return None
+    taught = {name: task.teacher for name, task in settings.tasks.items() if settings.teachers[task.teacher].may_train}
+    return Machine(usd * HOURS_A_MONTH, taught)
 
 
 def canary_rules(settings: Settings) -> "Rules":

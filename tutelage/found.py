@@ -15,12 +15,13 @@ import sqlalchemy as sa
 
 from calibration.agreement import NUMBER, Measure
 from distill.rows import variable_text
-from distill.worth import DAY_S, FEWEST_REQUESTS, MONTH_DAYS, Costs, Terms, Worth
+from distill.worth import DAY_S, FEWEST_REQUESTS, MONTH_DAYS, Costs, Worth, drafted, share_usd
 from ledger import unclaimed
 from ledger.redaction import holds_placeholder
 from ledger.unclaimed import Unclaimed, Volume
 from router.settings import ConfigError, Settings, Task
 from router.wire import ChatRequest
+from tutelage.distilling import machine, terms
 from tutelage.replay.money import usd_a_request
 from tutelage.replay.narrowness import Narrowness, narrowness
 from tutelage.unmatched import ALIKE, Nearest, known_texts, nearest_task, text_id
@@ -82,8 +83,11 @@ def found(engine: sa.Engine, settings: Settings, *, now: float | None = None, da
     kinds = [kind for kind in unclaimed.volumes(engine, since=since)[:MOST_KINDS] if kind.model in settings.teachers]
     known = known_texts(settings, engine, since=since) if kinds else {}
     own = {(task.teacher, task.system_prompt) for task in settings.tasks.values() if task.system_prompt is not None}
-    others = [item for item in _by_text(engine, kinds).items() if item[0] not in own]  # recorded before it was a task's
-    dearest = sorted(others, key=lambda item: -sum(kind.usd for kind in item[1]))[:MOST_FOUND]
+    strange = [
+        item for item in _by_text(engine, kinds).items() if item[0] not in own
+    ]  # recorded before it was a task's
+    dearest = sorted(strange, key=lambda item: -sum(kind.usd for kind in item[1]))[:MOST_FOUND]
+    others = drafted(engine, machine(settings), now=now) if dearest else 0.0
     tasks = []
     for (model, text), of_text in dearest:
         fingerprints = [kind.fingerprint for kind in of_text]
@@ -92,7 +96,7 @@ def found(engine: sa.Engine, settings: Settings, *, now: float | None = None, da
         if answered:
             near = None if text is None else nearest_task(text, known, settings, model=model)
             is_edited = near is not None and near.alike >= ALIKE and settings.tasks[near.task].teacher == model
-            described = _described(settings, of_text, answered, text=text, now=now)
+            described = _described(settings, of_text, answered, text=text, others=others, now=now)
             tasks.append(replace(described, nearest=near if is_edited else None))
     return sorted(tasks, key=lambda task: (-task.saving_usd, -(task.worth.spent_usd if task.worth else 0.0)))
 
@@ -144,8 +148,15 @@ def _by_text(engine: sa.Engine, kinds: Sequence[Volume]) -> Mapping[tuple[str, s
 
 
 def _described(
-    settings: Settings, kinds: Sequence[Volume], answered: Sequence[Unclaimed], *, text: str | None, now: float
+    settings: Settings,
+    kinds: Sequence[Volume],
+    answered: Sequence[Unclaimed],
+    *,
+    text: str | None,
+    others: float,
+    now: float,
 ) -> Found:
+    """`others`: tokens a month that students of the tasks that there are would draft."""
     model, answers = kinds[0].model, [row.text or "" for row in answered]
     eligible = sum(request_of(model, row).beyond_student() is None for row in answered) / len(answered)
     return Found(
@@ -156,7 +167,7 @@ def _described(
         first_at=min(kind.first_at for kind in kinds),
         last_at=max(kind.last_at for kind in kinds),
         eligible=eligible,
-        worth=_worth(settings, kinds, eligible=eligible, now=now),
+        worth=_worth(settings, kinds, eligible=eligible, others=others, now=now),
         narrowness=narrowness([_changing(row) for row in answered], answers),
         measure=_measure(answers),
         max_tokens=_longest([row.answer_tokens or 0 for row in answered]),
@@ -164,26 +175,19 @@ def _described(
     )
 
 
-def _worth(settings: Settings, kinds: Sequence[Volume], *, eligible: float, now: float) -> Worth | None:
+def _worth(settings: Settings, kinds: Sequence[Volume], *, eligible: float, others: float, now: float) -> Worth | None:
     """As `distill.worth.appraise` has it of a task without a release."""
     requests, days = sum(kind.requests for kind in kinds), max(now - min(kind.first_at for kind in kinds), 1.0) / DAY_S
     if requests < FEWEST_REQUESTS:
         return None
-    model, chosen = kinds[0].model, settings.distill
-    terms = Terms(
-        settings.student.price.per_token,
-        Task(teacher=model).rho,
-        chosen.training_usd,
-        chosen.upkeep_usd_per_month,
-        chosen.pays_within_months,
+    earns, monthly = terms(settings, Task(teacher=kinds[0].model)), requests / days * MONTH_DAYS
+    read, written = (
+        sum(getattr(kind, name) for kind in kinds) / requests for name in ("prompt_tokens", "answer_tokens")
     )
-    draft_usd = usd_a_request(
-        terms.draft,
-        prompt_tokens=sum(kind.prompt_tokens for kind in kinds) / requests,
-        answer_tokens=sum(kind.answer_tokens for kind in kinds) / requests,
-    )
-    costs = Costs(sum(kind.usd for kind in kinds) / requests, draft_usd, draftable=eligible, rho=terms.rho)
-    return Worth(terms, costs, requests / days * MONTH_DAYS, days, coverage=None)
+    draft_usd = usd_a_request(earns.draft, prompt_tokens=read, answer_tokens=written)
+    costs = Costs(sum(kind.usd for kind in kinds) / requests, draft_usd, draftable=eligible, rho=earns.rho)
+    share = share_usd(earns.machine, tokens=monthly * eligible * (read + written), others=others)
+    return Worth(earns, costs, monthly, days, coverage=None, machine_usd=share)
 
 
 def _changing(row: Unclaimed) -> str:

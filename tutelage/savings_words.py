@@ -22,6 +22,12 @@ def interval(found: Savings) -> str:
     return f"{usd(found.saved_low_usd)} to {usd(found.saved_high_usd)} with 95 % confidence"
 
 
+def bounds(found: Savings) -> str:
+    """The same for a table."""
+    low = usd(found.saved_low_usd)
+    return f"{low} to {usd(found.saved_high_usd)}" if found.estimated.told else f"{low} at least"
+
+
 def usd(amount: float) -> str:
     """A sum, its sign before the dollar; below a dollar with four digits behind the point."""
     digits = 2 if abs(amount) >= 1.0 or amount == 0.0 else 4

@@ -6,10 +6,11 @@ import sqlalchemy as sa
 
 from ledger.budgets import TOTAL, Balance, Budget, amounts, balances, of_key, of_task
 from ledger.keys import Key, all_keys
-from ledger.savings import savings
+from ledger.savings import by_task, savings
 from router.budgets import LABEL_SHARE
 from router.settings import Settings
 from tutelage.savings_words import in_words as in_a_line
+from tutelage.savings_words import usd as in_usd
 
 SAVED_DAYS = 30
 PER = {"month": "this month", "day": "today", "total": "in all"}
@@ -17,7 +18,20 @@ PER = {"month": "this month", "day": "today", "total": "in all"}
 
 def saved(engine: sa.Engine, *, now: float) -> str:
     """What the last thirty days came to."""
-    return f"last {SAVED_DAYS} days: {in_a_line(savings(engine, since=now - SAVED_DAYS * 86400.0))}"
+    return f"last {SAVED_DAYS} days: {in_a_line(savings(engine, since=_since(now)))}"
+
+
+def machine(settings: Settings, engine: sa.Engine, *, now: float) -> str | None:
+    """What the student's machine has come to in the same time; None where it is not paid for by the hour."""
+    if not (per_hour := settings.student.usd_per_hour):
+        return None
+    paid = {task: found.costs["machine"] for task, found in by_task(engine, since=_since(now)).items()}
+    idle = f", {in_usd(paid[''])} of it while no task had a student" if paid.get("") else ""
+    return f"the student's machine: {in_usd(per_hour)} an hour, {in_usd(sum(paid.values()))} in these days{idle}"
+
+
+def _since(now: float) -> float:
+    return now - SAVED_DAYS * 86400.0
 
 
 def spending(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[str]:

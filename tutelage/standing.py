@@ -65,7 +65,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
                 now=now,
             )
             yield f"  {in_words(needs)}"
-        plan, earns = settings.tasks[task], terms(settings, task)
+        plan, earns = settings.tasks[task], terms(settings, settings.tasks[task])
         if worth := appraise(engine, task, teacher=plan.teacher, terms=earns, now=now):
             yield f"  {worth.words}"
         yield from (f"  {words}" for words in _past(settings, engine, task, now=now))

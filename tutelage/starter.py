@@ -29,6 +29,7 @@ student:
   price:                     # what a student token costs you: machine price / tokens served
     input_usd_per_mtok: {student_input}
     output_usd_per_mtok: {student_output}
+  # usd_per_hour: 2.50       # or, in place of price, what its machine costs by the hour (docs/decisions/0026)
 
 tasks:
   {task}:

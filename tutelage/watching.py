@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
+from distill.housekeeping import House
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
@@ -57,7 +58,8 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
         serving=partial(serving_now, settings),
     )
     keep_s = settings.ledger.keep_days * DAY_S if settings.ledger.keep_days else None
-    return Worker(engine, tasks, outside=outside, holder=holder, keep_s=keep_s)
+    house = House(keep_s, settings.student.usd_per_hour or 0.0)
+    return Worker(engine, tasks, outside=outside, holder=holder, house=house)
 
 
 def _watched(settings: Settings, name: str) -> Watched:
@@ -81,6 +83,6 @@ def _watched(settings: Settings, name: str) -> Watched:
             escalation_rate=chosen.max_escalation_rate,
             age_s=chosen.max_age_days * DAY_S,
         ),
-        terms=terms(settings, name),
+        terms=terms(settings, task),
         canary=canary_rules(settings),
     )

@@ -4,7 +4,8 @@
 
 Direct to a mock model server, through an nginx relay, LiteLLM's proxy, vllm-router, and our gateway with everything it
 does; 1, 16 and 64 clients; whole and streamed; with and without 20 x 20 log-probabilities. Then the student's pace
-while a fifth of the requests escalates through LiteLLM, and memory. docs/bench-gateway.md says what is measured how.
+while a fifth of the requests escalates through LiteLLM, memory, and what accounting takes: of a request, and a scrape
+of many tasks. docs/bench-gateway.md says what is measured how.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.peers.accounting import Asked, account
 from bench.peers.beyond import escalate, memory
 from bench.peers.measure import CLIENTS, WORKLOADS, Bench, Cell
 from bench.peers.native import BenchError, Native
@@ -28,6 +30,7 @@ from bench.peers.report import draw, markdown, write_json
 from bench.peers.results import Results
 from bench.peers.setups import SETUPS, US
 
+WHAT = [*SETUPS, "accounting"]
 REQUESTS, CONNECTIONS = 100_000, 10_000
 FILES = 16_384  # open files of a process: connections, and some
 
@@ -44,7 +47,8 @@ def main() -> int:
         return 1
     print(markdown(found))
     if options.out:
-        draw(found, options.out)
+        if found.cells:
+            draw(found, options.out)
         write_json(found, options.out.with_suffix(".json"))
     return 1 if found.failures else 0
 
@@ -53,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.peers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each cell of each round")
-    parser.add_argument("--only", nargs="+", choices=SETUPS, default=list(SETUPS), metavar="SET-UP")
+    parser.add_argument("--only", nargs="+", choices=WHAT, default=WHAT, metavar="SET-UP")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="the last, longest part")
     parser.add_argument("--out", type=Path, help="a picture; the numbers lie beside it as .json")
     options = parser.parse_args()
@@ -66,13 +70,19 @@ def _run(options: argparse.Namespace, folder: Path, console: Console) -> Results
     _allow_connections()
     native = Native.compiled(folder)
     say = partial(console.print, markup=False, highlight=False)
-    with running(options.only, native, folder, say=say) as stack:
-        bench = Bench(native, stack.pids, stack.upstream, folder, options.seconds)
-        found = Results(starts_s=stack.starts_s, absent=stack.absent)
-        try:
-            _measure(found, stack, bench, options=options, console=console)
-        except KeyboardInterrupt:
-            found.failures.append("what came after an interruption")
+    found = Results()
+    setups = {name: SETUPS[name] for name in options.only if name in SETUPS}
+    try:
+        if setups:
+            with running(setups, native, folder / "peers", say=say) as stack:
+                found.starts_s, found.absent = stack.starts_s, stack.absent
+                bench = Bench(native, stack.pids, stack.upstream, folder, options.seconds)
+                _measure(found, stack, bench, options=options, console=console)
+        if "accounting" in options.only:
+            with _noted(found):
+                account(found.accounting, Asked(native, folder, options.rounds, options.seconds, say))
+    except KeyboardInterrupt:
+        found.failures.append("what came after an interruption")
     return found
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.parts import Part
 from bench.peers.answers import write_answers
 from bench.peers.measure import WORKLOADS, check
 from bench.peers.native import BenchError, Native
-from bench.peers.setups import SETUPS, US, Absent, Setup, Site, Target
+from bench.peers.setups import US, Absent, Maker, Setup, Site, Target
 from tutelage.environments import ProvisionError, Say
 from tutelage.processes import Program
 from tutelage.provision import Home
@@ -60,20 +60,21 @@ class Running:
 
 
 @contextmanager
-def running(names: list[str], native: Native, folder: Path, *, say: Say) -> Iterator[Running]:
-    """The model server and the named set-ups until the block ends. A peer that cannot be had is noted as absent; our
-    own gateway must be there."""
-    found, (upstream, *ports) = Running(), free_ports(1 + 2 * len(names))
+def running(setups: Mapping[str, Maker], native: Native, folder: Path, *, say: Say) -> Iterator[Running]:
+    """The model server and the set-ups until the block ends. A peer that cannot be had is noted as absent; our own
+    gateway must be there."""
+    found, (upstream, *ports) = Running(), free_ports(1 + 2 * len(setups))
+    folder.mkdir()
     write_answers(folder / "answers")
     try:
         part = found.start(native.upstream(folder / "answers", port=upstream), folder)
         found.add((Target(DIRECT, upstream),), part)
-        for name, *own in zip(names, ports[::2], ports[1::2], strict=True):
+        for (name, make), *own in zip(setups.items(), ports[::2], ports[1::2], strict=True):
             site = Site(upstream, folder / name, (own[0], own[1]), Home.from_environment(), say)
             site.folder.mkdir()
             say(f"starting {name}")
             try:
-                _begin(found, SETUPS[name](site), site.folder)
+                _begin(found, make(site), site.folder)
             except (ProvisionError, BenchError) as error:
                 if name == US:
                     raise

@@ -11,19 +11,23 @@ matplotlib.use("Agg")  # no display needed
 
 from matplotlib import pyplot as plt
 
+from bench.peers.accounting_tables import tables
 from bench.peers.beyond import CLIENTS as CLIENTS_BESIDE
 from bench.peers.beyond import PERIOD_S, Memory
 from bench.peers.measure import CLIENTS, PLAIN, WORKLOADS, Workload
 from bench.peers.native import STEP_US
 from bench.peers.processes import DIRECT
-from bench.peers.results import At, Range, Results, goals
+from bench.peers.ranges import Range
+from bench.peers.results import At, Results, goals
 
 BUSY = 0.9  # of a core: from here on the clients or the model server may be the limit
 
 
 def markdown(found: Results) -> str:
-    """Goals, then every workload, then what is beyond them."""
-    return "\n\n".join("\n".join(part) for part in (_goals(found), *_workloads(found), _beyond(found)) if part)
+    """Goals, then every workload, then what is beyond them, and what accounting takes."""
+    peers = [_goals(found), *_workloads(found), _beyond(found)] if found.starts_s else []
+    parts = [*peers, *tables(found.accounting), _lacking(found)]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _goals(found: Results) -> list[str]:
@@ -97,11 +101,15 @@ def _beyond(found: Results) -> list[str]:
             f"{beside.text()} us while a fifth escalates through LiteLLM, whose own p50 is {theirs.text()} us."
         )
     lines += [_memory(found.memory)] if found.memory else []
-    lines += [f"Absent: {each.name}: {each.reason}" for each in found.absent]
-    lines += [f"Not measured: {words}" for words in found.failures]
     return [
         "\n\n".join([*lines, f"A stream's tokens come {STEP_US / 1000:g} ms apart, those of all streams together."])
     ]
+
+
+def _lacking(found: Results) -> list[str]:
+    absent = [f"Absent: {each.name}: {each.reason}" for each in found.absent]
+    lines = [*absent, *(f"Not measured: {words}" for words in found.failures)]
+    return ["\n\n".join(lines)] if lines else []
 
 
 def _memory(found: Memory) -> str:

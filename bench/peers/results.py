@@ -1,33 +1,16 @@
 """What a run has found, and how it stands against the goals that were set beforehand."""
 
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.peers.accounting import Accounting
 from bench.peers.beyond import Escalation, Memory
 from bench.peers.measure import PLAIN, STREAM, Measured, Workload
 from bench.peers.processes import DIRECT
+from bench.peers.ranges import Range
 from bench.peers.setups import PASSED, PREFIX, US, Absent
 
 GROWTH_MIB = 2.0  # that counts as flat: allocators breathe
-
-
-@dataclass(frozen=True)
-class Range:
-    """Median, least and largest over the rounds."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Range":
-        """Of one value a round."""
-        return cls(statistics.median(values), min(values), max(values))
-
-    def text(self, digits: int = 0) -> str:
-        """Median (least-most)."""
-        return f"{self.median:,.{digits}f} ({self.least:,.{digits}f}-{self.most:,.{digits}f})"
 
 
 @dataclass(frozen=True)
@@ -70,6 +53,7 @@ class Results:
     memory: Memory | None = None
     starts_s: dict[str, float] = field(default_factory=dict)
     absent: list[Absent] = field(default_factory=list)
+    accounting: Accounting = field(default_factory=Accounting)
     failures: list[str] = field(default_factory=list)
 
     def of(self, target: str, at: At) -> dict[int, Measured]:

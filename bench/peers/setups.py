@@ -8,7 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from bench.peers import many
 from bench.peers.subject import KEY, write_subject
+from router.metrics import SHARED_DIR
 from tutelage.environments import ProvisionError, Recipe, Say, Step, ensure_environment
 from tutelage.processes import Program, gateway, teacher
 from tutelage.provision import Home
@@ -139,7 +141,23 @@ def tutelage(site: Site) -> Setup:
     return Setup(gateway(settings, config), targets, (teacher(settings, config),))
 
 
-SETUPS: dict[str, Callable[[Site], Setup]] = {
+def counted(site: Site, *, files: bool, tasks: bool) -> Setup:
+    """Our gateway with parts to take out (`bench.peers.counted`). `files`: it counts into a folder, as each of several
+    processes does. `tasks`: over a ledger of many."""
+    ports = {"gateway": site.ports[0], "teacher_server": site.ports[1]}
+    config, settings = write_subject(site.folder, upstream=site.upstream, **ports, more=many.NAMES if tasks else ())
+    if tasks:
+        many.fill(settings)
+    shared = site.folder / "metrics"
+    shared.mkdir()
+    command = [sys.executable, "-m", "bench.peers.counted", str(config)]
+    url = f"http://127.0.0.1:{site.ports[0]}"
+    program = Program("gateway", command, f"{url}/health", {SHARED_DIR: str(shared)} if files else {})
+    return Setup(program, (Target(US, site.ports[0], "desk", BY_STUDENT),))
+
+
+Maker = Callable[[Site], Setup]
+SETUPS: dict[str, Maker] = {
     "nginx": nginx,
     "bare": bare,
     "litellm": litellm,

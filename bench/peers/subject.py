@@ -1,9 +1,11 @@
 """Our gateway as it is measured: real settings, and a ledger that holds certified releases made by hand."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import yaml
 
 from calibration.evidence import LONG, SHORT
@@ -18,9 +20,12 @@ BASE_MODEL = "base"
 DECISIVE = {SHORT: "min_logprob", LONG: "q00"}
 
 
-def write_subject(folder: Path, *, upstream: int, gateway: int, teacher_server: int) -> tuple[Path, Settings]:
+def write_subject(
+    folder: Path, *, upstream: int, gateway: int, teacher_server: int, more: Sequence[str] = ()
+) -> tuple[Path, Settings]:
     """Configuration and ledger. Tasks: `desk` is judged by whole drafts, `letters` by a prefix; the teacher `big` is
-    behind LiteLLM, and `mock`, a name that no task has, is passed through to."""
+    behind LiteLLM, and `mock`, a name that no task has, is passed through to. `more` tasks are as `desk`, and have no
+    release."""
     price, mock = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 1.0}, f"http://127.0.0.1:{upstream}/v1"
     values: dict[str, Any] = {
         "server": {"port": gateway, "api_key": KEY},
@@ -36,6 +41,7 @@ def write_subject(folder: Path, *, upstream: int, gateway: int, teacher_server: 
             "letters": {"teacher": "big", "rho": RARELY, "max_tokens": 100, "prefix": 16},
         },
     }
+    values["tasks"] |= {name: values["tasks"]["desk"] for name in more}
     config = folder / "tutelage.yaml"
     config.write_text(yaml.safe_dump(values))
     settings = load(config)
@@ -46,10 +52,16 @@ def write_subject(folder: Path, *, upstream: int, gateway: int, teacher_server: 
 def _promote(settings: Settings) -> None:
     engine, now = connect(settings.ledger.url), time.time()
     for task, features in (("desk", SHORT), ("letters", LONG)):
-        name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model=BASE_MODEL, now=now).name
-        values = certified(bound_to=settings.binding(task), expires_at=now + 86_400.0)
-        releases.promote(engine, name, values={**values, "calibrator": _calibrator(features)}, now=now)
+        promote(engine, task, features, settings=settings, now=now)
     engine.dispose()
+
+
+def promote(engine: sa.Engine, task: str, features: tuple[str, ...], *, settings: Settings, now: float) -> str:
+    """One more release of a task in force; its name."""
+    name = releases.add_candidate(engine, task=task, cut_at=0.0, base_model=BASE_MODEL, now=now).name
+    values = certified(bound_to=settings.binding(task), expires_at=now + 86_400.0)
+    releases.promote(engine, name, values={**values, "calibrator": _calibrator(features)}, now=now)
+    return name
 
 
 def _calibrator(features: tuple[str, ...]) -> dict[str, Any]:

@@ -77,6 +77,15 @@ def test_other_numbers_disagree(one, other):
     assert disagreement(one, other, measure="number") == 1.0
 
 
+def test_of_reasoning_that_is_served_the_final_number_is_compared_and_by_other_measures_all_of_it():
+    one, other = "48 in April, half of it in May.\n#### 72", "48/2 is 24, and 48 + 24 = 72, so it is 72."
+    assert disagreement(one, other, measure="number") == 0.0
+    assert disagreement(one, other.replace("so it is 72", "so it is 73"), measure="number") == 1.0
+    assert disagreement(one, other, measure="exact") == 1.0
+    fields = [json.dumps({"why": why, "answer": 72}) for why in (one, other)]
+    assert disagreement(*fields, measure="json") == 1.0
+
+
 def test_digits_are_read_as_one_number():
     assert last_number("order 1,234,567") == last_number("1234567")
 

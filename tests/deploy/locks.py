@@ -12,8 +12,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 TRAINING = {
     *("torch", "transformers", "peft", "trl", "datasets", "accelerate", "gguf"),  # the student
-    *("numpy", "scikit-learn", "scipy", "river", "datasketch", "cleanlab", "matplotlib"),  # its rows, reports, status
+    *("scikit-learn", "river", "cleanlab"),  # its rows and its calibrator
 }
+READING = {"numpy", "scipy", "datasketch", "matplotlib"}  # console, status, reports: no part that serves clients
 BUILDING = {"setuptools"}  # torch asks for it, and the images build the wheel with it
 
 

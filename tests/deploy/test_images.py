@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.locks import BUILDING, ROOT, TRAINING, closure, pins, project
+from tests.deploy.locks import BUILDING, READING, ROOT, TRAINING, closure, pins, project
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("*.Dockerfile"))
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import {modules}
+"""
 VERSION = re.compile(r"v?\d+\.\d+[\w.-]*")
 
 
@@ -59,12 +70,22 @@ def test_the_gateways_image_has_nothing_that_trains():
     assert TRAINING & set(pins(DEPLOY / "gateway.lock")) == set()
 
 
-def test_the_parts_of_the_gateways_image_start_without_what_trains():
-    """Every module that its processes begin with, where nothing that trains can be imported."""
-    modules = "router.__main__, router.teacher_server, ledger.ingest, tutelage.cli, tutelage.loading, distill.serving"
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        (
+            "router.__main__, router.teacher_server, ledger.ingest, tutelage.cli, tutelage.loading, distill.serving",
+            TRAINING | READING,
+        ),
+        ("tutelage.web.app, distill.fleet, distill.serving", TRAINING),
+    ],
+    ids=["serving", "console"],
+)
+def test_the_parts_of_the_gateways_image_start_without_what_trains(modules, absent):
+    """Every module that its processes begin with, where nothing that trains can be imported; those that serve clients
+    begin without what the console reads with, too."""
     names = {"scikit-learn": "sklearn"}
-    blocked = {names.get(one, one): None for one in TRAINING}
-    script = f"import sys; sys.modules |= {blocked!r}; import {modules}"
+    script = WITHOUT.format(blocked={names.get(one, one) for one in absent}, modules=modules)
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, timeout=60)
 
 

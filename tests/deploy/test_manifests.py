@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from router.settings import load
+from router.settings import ConfigError, load
 from tests.deploy.locks import ROOT
 from tutelage.student_server import StudentServer, command
 
@@ -174,7 +174,44 @@ def test_the_engines_endpoint_is_private(compose, rendered):
     (policy,) = [one for one in rendered if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "student"]
     (rule,) = policy["spec"]["ingress"]
     allowed = {one["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for one in rule["from"]}
-    assert allowed == {"gateway", "worker"}
+    assert allowed == {"gateway", "worker", "console"}
+
+
+def test_the_console_is_behind_a_key_and_on_loopback_alone(compose, monkeypatch):
+    settings, service = load(CONFIG), compose["services"]["console"]
+    assert service["ports"] == [f"127.0.0.1:{settings.console.port}:{settings.console.port}"]
+    assert settings.console.host == "0.0.0.0", "or the container's port leads nowhere"
+    assert "front" in service["networks"], "a network without a way out publishes no port"
+    monkeypatch.delenv("TUTELAGE_SERVER__API_KEY")
+    monkeypatch.setenv("TUTELAGE_SERVER__HOST", "127.0.0.1")
+    with pytest.raises(ConfigError, match=r"console\.host 0\.0\.0\.0 is reachable from outside: set server\.api_key"):
+        load(CONFIG)
+
+
+def test_nobody_in_the_cluster_reaches_the_console_but_through_its_service(rendered):
+    named = {(one["kind"], one["metadata"]["name"]): one.get("spec") for one in rendered}
+    service, pod = named["Service", "console"], named["Deployment", "console"]["template"]
+    (container,), (port,) = pod["spec"]["containers"], service["ports"]
+    assert service["selector"].items() <= pod["metadata"]["labels"].items()
+    assert "type" not in service, "or it has an address outside"
+    assert port["targetPort"] == "http" and port["port"] == load(CONFIG).console.port
+    assert container["ports"] == [{"name": "http", "containerPort": load(CONFIG).console.port}]
+    policies = [spec for (kind, _), spec in named.items() if kind == "NetworkPolicy"]
+    mine = [each for each in policies if _selects(each["podSelector"], pod["metadata"]["labels"])]
+    assert mine == [{"podSelector": {}, "policyTypes": ["Ingress"]}], "the one that lets nobody in"
+
+
+@pytest.mark.parametrize("place", ["compose", "kubernetes"])
+def test_a_release_can_be_promoted_from_the_console(compose, rendered, place):
+    """It is compared with its base model and its adapter before it is loaded."""
+    if place == "compose":
+        mounts = {volume.split(":")[-2] for volume in compose["services"]["console"]["volumes"]}
+    else:
+        (console,) = [each for pod in _pods(rendered) for each in _containers(pod) if each["name"] == "console"]
+        mounts = {each["mountPath"] for each in console["volumeMounts"]}
+    settings = load(CONFIG)
+    for needed in (settings.student.base_model, str(settings.student.adapters_dir)):
+        assert any(Path(needed).is_relative_to(mount) for mount in mounts), needed
 
 
 def test_a_gateway_has_time_to_finish_and_ends_before_its_helpers(rendered, compose):
@@ -210,6 +247,10 @@ def _pods(rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return selector.get("matchLabels", {}).items() <= labels.items()
 
 
 def _flags(words: list[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 import sqlalchemy as sa
@@ -113,8 +114,9 @@ def running(url: str, work: Path) -> Iterator[Site]:
     config.write_text(yaml.safe_dump(_values(student, teacher)))
     ports = [free_port(), free_port()]
     programs = [part for number, port in enumerate(ports) for part in _parts(config, url, port=port, number=number)]
+    console = _console(config, url)
     try:
-        with started(programs, work) as parts:
+        with started([*programs, console], work) as parts:
             engine = connect(url)
             yield Site(config, ports, parts, student, teacher, engine)
             engine.dispose()
@@ -157,6 +159,14 @@ def _parts(config: Path, url: str, *, port: int, number: int) -> list[Program]:
     ]
 
 
+def _console(config: Path, url: str) -> Program:
+    """As compose has it, but for its address."""
+    port = free_port()
+    environment = {"PYTHONPATH": str(ROOT), "TUTELAGE_LEDGER__URL": url, "TUTELAGE_CONSOLE__PORT": str(port)}
+    command = [PYTHON, "-m", "tutelage", "serve", "console", "--config", str(config)]
+    return Program("console", command, f"http://127.0.0.1:{port}/console/login", environment)
+
+
 def test_both_gateways_answer_and_every_answer_is_in_the_one_ledger(site):
     before = site.recorded()
     for number in (0, 1, 0, 1):
@@ -175,6 +185,24 @@ def test_a_release_is_in_force_in_both_and_a_rollback_too(site):
     releases.void(site.engine, name, reason="a test ends it", now=time.time())
     for number in (0, 1):
         wait_until(lambda number=number: site.ask(number)[0] == "teacher")
+
+
+def test_the_console_shows_an_admin_and_nobody_else_what_both_have_answered(site):
+    chats = [site.client(number).chat.completions.with_raw_response for number in (0, 1)]
+    replies = [chat.create(model="desk", messages=MESSAGES).headers for chat in chats]
+    home = site.parts["console"].program.ready_url.removesuffix("/login")
+    elsewhere = {"host": "console.example.com"}  # its name behind a proxy
+    with httpx.Client(headers=elsewhere) as anybody:
+        assert anybody.get(home).status_code == 401
+        assert anybody.post(f"{home}/login", data={"key": "sk-of-nobody"}).status_code == 403
+        assert anybody.post(f"{home}/login", data={"key": KEY}).status_code == 303
+        for path in ("", "/tasks/desk", "/charts/savings/desk/light.svg", "/exchanges?text=parcel", "/found"):
+            shown = anybody.get(f"{home}{path}")
+            assert shown.status_code == 200, path
+        for headers in replies:
+            page = f"{home}/exchanges/{headers['x-tutelage-exchange-id']}"
+            wait_until(lambda page=page: anybody.get(page).status_code == 200)
+            assert MESSAGES[0]["content"] in anybody.get(page).text
 
 
 def test_what_a_killed_gateway_has_answered_is_ingested(site):
@@ -204,7 +232,7 @@ def test_one_holds_a_lease(site):
 
 def test_status_tells_of_the_ledger_though_nothing_of_it_runs_here(site):
     environment = {**os.environ, **site.parts["gateway-0"].program.environment}
-    command = [sys.executable, "-m", "tutelage", "status", "--config", str(site.config)]  # in the worker's image
+    command = [PYTHON, "-m", "tutelage", "status", "--config", str(site.config)]  # in either image
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert found.returncode == 1, found.stderr  # no `tutelage up` on this machine
     assert "desk" in found.stdout and "Traceback" not in found.stderr

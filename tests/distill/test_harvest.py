@@ -1,9 +1,10 @@
 import time
+from dataclasses import replace
 
 import pytest
 
 from calibration.references import draw
-from distill.harvest import HarvestError, harvest, permit
+from distill.harvest import HarvestError, harvest, permit, with_rationales
 from ledger.database import connect
 from ledger.ingest import ingest_once, store
 from ledger.queries import Use, record_uses, reference_key
@@ -279,3 +280,16 @@ def test_that_the_students_answer_was_wrong_says_nothing_of_the_teachers(ledger)
     store(engine, [said(2), Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "delivery", "stop"))])
     row = next(row for row in take(engine).older if row.exchange_id == "id-000002")
     assert not row.wrong and row.disowned == "refund"
+
+
+def test_what_the_teacher_thought_is_given_to_the_rows_whose_answers_it_leads_to(ledger):
+    def thinking(n, why):
+        return exchange(n, teacher_reply=TeacherReply("big", f"label {n}", "stop", rationale=why))
+
+    said = Feedback(exchange_id="id-000002", at=50.0, good=False, correction="another label")
+    redacted = thinking(3, "he is <email:0a1b>")
+    engine = ledger(thinking(1, "one"), thinking(2, "two"), redacted, exchange(4), *map(exchange, range(5, 10)), said)
+    rows = [row.corrected for row in take(engine).older]
+    found = {row.exchange_id: row.rationale for row in with_rationales(engine, rows)}
+    assert found == dict.fromkeys(ids(range(1, 6))) | {"id-000001": "one"}
+    assert [replace(row, rationale=None) for row in with_rationales(engine, rows)] == rows

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from calibration.question import Judge
-from distill.pattern import MIN_PAIRS, NoPairs, Pair, choose, pairs
+from distill.pattern import MIN_PAIRS, NoPairs, NoRationales, Pair, choose, pairs
 from tests.distill import tiny
 
 JUDGE = Judge("referee", "openai/referee", "")
@@ -62,3 +62,32 @@ def test_preferences_without_any_pair_are_refused_with_what_to_do():
         choose("preference", drafted(5, right=5), by="exact")
     with pytest.raises(NoPairs, match="judged task"):
         choose("preference", drafted(5), by=JUDGE)
+
+
+def reasoned(count, *, told):
+    """Rows of the first so many of which it is known what the teacher thought."""
+    return [replace(row, rationale="because" if n < told else None) for n, row in enumerate(tiny.rows(count))]
+
+
+@pytest.mark.parametrize(("told", "pattern"), [(5, "reasoning"), (4, "response"), (0, "response")])
+def test_auto_learns_from_rationales_where_half_of_the_rows_have_one_and_says_why(told, pattern):
+    chosen = choose("auto", reasoned(10, told=told), by="exact")
+    assert chosen.pattern == pattern
+    assert (f"recorded of {told} of 10 rows, and 50% are" in chosen.because) == (told > 0)
+
+
+def test_what_auto_has_too_few_of_leaves_it_to_the_other():
+    rows = [replace(row, rationale="because" if n < 3 else None) for n, row in enumerate(drafted(MIN_PAIRS))]
+    chosen = choose("auto", rows, by="exact")
+    assert chosen.pattern == "preference" and "3 of 64 rows, and 50% are needed; 64 wrong answers" in chosen.because
+    both = [replace(row, rationale="because") for row in rows]
+    assert (choose("auto", both, by="exact").pattern, choose("auto", both, by="exact").pairs) == ("reasoning", ())
+
+
+def test_rationales_are_learned_from_where_that_is_set_and_refused_with_what_to_do_where_there_are_none():
+    chosen = choose("reasoning", reasoned(10, told=1), by=JUDGE)
+    assert (chosen.pattern, chosen.pairs) == ("reasoning", ()) and "of 1 of 10 rows" in chosen.because
+    assert choose("response", reasoned(10, told=10), by="exact").pattern == "response"
+    for none in (reasoned(10, told=0), []):
+        with pytest.raises(NoRationales, match=r"none of \d+ rows .*reasoning_content.* Set it to auto or response"):
+            choose("reasoning", none, by="exact")

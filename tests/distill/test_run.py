@@ -26,10 +26,11 @@ from distill.candidate import DiskFull
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
-from distill.pattern import NoPairs
+from distill.pattern import NoPairs, NoRationales
 from distill.plan import Refused, Released, RunConfig
 from distill.preference import PairsReport
 from distill.probe import Probe
+from distill.reasoning import ReasonsReport
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
 from distill.train import TrainConfig, TrainReport
@@ -68,6 +69,7 @@ class World:
     mute: bool = False
     judged: int = 0
     pairs: Any = None
+    rows: Any = None
     start: Any = None
     loaded: set[str] = field(default_factory=set)
     modes: set[str] = field(default_factory=set)
@@ -85,9 +87,11 @@ class World:
         out.mkdir(parents=True)
         (out / "adapter_config.json").write_text('{"r": 16}')
         (out / "adapter_model.safetensors").write_bytes(out.name.encode())
-        self.pairs, self.start = pairs, config.start
+        self.pairs, self.rows, self.start = pairs, rows, config.start
         preferred = PairsReport(len(pairs), steps=4, validation_losses=(0.05,), kept=True) if pairs else None
-        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, 0, preferred)
+        told = sum(row.rationale is not None for row in rows)
+        reasoned = ReasonsReport(told, 3 * told, 0) if told else None
+        return TrainReport(len(rows), 2, 10, 1.0, 0.1, (0.1,), 100.0, "d", 0, 0, preferred, reasoned)
 
     def drafts(self, requests, *, release, task, progress, revive):
         if self.drafts_fail:
@@ -341,6 +345,54 @@ def test_preferences_without_pairs_are_refused_before_anything_is_written(engine
     world.broken = AssertionError("nothing is trained")
     with pytest.raises(NoPairs, match=r"set it to auto or response"):
         run(engine, replace(config, pattern="preference"), progress=world)
+    assert not history(engine, "desk") and not rows_used(engine, "desk")
+
+
+def thinking(tmp_path, *, told):
+    """A ledger of traffic with what the teacher thought of some of it."""
+    engine = connect(f"sqlite:///{tmp_path / 'thinking.db'}")
+    rows = [(n, row, row.teacher_reply) for n, row in enumerate(traffic()[:ROWS])]
+    replies = [msgspec.structs.replace(reply, rationale=f"why {n}" if told(n) else None) for n, _, reply in rows]
+    store(
+        engine,
+        [msgspec.structs.replace(row, teacher_reply=reply) for (_, row, _), reply in zip(rows, replies, strict=True)],
+    )
+    return engine
+
+
+@pytest.mark.parametrize("pattern", ["auto", "reasoning"])
+def test_what_the_teacher_thought_is_learned_from_and_told(tmp_path, config, *, world, pattern):
+    engine = thinking(tmp_path, told=lambda n: n % 4 > 0)
+    outcome = run(engine, replace(config, pattern=pattern), progress=world)
+    assert isinstance(outcome, Released)
+    numbers = {row.id: n for n, row in enumerate(traffic()[:ROWS])}
+    expected = {
+        row.exchange_id: f"why {numbers[row.exchange_id]}" for row in world.rows if numbers[row.exchange_id] % 4
+    }
+    assert {row.exchange_id: row.rationale for row in world.rows if row.rationale} == expected
+    marked = {row.exchange_id for row in lineage.rows(engine, outcome.release) if row.reason == "reasoned"}
+    assert marked == set(expected) and used_by(engine, outcome.release)[min(marked)] == "train"
+    assert outcome.report["pattern"]["name"] == "reasoning" and world.pairs == ()
+    said = " / ".join(world.steps)
+    assert f"recorded of {len(expected)} of {len(world.rows)} rows" in said
+    assert f"{len(expected)} rationales taught" in said
+    told = facts(engine, history(engine, "desk")[0])
+    assert told["rationales"] == f"{len(expected):,}, {3 * len(expected):,} tokens"
+
+
+@pytest.mark.parametrize(("pattern", "every"), [("response", 1), ("auto", 3)])
+def test_unless_asked_for_or_where_there_are_few_answers_alone_teach(tmp_path, config, *, world, pattern, every):
+    engine = thinking(tmp_path, told=lambda n: n % every == 0)
+    outcome = run(engine, replace(config, pattern=pattern), progress=world)
+    assert isinstance(outcome, Released) and not any(row.rationale for row in world.rows)
+    assert outcome.report["pattern"]["name"] == "response" and outcome.report["training"]["reasoned"] is None
+    assert not any(row.reason for row in lineage.rows(engine, outcome.release))
+
+
+def test_without_a_rationale_there_is_none_to_learn_from_and_nothing_is_written(engine, config, world):
+    world.broken = AssertionError("nothing is trained")
+    with pytest.raises(NoRationales, match=r"Set it to auto or response"):
+        run(engine, replace(config, pattern="reasoning"), progress=world)
     assert not history(engine, "desk") and not rows_used(engine, "desk")
 
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from calibration.question import Judge, Pair
+from distill.housekeeping import EXPIRE_EVERY_S, House
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import (
-    EXPIRE_EVERY_S,
     LEASE,
     PAUSE_S,
     TERM_S,
@@ -32,6 +32,7 @@ from ledger.database import connect, writing
 from ledger.ingest import ingest_once
 from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
+from ledger.savings import savings
 from ledger.spool import SpoolWriter
 from tests.ledger.make import certified, exchange, student_exchange
 
@@ -80,11 +81,11 @@ class World:
     says: Callable = lambda request: f"label {request['messages'][0]['content'].split()[1]}"
     count: int = 0
 
-    def worker(self, holder="a", keep_s=None, **watched):
+    def worker(self, holder="a", house=None, **watched):
         tasks = {"desk": Watched(**{**vars(WATCHED), **watched})}
         clocks = Clocks(wall=lambda: self.now, steady=lambda: self.now)
         outside = Outside(self.start, self.ask, self.ask_judge, self.serving)
-        return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks, keep_s=keep_s)
+        return Worker(self.engine, tasks, outside=outside, holder=holder, clocks=clocks, house=house)
 
     def ask(self, task, requests):
         self.asked.append([request["messages"][0]["content"] for request in requests])
@@ -166,20 +167,30 @@ def test_what_would_not_pay_is_not_trained_and_it_says_what_is_spent_and_saved(w
     assert (decision.action, len(world.runs)) == ("train", 1) and "would save $" in decision.reason
 
 
+def test_the_machine_is_paid_for_while_the_worker_leads(world):
+    leader, other = (world.worker(holder, House(usd_per_hour=3.6)) for holder in "ab")
+    world.promote()
+    for _ in range(80):
+        leader.step()
+        other.step()
+        world.now += 50.0
+    assert savings(world.engine, task="desk").costs["machine"] == pytest.approx(2.6)  # 1000 s to the hour's end
+
+
 def test_texts_that_are_old_enough_leave_the_ledger_and_newer_ones_stay(world):
     def texts():
         with world.engine.connect() as connection:
             return sum(map(bool, connection.execute(sa.select(schema.exchanges.c.messages)).scalars()))
 
     world.record(exchange, 3)
-    worker = world.worker(keep_s=DAY_S)
+    worker = world.worker(house=House(keep_s=DAY_S))
     worker.step()
     world.now += DAY_S
     world.record(exchange, 2)
     worker.step()  # within the hour
     assert texts() == 5
     world.now += EXPIRE_EVERY_S
-    world.worker(keep_s=None).step()
+    world.worker().step()
     assert texts() == 5
     worker.step()
     assert texts() == 2

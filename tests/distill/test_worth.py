@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from distill.worth import DAY_S, FEWEST_REQUESTS, Costs, Terms, Worth, appraise
+from distill.worth import DAY_S, FEWEST_REQUESTS, Costs, Machine, Terms, Worth, appraise
 from ledger import releases
 from ledger.database import connect
 from ledger.ingest import store
@@ -79,3 +79,27 @@ def test_of_too_little_traffic_nothing_is_said(ledger):
     assert ask(engine) is None
     assert ask(ledger(exchange(FEWEST_REQUESTS, at=3 * DAY_S))) is not None
     assert ask(engine, now=40 * DAY_S) is None  # a month later
+
+
+def test_a_machine_is_shared_by_the_tokens_that_students_would_draft(ledger):
+    """Eleven tokens a request, 200 and 100 of them a day; half of the others' may be drafted; one has no student."""
+    mine = [exchange(n, at=2 * DAY_S) for n in range(200)]
+    theirs = [exchange(n, at=2 * DAY_S, task="till", eligible=n % 2 == 0) for n in range(300, 500)]
+    strange = [exchange(n, at=2 * DAY_S, task="shelf") for n in range(600, 800)]
+    engine = ledger(*mine, *theirs, *strange)
+    shared = Machine(720.0, {"desk": "big", "till": "big", "never asked": "big"})
+    terms = replace(TERMS, machine=shared)
+    found = appraise(engine, "desk", teacher="big", terms=terms, now=4 * DAY_S)
+    assert found.machine_usd == pytest.approx(720.0 * 200 / (200 + 100))
+    assert found.saved_usd == pytest.approx(ask(engine).saved_usd - 480.0)
+    assert "with $480 a month of the machine, would cost" in found.words
+    assert "its share of the machine $480 a month" in found.takes and "machine" not in ask(engine).takes
+    other = appraise(engine, "shelf", teacher="big", terms=terms, now=4 * DAY_S)  # in none's list: it comes on top
+    assert other.machine_usd == pytest.approx(720.0 * 200 / (200 + 200 + 100))
+
+
+def test_the_only_student_bears_it_all(ledger):
+    engine = ledger(*(exchange(n, at=2 * DAY_S) for n in range(200)))
+    alone = replace(TERMS, machine=Machine(720.0, {"desk": "big"}), training_usd=0.0)
+    found = appraise(engine, "desk", teacher="big", terms=alone, now=4 * DAY_S)
+    assert found.machine_usd == pytest.approx(720.0) and not found.pays

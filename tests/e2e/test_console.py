@@ -1,26 +1,22 @@
-"""The console in a real Chromium: by keyboard, on a phone, in light and dark, behind its login.
-
-`TUTELAGE_SCREENSHOTS=docs/console` in the environment keeps the pictures.
-"""
+"""The console in a real Chromium: by keyboard, on a phone, in light and dark, behind its login; and its pictures."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+from contextlib import contextmanager
 
 import httpx
 import pytest
 
+from bench import screenshots
 from bench.peers.processes import free_ports
+from bench.screenshots import CHROMIUM, SHADES
 from tests.tutelage.web.ledger import NASTY, configuration, filled
 
 pytestmark = pytest.mark.e2e
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:
     pytest.skip("Chromium is not installed (apt-get install chromium)", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api")
 KEY = "boot-key-of-the-console"
 
 
@@ -28,9 +24,19 @@ KEY = "boot-key-of-the-console"
 def url(tmp_path_factory):
     """A console of its own process, with three weeks in its ledger."""
     folder = tmp_path_factory.mktemp("console")
-    (port,) = free_ports(1)
-    path = configuration(folder, console={"port": port}, server={"api_key": KEY})
+    path = configuration(folder)
     filled(path, now=time.time())
+    with _console(folder, server={"api_key": KEY}) as base:
+        yield base
+    said = (folder / "log").read_text()
+    assert KEY not in said and "number 3" not in said  # neither keys nor prompts are logged
+
+
+@contextmanager
+def _console(folder, **fields):
+    """The process, over what the folder's ledger holds; its address."""
+    (port,) = free_ports(1)
+    path = configuration(folder, console={"port": port}, **fields)
     with (folder / "log").open("w") as log:
         running = subprocess.Popen([sys.executable, "-m", "tutelage.web", str(path)], stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
@@ -45,16 +51,12 @@ def url(tmp_path_factory):
     finally:
         running.terminate()
         running.wait(10)
-    said = (folder / "log").read_text()
-    assert KEY not in said and "number 3" not in said  # neither keys nor prompts are logged
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with screenshots.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -68,12 +70,6 @@ def page(chromium, url, request):
     yield page
     context.close()
     assert complaints == []
-
-
-def shot(page, name):
-    if folder := os.environ.get("TUTELAGE_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 def test_a_keyboard_is_enough_to_log_in(chromium, url):
@@ -98,7 +94,6 @@ def test_a_keyboard_is_enough_to_log_in(chromium, url):
     context.close()
 
 
-WIDE, PHONE = {"width": 1180, "height": 900}, {"width": 390, "height": 844}
 PAGES = {
     "overview": "/console",
     "task": "/console/tasks/support-topics",
@@ -111,13 +106,9 @@ PAGES = {
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(
     ("page", "shade"),
-    [
-        ({"viewport": WIDE, "color_scheme": "light"}, "light"),
-        ({"viewport": WIDE, "color_scheme": "dark"}, "dark"),
-        ({"viewport": PHONE, "color_scheme": "dark", "device_scale_factor": 2}, "phone"),
-    ],
+    [(looks, shade) for shade, looks in SHADES.items()],
     indirect=["page"],
-    ids=["light", "dark", "phone"],
+    ids=list(SHADES),
 )
 def test_every_page_fits_and_is_whole(page, name, shade):
     page.goto(PAGES[name])
@@ -129,17 +120,53 @@ def test_every_page_fits_and_is_whole(page, name, shade):
     wanted = "light" if shade == "light" else "dark"
     assert all(there and source.endswith(f"{wanted}.svg") for there, source in drawn)
     assert len(drawn) == (3 if name == "task" else 0)
-    shot(page, f"{name}-{shade}")
 
 
 def test_why_was_this_escalated(page):
     page.goto("/console/exchanges?task=support-topics&reason=unsure")
     page.click("tbody a >> nth=0")
     assert "The teacher was asked: the draft's score was" in page.text_content(".lead")
-    shot(page, "exchange-light")
 
 
 def test_html_in_a_prompt_stays_text(page):
     page.goto("/console/exchanges/id-990000")
     assert NASTY in page.text_content("main")
     assert page.eval_on_selector_all("main script, main img", "all => all.length") == 0
+
+
+def test_the_pictures_of_a_console_that_is_up(url, tmp_path):
+    taken = _command(f"{url}/console", tmp_path / "new/pictures", key=KEY)
+    assert taken.returncode == 0, taken.stderr
+    names = {f"{name}-{shade}" for name in ("overview", "task", "release", "exchange", "found") for shade in SHADES}
+    assert {path.stem for path in (tmp_path / "new/pictures").iterdir()} == names
+    assert "exchange-dark.png: /console/exchanges/id-" in taken.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "words"),
+    [
+        ("wrong", "{}", "answers 401: an admin's key belongs into TUTELAGE_SERVER__API_KEY"),
+        (KEY, "http://127.0.0.1:1", "no console answers at http://127.0.0.1:1"),
+        (KEY, "127.0.0.1:8090", "is no address of a console"),
+    ],
+)
+def test_no_picture_is_taken_of_anything_else(url, tmp_path, *, key, address, words):
+    taken = _command(address.format(url), tmp_path / "out", key=key)
+    assert taken.returncode == 2 and words in taken.stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_what_a_console_has_not_is_told(tmp_path):
+    """An empty one, open on loopback, as before the first request."""
+    with _console(tmp_path) as base:
+        taken = _command(base, tmp_path / "out")
+    assert taken.returncode == 1
+    for name in ("release", "exchange", "found"):
+        assert f"no picture of {name}" in taken.stderr
+    assert {path.stem.partition("-")[0] for path in (tmp_path / "out").iterdir()} == {"overview", "task"}
+
+
+def _command(*arguments, key=""):
+    command = [sys.executable, "-m", "bench.screenshots", *map(str, arguments)]
+    environment = {**os.environ, "TUTELAGE_SERVER__API_KEY": key}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)

@@ -25,7 +25,7 @@ from bench.load import Load
 from bench.parts import Part, started, wait_until
 from ledger.database import connect
 from ledger.ingest import lag_bytes
-from ledger.schema import exchanges
+from ledger.schema import exchanges, teacher_replies
 from router.settings import Settings, load
 from tutelage.demo.plan import DemoPlan, free_ports, write_config
 from tutelage.demo.run import local_teacher
@@ -48,6 +48,14 @@ class Product:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings.server.port}/v1/chat/completions"
+
+    def dollars(self) -> tuple[float, float]:
+        """What teachers have taken by /metrics, and by the rows of the ledger."""
+        text = httpx.get(self.url.replace("/v1/chat/completions", "/metrics")).text
+        lines = [line for line in text.splitlines() if line.startswith("tutelage_cost_usd_total{")]
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(sa.func.sum(teacher_replies.c.cost_usd))).scalar() or 0.0
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines), float(rows)
 
     def recorded(self) -> dict[str, tuple[str, int]]:
         """Exchange id -> (model, status), once the ingester has caught up."""
@@ -140,6 +148,8 @@ def test_killed_under_load_nothing_answered_is_missing_or_doubled(product, victi
     assert set(load.answered) <= answered
     # What was recorded and not received: the requests under way in the moment of the kill, one a client at most.
     assert len(answered - set(load.answered)) <= (CLIENTS if victim == "gateway" else 0)
+    shown, rows = product.dollars()
+    assert shown == pytest.approx(rows, rel=1e-9) and rows > 0.0
     assert set(load.statuses) <= ({200, 502, 503} if victim == "teacher" else {200})  # 503: it is left alone
 
 

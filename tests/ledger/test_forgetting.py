@@ -27,7 +27,7 @@ def engine(tmp_path):
 def told(number, **fields):
     """An exchange that holds the secret everywhere it could."""
     asked = {"messages": [{"role": "user", "content": [{"type": "text", "text": SECRET}]}], "params": {"user": SECRET}}
-    reply = TeacherReply("big", f"{SECRET} label", "stop", Usage(10, 1), 0.01)
+    reply = TeacherReply("big", f"{SECRET} label", "stop", Usage(10, 1), 0.01, rationale=f"{SECRET}, so label")
     return exchange(number, **{**asked, "teacher_reply": reply, "answer": f"{SECRET} label", **fields})
 
 

@@ -107,6 +107,8 @@ def test_no_value_is_left_in_the_bytes_of_the_spool(tmp_path_factory, *, value, 
         if value.isdecimal()
         else exchange(6),
         Label(exchange_id="id-7", at=1.0, reply=TeacherReply("big", text, "stop")),
+        exchange(9, teacher_reply=TeacherReply("big", "yes", "stop", rationale=text)),
+        Label(exchange_id="id-9", at=1.0, reply=TeacherReply("big", "yes", "stop", rationale=text)),
         Feedback(exchange_id="id-8", at=1.0, good=False, correction=text),
     ]
     spool = SpoolWriter(folder)
@@ -179,7 +181,7 @@ def test_what_cannot_be_redacted_is_kept_without_its_texts(caplog):
         2,
         params={"tools": deep, "user": "ann@shop.de"},
         messages=[{"role": "user", "content": "ann@shop.de"}],
-        teacher_reply=TeacherReply("big", "ann@shop.de", "stop", Usage(3, 4), 0.5),
+        teacher_reply=TeacherReply("big", "ann@shop.de", "stop", Usage(3, 4), 0.5, rationale="ann@shop.de"),
     )
     kept = REDACTOR.record(broken)
     assert "ann@" not in str(kept) and "ann@" not in caplog.text
@@ -189,6 +191,8 @@ def test_what_cannot_be_redacted_is_kept_without_its_texts(caplog):
     lone = "ann@shop.de \ud800"
     label = REDACTOR.record(Label(exchange_id="i", at=1.0, reply=TeacherReply("big", lone)))
     assert (label.reply.text, label.reply.error) == (None, FAILED)
+    label = REDACTOR.record(Label(exchange_id="i", at=1.0, reply=TeacherReply("big", "yes", rationale=lone)))
+    assert (label.reply.text, label.reply.rationale, label.reply.error) == (None, None, FAILED)
     assert REDACTOR.record(Feedback(exchange_id="i", at=1.0, good=False, correction=lone)).correction is None
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from ledger.database import connect, writing
 from ledger.ingest import store
+from ledger.keys import Grant, create, rotate
 from ledger.records import Draft, Label, TeacherReply, Usage
-from ledger.savings import COMPONENTS, DAY_S, FEWEST, Estimate, Savings, by_day, by_task, savings, together
+from ledger.savings import COMPONENTS, DAY_S, FEWEST, Estimate, Savings, by_day, by_part, by_task, savings, together
 from ledger.totals import HOUR_S, charge
 from tests.ledger.make import exchange, student_exchange
 
@@ -152,6 +153,43 @@ def test_the_interval_holds_in_nineteen_of_twenty_runs(engine, rho, noise):
         moments = (x[drawn].sum(), y[drawn].sum(), (x**2)[drawn].sum(), (x * y)[drawn].sum(), (y**2)[drawn].sum())
         names = ("pair_x", "pair_y", "pair_xx", "pair_xy", "pair_yy")
         sums = Sums(answer_tokens=int(x.sum()), pairs=int(drawn.sum()), **dict(zip(names, moments, strict=True)))
-        found = _estimate(sums, sums)
+        found = _estimate(sums, sums, of_task=sums)
         hits += found.low <= y.sum() <= found.high
     assert hits >= 0.92 * runs
+
+
+def test_keys_and_releases_have_what_was_asked_and_paid_by_them(engine):
+    """A key with enough references has an estimate of its own; one without takes its task's, and claims nothing."""
+    store(engine, [answered(n, tokens=100, key="shop", release="desk--v1") for n in range(60)])
+    store(engine, [label(n, 0.01) for n in range(40)])
+    store(engine, [answered(n, tokens=200, key="blog", release="desk--v2") for n in range(100, 110)])
+    store(engine, [label(n, 0.05) for n in range(100, 105)])
+    store(engine, [exchange(200, key="blog"), exchange(201), exchange(202, origin="probe", reason="own", key="shop")])
+    with writing(engine) as connection:
+        charge(connection, "desk", origin="training", usd=0.25, at=5.0, release="desk--v2")
+        charge(connection, "desk", origin="upkeep", usd=0.5, at=5.0)
+    keys, releases = by_part(engine, "key"), by_part(engine, "release")
+    assert keys["shop"].estimated == Estimate(*[pytest.approx(0.6)] * 3)
+    a_token = (40 * 0.01 + 5 * 0.05) / (40 * 100 + 5 * 200)
+    blog = keys["blog"].estimated
+    assert blog == Estimate(pytest.approx(2000 * a_token), 0.0, pytest.approx(2000 * a_token), told=False)
+    assert (keys["blog"].requests, keys["blog"].student_answers, keys["blog"].measured_usd) == (11, 10, 0.01)
+    assert keys["blog"].spent_usd == pytest.approx(0.01 + 5 * 0.05 + 10 * 0.0001)
+    assert keys[""].spent_usd == pytest.approx(0.01 + 0.01 + 0.25 + 0.5)  # asked without a key, and for all
+    assert {name: found.costs["training"] for name, found in releases.items()} == {
+        "": 0.0,
+        "desk--v1": 0.0,
+        "desk--v2": 0.25,
+    }
+    for parts in (keys, releases, by_part(engine, "task")):
+        assert together(parts.values()).spent_usd == pytest.approx(savings(engine).spent_usd)
+        assert sum(found.requests for found in parts.values()) == savings(engine).requests
+    (day,) = by_day(engine, "key", since=0.0)
+    assert day[1] == keys
+
+
+def test_a_key_is_all_that_it_was_rotated_to(engine):
+    key, _ = create(engine, Grant("shop"), now=1.0)
+    newer, _ = rotate(engine, key.id, now=2.0, grace_s=10.0)
+    store(engine, [exchange(1, key=key.id), exchange(2, key=newer.id)])
+    assert {name: found.requests for name, found in by_part(engine, "key").items()} == {key.id: 2}

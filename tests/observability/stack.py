@@ -204,7 +204,8 @@ async def counting(_: Upstream, request: web.Request, body: dict[str, Any]) -> w
 
 async def thinking(upstream: Upstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """A teacher as it should be; its model `thinker` counts more tokens than it was allowed, and shows none of them."""
-    return await saying(thought=THOUGHT if body["model"] == "thinker" else 0)(upstream, request, body)
+    counted = {"completion_tokens": THOUGHT} if body["model"] == "thinker" else {}
+    return await saying(counted=counted)(upstream, request, body)
 
 
 def _prometheus(work: Path, scraped_ports: list[int], *, port: int) -> Program:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import httpx
@@ -18,7 +19,8 @@ from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.keyring import ANYBODY, Keyring
 from router.ports import Canary, Shortage
 from router.relay import EventStream
-from router.wire import parse_chat
+from router.wire import Head, completion, completion_chunks, parse_chat
+from router.wire import Reply as Told
 from tests.fakes import (
     RELEASE,
     TASK,
@@ -110,6 +112,37 @@ async def test_the_exchange_is_recorded_whole():
     assert exchange.draft.text == "wrong" and exchange.score < exchange.threshold
     assert exchange.teacher_reply.text == "delivery" and exchange.teacher_reply.cost_usd == 0.01
     assert (exchange.reason, exchange.reference, exchange.rho, exchange.release) == ("unsure", True, 1.0, RELEASE.name)
+
+
+def thinking(text):
+    """A teacher that says what it thought, streamed or not."""
+    head = Head("upstream", 1, "upstream-model")
+    whole = completion(Told(head, "delivery", "stop", Usage(20, 2)))
+    whole["choices"][0]["message"]["reasoning_content"] = text
+    opened, *rest = completion_chunks(Told(head, "delivery", "stop", Usage(20, 2)), include_usage=True)
+    pieces = [deepcopy(opened) for _ in text]
+    for piece, letter in zip(pieces, text, strict=True):
+        piece["choices"][0]["delta"] = {"reasoning_content": letter}
+    return FakeTeacher(body=whole, chunks=[opened, *pieces, *rest])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_the_teacher_thought_is_recorded_with_its_answer_and_passed_on(stream):
+    parts = gateway(student=unsure(), teacher=thinking("a parcel"))
+    async with http(parts) as session:
+        told = (await session.post("/v1/chat/completions", json={**BODY, "stream": stream})).text
+    (exchange,) = parts.spool.records
+    assert (exchange.answer, exchange.teacher_reply.rationale) == ("delivery", "a parcel")
+    assert told.count("reasoning_content") == (len("a parcel") if stream else 1)
+
+
+async def test_what_the_teacher_thought_of_a_reference_is_recorded_with_the_label():
+    parts = gateway(tasks={"desk": replace(TASK, rho=1.0)}, teacher=thinking("a parcel"))
+    async with http(parts) as session:
+        assert "parcel" not in (await session.post("/v1/chat/completions", json=BODY)).text
+    await parts.drain(timeout_s=5)
+    exchange, label = parts.spool.records
+    assert (exchange.route, label.reply.rationale) == ("student", "a parcel")
 
 
 async def test_a_reference_answered_by_the_student_is_labelled_in_the_background():
@@ -846,11 +879,12 @@ class UncountedTeacher(FakeTeacher):
         return msgspec.structs.replace(told, usage=Usage(), cost_usd=0.0)
 
 
-async def test_an_answer_that_says_no_usage_is_not_free():
-    parts = gateway(student=unsure(), teacher=UncountedTeacher(text="delivery soon"))
+@pytest.mark.parametrize("rationale", ["", "a parcel is on its way"])
+async def test_an_answer_that_says_no_usage_is_not_free(rationale):
+    parts = gateway(student=unsure(), teacher=UncountedTeacher(body=thinking(rationale).body))
     async with http(parts) as session:
         await session.post("/v1/chat/completions", json=BODY)
     (exchange,) = parts.spool.records
     usage = exchange.teacher_reply.usage
-    assert (usage.prompt_tokens > 0, usage.completion_tokens) == (True, len("delivery soon") // 4)
+    assert (usage.prompt_tokens > 0, usage.completion_tokens) == (True, len("delivery" + rationale) // 4)
     assert exchange.teacher_reply.cost_usd == parts.teacher.paid("big", usage)

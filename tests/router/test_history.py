@@ -52,6 +52,24 @@ def test_every_known_shape_says_the_same(shape):
     assert logged.request.beyond_student() is None
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_what_the_model_thought_is_read_and_does_not_change_which_line_it_is(name):
+    message = {"role": "assistant", "content": "delivery", name: "a carrier has it"}
+    body = {**BODY, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    with_it = [
+        {"request": {"model": "gpt-4o", "messages": ASKED}, "response": body},
+        {"messages": [*ASKED, message], "model": "gpt-4o"},
+        {**SPEND_LOG, "response": json.dumps(body)},
+    ]
+    for entry, without in zip(with_it, ("pair", "conversation", "spend log"), strict=True):
+        logged = read(entry)
+        assert logged.rationale == "a carrier has it" and logged.meaning == read(SHAPES[without]).meaning
+        made = as_exchange(logged, task="desk", teacher="big", exchange_id="i1", at=1.0)
+        assert (made.teacher_reply.rationale, made.answer) == ("a carrier has it", "delivery")
+        assert "carrier" not in str(made.messages)
+    assert read(SHAPES["pair"]).rationale is None
+
+
 def test_identity_time_tokens_and_cost_are_read():
     logged = read(SPEND_LOG)
     assert (logged.source_id, logged.at, logged.cost_usd) == ("r-1", 1_740_830_400.5, 0.002)

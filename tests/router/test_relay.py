@@ -52,6 +52,15 @@ def test_one_id_one_role_one_end_and_usage_once_and_last(chunks, include_usage):
     assert (body["choices"][0]["message"]["content"], body["usage"]) == ("yes", USAGE)
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_what_was_thought_is_passed_on_and_added_up_apart_from_the_answer(name):
+    tally, told = relayed(chunk(ROLE), chunk({name: "a "}), chunk({name: "b"}), chunk(WORD), chunk({}, **END))
+    assert [choice["delta"].get(name) for each in told for choice in each["choices"]] == [None, "a ", "b", None, None]
+    message = tally.body()["choices"][0]["message"]
+    assert (message["content"], message["reasoning_content"]) == ("yes", "a b")
+    assert tally.characters == len("yes") + len("a b")  # who leaves before the end pays for both
+
+
 def test_of_several_answers_the_first_is_kept_and_all_are_passed_on():
     tally, told = relayed(chunk(ROLE), chunk(ROLE, index=1), chunk(WORD), chunk({"content": "no"}, index=1))
     assert tally.body()["choices"][0]["message"]["content"] == "yes"

@@ -18,13 +18,14 @@ class Transport(asyncio.Transport):
 
     def __init__(self):
         super().__init__()
-        self.written, self.closed = b"", False
+        self.written, self.closed, self.pieces = b"", False, []
 
     def get_extra_info(self, name, default=None):
         return default
 
     def write(self, data):
         self.written += data
+        self.pieces.append(data)
 
     def close(self):
         self.closed = True
@@ -42,6 +43,20 @@ class Transport(asyncio.Transport):
 async def answers(_, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body"})
+
+
+async def says_two_pieces(_, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one", b"two"):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0.02)
+    await send({"type": "http.response.body"})
+
+
+async def hesitates(_, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await asyncio.sleep(0.03)
+    await send({"type": "http.response.body", "body": b"hi"})
 
 
 async def reads(_, receive, send):
@@ -79,6 +94,34 @@ async def test_one_request_after_another_is_answered(connection):
         protocol.data_received(HEAD + b"\r\n")
         await asyncio.sleep(0.01)
     assert transport.written.count(b"200 OK") == 3 and not transport.closed
+
+
+@pytest.mark.parametrize("app", [says_two_pieces], indirect=True)
+async def test_the_head_of_a_reply_and_what_follows_it_are_one_piece(connection):
+    protocol, transport = connection
+    protocol.data_received(HEAD + b"\r\n")
+    await asyncio.sleep(0.08)
+    first, second, end = transport.pieces
+    assert first.startswith(b"HTTP/1.1 200 OK") and first.endswith(b"3\r\none\r\n")
+    assert (second, end) == (b"3\r\ntwo\r\n", b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("app", [hesitates], indirect=True)
+async def test_a_head_that_nothing_follows_does_not_wait(connection):
+    protocol, transport = connection
+    protocol.data_received(HEAD + b"\r\n")
+    await asyncio.sleep(0.015)
+    assert transport.written.endswith(b"\r\n\r\n")
+    await asyncio.sleep(0.05)
+    assert len(transport.pieces) == 2 and transport.written.endswith(b"hi")
+
+
+async def test_nothing_is_written_on_a_connection_that_is_closed(connection):
+    protocol, transport = connection
+    protocol.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    transport.closed = True
+    await asyncio.sleep(0.01)
+    assert transport.pieces == []
 
 
 @pytest.mark.parametrize("pieces", [1, 7])

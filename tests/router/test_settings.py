@@ -4,9 +4,11 @@ import pytest
 import yaml
 
 from ledger.budgets import Budget
+from ledger.prices import Price
 from router.settings import ConfigError, load
 from tutelage.starter import starter
 
+PRICE = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 4.0}
 VALID = {
     "teachers": {"big": {"model": "openai/big"}},
     "student": {"base_model": "m", "price": {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}},
@@ -77,9 +79,23 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"canary": {"min_requests": 5}}, "greater than or equal to 10"),
         ({"canary": {"max_slowdown": 0.5}}, "greater than or equal to 1"),
         ({"canary": {"sticky": True}}, "Extra inputs"),
-        ({"distill": {"pattern": "logit"}}, "'auto', 'response' or 'preference'"),
+        ({"distill": {"pattern": "logit"}}, "'auto', 'response', 'preference' or 'reasoning'"),
         ({"teachers": {}}, "teachers"),
-        ({"student": {"base_model": "m"}}, "student.price"),
+        ({"student": {"base_model": "m"}}, r"student\.price.* or .*student\.usd_per_hour"),
+        ({"student": {**VALID["student"], "usd_per_hour": 1.5}}, r"leave out student\.price, or student\.usd_per_hour"),
+        (
+            {"student": {"base_model": "m", "price": {**PRICE, "cached_input_usd_per_mtok": 0.1}}},
+            r"price\.cached_input_usd_per_mtok is for teachers",
+        ),
+        (
+            {
+                "teachers": {
+                    "big": {"model": "openai/big", "price": {**PRICE, "above": {9: {**PRICE, "above": {5: PRICE}}}}}
+                }
+            },
+            "above stands inside above",
+        ),
+        ({"student": {"base_model": "m", "usd_per_hour": -1.0}}, "usd_per_hour: .*greater than or equal to 0"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, change, words):
@@ -160,3 +176,20 @@ def test_engine_and_gateway_may_be_elsewhere(tmp_path):
     assert one.internal_url == "http://admin:9090"
     many = load(write(tmp_path, {**VALID, "student": {**student, "load_url": "http://engines:8000"}}))
     assert (many.student.url, many.student.engines_url) == ("http://student:8000", "http://engines:8000")
+
+
+@pytest.mark.parametrize("free", [{}, {"price": {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}}])
+def test_a_machine_is_paid_for_by_the_hour_or_by_the_token(tmp_path, free):
+    found = load(write(tmp_path, {**VALID, "student": {"base_model": "m", "usd_per_hour": 2.5, **free}})).student
+    assert (found.usd_per_hour, found.token_price) == (2.5, Price(0.0, 0.0))
+    by_token = load(write(tmp_path, {**VALID, "student": {**VALID["student"], "usd_per_hour": 0.0}})).student
+    assert by_token.token_price == by_token.price.per_token
+
+
+def test_a_teachers_price_may_tell_every_kind_of_token(tmp_path):
+    kinds = {"cached_input": 0.1, "cache_write": 1.25, "audio_input": 30.0, "audio_output": 60.0, "reasoning": 8.0}
+    longer = {200_000: {"input_usd_per_mtok": 2.0, "output_usd_per_mtok": 6.0}}
+    price = {**PRICE, **{f"{name}_usd_per_mtok": usd for name, usd in kinds.items()}, "above": longer}
+    found = load(write(tmp_path, {**VALID, "teachers": {"big": {"model": "openai/big", "price": price}}}))
+    of_token = (1e-6, 4e-6, 0.1 / 1e6, 1.25e-6, 3e-5, 6e-5, 8e-6)
+    assert found.teachers["big"].price.per_token == Price(*of_token, above=((200_000, Price(2e-6, 6e-6)),))

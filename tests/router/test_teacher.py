@@ -12,6 +12,7 @@ from ledger.prices import Price
 from ledger.records import Usage
 from router.errors import TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
+from router.rationale import MOST
 from router.teacher import HttpTeacher
 from router.upstream import Endpoint
 from router.wire import parse_chat
@@ -106,6 +107,21 @@ async def test_an_answer_that_is_no_completion_is_the_teachers_fault(body):
     async with teacher(saying(body)) as asked:
         with pytest.raises(TeacherUnavailable, match="no completion"):
             await asked.complete(REQUEST, teacher="big")
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+async def test_what_it_thought_is_told_beside_its_answer(name):
+    def thinking(text):
+        message = {"content": "refund", name: text}
+        return saying(ANSWER | {"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    found = []
+    for text in ("money back", None, {"tokens": 7}, "x" * (MOST + 1)):
+        async with teacher(thinking(text)) as asked:
+            given = await asked.complete(REQUEST, teacher="big")
+        assert given.body["choices"][0]["message"][name] == text and given.reply.text == "refund"
+        found.append(given.reply.rationale)
+    assert found == ["money back", None, None, None]
 
 
 async def test_a_teacher_too_slow_is_a_504():

@@ -7,6 +7,7 @@ import yaml
 
 from ledger.database import connect
 from ledger.prices import Price, current_prices
+from router.rationale import Heard, thought
 from router.settings import ConfigError, load
 from router.teacher_server import _prepare, _provider_error, listed_price, main, price_of
 from tests.router.provider import Provider, data, teacher_server
@@ -37,6 +38,24 @@ async def test_a_stream_ends_with_done():
     chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
     assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "a refund, please"
     assert events[-1] == "data: [DONE]"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+async def test_what_a_provider_tells_of_its_thoughts_is_told_on(name):
+    pieces = [chunk("chat.completion.chunk", delta={name: text}) for text in ("money ", "back")]
+    end = chunk("chat.completion.chunk", delta={"content": "refund"}, finish_reason="stop")
+    streamed = Provider(events=[*pieces, end, "data: [DONE]\n\n"])
+    async with teacher_server(streamed) as client:
+        response = await client.post(CHAT, json={"model": "big", "messages": HI, "stream": True})
+    events = [json.loads(each.removeprefix("data: ")) for each in response.text.strip().split("\n\n")[:-1]]
+    heard = Heard()
+    for each in events:
+        heard.add(each["choices"][0]["delta"])
+    message = {"role": "assistant", "content": "refund", name: "money back"}
+    whole = Provider(COMPLETION | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    async with teacher_server(whole) as client:
+        body = (await client.post(CHAT, json={"model": "big", "messages": HI})).json()
+    assert heard.text == thought(body["choices"][0]["message"]) == "money back"
 
 
 async def test_a_stream_that_the_provider_broke_off_is_not_said_to_be_whole():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from ledger.prices import Price
 from ledger.records import Usage
-from router.usage import counted, read_usage
+from router.usage import read_usage
 
 
 @pytest.mark.parametrize(
@@ -23,15 +24,55 @@ def test_it_is_read_wherever_it_stands(told, usage):
     assert read_usage(told) == usage
 
 
+def kinds(prompt=(), answer=(), **counts):
+    """What OpenAI and LiteLLM send."""
+    sums = {"prompt_tokens": 100, "completion_tokens": 40, **counts}
+    return {**sums, "prompt_tokens_details": dict(prompt), "completion_tokens_details": dict(answer)}
+
+
 @pytest.mark.parametrize(
     ("told", "usage"),
     [
-        ((10, 2, 500), Usage(10, 2, 10)),
-        ((-10, 2, 5), Usage(0, 2, 0)),
-        ((10, -2, -1), Usage(10, 0, 0)),
-        ((None, None, None), Usage()),
+        (kinds({"cached_tokens": 60, "audio_tokens": 0}), Usage(100, 40, 60)),
+        # LiteLLM of Anthropic: written under both names
+        (
+            kinds({"cached_tokens": 20, "cache_creation_tokens": 70, "cache_write_tokens": 70, "text_tokens": 10}),
+            Usage(100, 40, 20, cache_write_tokens=70),
+        ),
+        (kinds({"audio_tokens": 80}), Usage(100, 40, audio_prompt_tokens=80)),
+        (
+            kinds({"cached_tokens": 60, "audio_tokens": 50, "cached_tokens_details": {"audio_tokens": 30}}),
+            Usage(100, 40, 60, audio_prompt_tokens=20),
+        ),
+        (
+            kinds(answer={"audio_tokens": 10, "reasoning_tokens": 25, "accepted_prediction_tokens": 3}),
+            Usage(100, 40, audio_completion_tokens=10, reasoning_tokens=25),
+        ),
+        # counted in the completion, and beside it
+        (kinds(answer={"reasoning_tokens": 25}, total_tokens=140), Usage(100, 40, reasoning_tokens=25)),
+        (kinds(answer={"reasoning_tokens": 25}, total_tokens=165), Usage(100, 65, reasoning_tokens=25)),
+        (
+            {"input_tokens": 9, "output_tokens": 8, "output_tokens_details": {"reasoning_tokens": 6}},
+            Usage(9, 8, reasoning_tokens=6),
+        ),
+    ],
+)
+def test_kinds_of_tokens_are_told_apart(told, usage):
+    assert read_usage(told) == usage
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        (kinds({"cached_tokens": 500}), Usage(100, 40, 100)),
+        (kinds({"cached_tokens": 5}, prompt_tokens=-10), Usage(0, 40, 0)),
+        (kinds({"cached_tokens": -1}, completion_tokens=-2), Usage(100, 0, 0)),
+        (kinds({"cached_tokens": 90, "cache_write_tokens": 90, "audio_tokens": 90}), Usage(100, 40, 90, 10)),
+        (kinds(answer={"audio_tokens": 30, "reasoning_tokens": 30}), Usage(100, 40, 0, 0, 0, 30, 10)),
+        (kinds({"cached_tokens": "60"}, {"reasoning_tokens": None}), Usage(100, 40)),
     ],
 )
 def test_what_a_provider_gets_wrong_makes_no_cost_negative(told, usage):
-    prompt, completion, cached = told
-    assert counted(prompt, completion, cached=cached) == usage
+    assert read_usage(told) == usage
+    dear = Price(1.0, 2.0, 0.0, 3.0, 4.0, 5.0, 0.0)
+    assert dear.cost(usage) >= 0.0

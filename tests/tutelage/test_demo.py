@@ -30,8 +30,9 @@ from tutelage.demo.plan import (
 )
 from tutelage.demo.plot import draw
 from tutelage.demo.traffic import Client, Sent, trickle
-from tutelage.demo.view import LogView
+from tutelage.demo.view import LogView, show_verdict
 from tutelage.provision import Home
+from tutelage.unmatched import ALIKE, nearest_task
 
 PLAN = DemoPlan(None, "text", "label", 3200, 300, 2, 0, Path("plot.png"))
 GOOD = Phase("r", 0.0, 300, 200, 190, 40, 38, 0.01, 0.03, 0.1, 0.2)
@@ -181,6 +182,27 @@ def test_what_teaches_shares_no_part_with_what_is_certified_and_served(tmp_path)
     taught = {text.partition(" ")[0] for text in found.drifting + found.relearned[: PLAN.relearned_rows]}
     behind = {text.partition(" ")[0] for text in found.relearned[PLAN.relearned_rows :] + found.served_again}
     assert (taught, behind) == ({"drift-train"}, {"drift-serve"})
+
+
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, data=Path("own.csv"))])
+def test_of_what_belongs_to_no_task_one_half_is_its_prompt_edited(tmp_path, plan):
+    write_config(tmp_path / "t.yaml", plan, home=Home(tmp_path, tmp_path), ports=free_ports())
+    settings, known = load(tmp_path / "t.yaml"), {TASK: [plan.system_prompt]}
+    another, edited = (nearest_task(text, known, settings, model=TEACHER) for text in plan.nameless_prompts)
+    assert edited.task == TASK and edited.alike >= ALIKE
+    assert another is None or another.alike < ALIKE
+    assert plan.system_prompt not in plan.nameless_prompts
+
+
+def test_the_verdict_is_told_word_by_word():
+    console = Console(file=StringIO(), width=80)
+    show_verdict(console, ["1 of [2] was dropped", "another"])
+    show_verdict(console, [])
+    assert console.file.getvalue().splitlines() == [
+        "failed: 1 of [2] was dropped",
+        "failed: another",
+        "passed: each phase showed what it claims",
+    ]
 
 
 async def test_all_is_sent_in_order_until_there_is_no_more():

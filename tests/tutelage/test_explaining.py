@@ -18,6 +18,7 @@ from tutelage.explaining import Difference, differences, facts
 FIRST, SECOND = "desk--v000001", "desk--v000002"
 TRAINING = {"epochs": 2, "steps": 40, "seconds": 12.3, "validation_losses": [0.5, 0.25], "rows_too_long": 1}
 PREFERRED = {"pairs": 1234, "too_long": 2, "steps": 155, "seconds": 60.0, "validation_losses": [0.2], "kept": True}
+REASONED = {"rationales": 4321, "tokens": 98765, "too_long": 3}
 
 
 @pytest.fixture
@@ -33,7 +34,13 @@ def second(engine):
     set_adapter(engine, SECOND, path="/adapters/2", digest="e")
     uses = [Use("id-000001", "train"), Use("id-000003", "train"), Use("id-000004", "reject", reason="truncated")]
     record_uses(engine, release=SECOND, uses=[*uses, Use("id-000005", "certify", "refund", 0.9, 0.0)])
-    training = {**TRAINING, "rows_unspeakable": 7, "dataset_digest": "f" * 64, "preferred": PREFERRED}
+    training = {
+        **TRAINING,
+        "rows_unspeakable": 7,
+        "dataset_digest": "f" * 64,
+        "preferred": PREFERRED,
+        "reasoned": REASONED,
+    }
     report = {"training": training, "fit_agreement": 0.9}
     report |= {"pattern": {"name": "preference", "because": "1,234 wrong answers are recorded"}}
     report["noise"] = {"rows": 3, "words": "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"}
@@ -55,6 +62,7 @@ def test_it_says_what_it_was_made_of_and_with(engine, second):
     assert found["labels"] == "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"
     assert (found["pattern"], found["pattern because"]) == ("preference", "1,234 wrong answers are recorded")
     assert found["pairs learned in"] == "155 steps, 60 s; kept" and found["validation loss with pairs"] == "0.2000"
+    assert (found["rationales"], found["rationales too long"]) == ("4,321, 98,765 tokens", "3")
     assert found["contract"].startswith("at most 5% differ") and found["bound to teacher"] == "[red]big[/red]"
 
 
@@ -76,6 +84,7 @@ def test_two_differ_by_their_facts_and_by_the_rows_that_taught_one_only(engine, 
     assert Difference("rows that only it learned from", "0", "1") in found
     assert Difference("rows that taught", "1", "2") in found
     assert Difference("pattern", "", "preference") in found and Difference("pairs", "", "1,234") in found
+    assert Difference("rationales", "", "4,321, 98,765 tokens") in found
     assert "base model" not in {each.name for each in found}
     assert differences(engine, second, second) == [Difference("rows that only it learned from", "0", "0")]
 

@@ -27,6 +27,9 @@ def engine(tmp_path):
     return connect(f"sqlite:///{tmp_path}/ledger.db")
 
 
+REPLY = TeacherReply("big", "refund", "stop", Usage(100, 2), 0.01)
+
+
 def asked(number, prompt=SORT, *, answer=None, usd=0.01, **fields):
     """One of a stream that began fifteen days ago."""
     text = TOPICS[number % 3] if answer is None else answer
@@ -51,6 +54,18 @@ def test_a_task_is_found_with_its_volume_its_price_and_what_a_student_would_save
     assert in_a_line([task, few]) == (
         "students of one task without a name would save up to $3.80 a month: `tutelage tasks` shows them"
     )
+
+
+def test_a_student_of_it_would_take_its_share_of_a_machine(engine, settings):
+    """As many tokens as the task that has one: half of it."""
+    known = [exchange(n, at=NOW - 15 * DAY_S, teacher_reply=REPLY) for n in range(500, 700)]
+    store(engine, [*(asked(n) for n in range(200)), *known])
+    taught = settings.teachers["big"].model_copy(update={"may_train": True})
+    student = settings.student.model_copy(update={"price": None, "usd_per_hour": 0.002})
+    settings = settings.model_copy(update={"student": student, "teachers": {"big": taught}})
+    (task,) = found(engine, settings, now=NOW)
+    assert task.worth.machine_usd == pytest.approx(0.72)
+    assert task.saving_usd == pytest.approx(4.0 * 0.95 - 0.72)
 
 
 def test_what_a_student_cannot_be_asked_saves_nothing(engine, settings):

@@ -4,12 +4,13 @@ import yaml
 from typer.testing import CliRunner
 
 from ledger.budgets import Budget, of_key, of_task, reserve, settle
-from ledger.database import connect
+from ledger.database import connect, writing
 from ledger.keys import Grant, create, rotate
+from ledger.totals import charge
 from router.settings import load
 from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
-from tutelage.spending import spending
+from tutelage.spending import machine, spending
 
 NOW = 1_800_000_000.0
 
@@ -43,3 +44,18 @@ def test_status_shows_them(tmp_path):
     connect(load(config).ledger.url)
     found = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["status", "--config", str(config)])
     assert "budget of everything: $0.00 spent of $100.00 this month, $100.00 left" in found.output
+
+
+def test_a_machine_by_the_hour_has_its_line(tmp_path):
+    config = tmp_path / "tutelage.yaml"
+    student = {"base_model": "m", "usd_per_hour": 2.5}
+    config.write_text(yaml.safe_dump({**VALUES, "student": student}))
+    settings = load(config)
+    engine = connect(settings.ledger.url)
+    with writing(engine) as connection:
+        for task, usd in (("desk", 10.0), ("", 5.0)):
+            charge(connection, task, origin="machine", usd=usd, at=NOW - 7200.0)
+    words = "the student's machine: $2.50 an hour, $15.00 in these days, $5.00 of it while no task had a student"
+    assert machine(settings, engine, now=NOW) == words
+    by_token = settings.model_copy(update={"student": settings.student.model_copy(update={"usd_per_hour": None})})
+    assert machine(by_token, engine, now=NOW) is None

@@ -16,14 +16,14 @@ COUNTED = 17  # prompt tokens of every request
 @dataclass(frozen=True)
 class Answer:
     """To one request. `sure`: whether its log-probabilities are given; without `keeps_stop` what the client says about
-    where to stop is ignored. `thought`: tokens that are counted beside those of its words, whatever the limit is."""
+    where to stop is ignored. `counted`: in place of the tokens that there are; None: it tells no usage."""
 
     asked: dict[str, Any]
     words: tuple[str, ...] = WORDS
     sure: bool = True
     keeps_stop: bool = True
-    thought: int = 0
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    counted: dict[str, Any] | None = field(default_factory=dict)
 
     @property
     def pieces(self) -> list[str]:
@@ -47,9 +47,11 @@ class Answer:
         return "length" if len(self.pieces) == self._limit else "stop"
 
     @property
-    def usage(self) -> dict[str, int]:
-        said = self.thought + len(self.pieces) * int(self.asked.get("n") or 1)
-        return {"prompt_tokens": COUNTED, "completion_tokens": said, "total_tokens": COUNTED + said}
+    def usage(self) -> dict[str, Any] | None:
+        if self.counted is None:
+            return None
+        said = len(self.pieces) * int(self.asked.get("n") or 1)
+        return {"prompt_tokens": COUNTED, "completion_tokens": said, "total_tokens": COUNTED + said, **self.counted}
 
     def body(self) -> dict[str, Any]:
         content = None if self.tool_calls else "".join(self.pieces)
@@ -74,10 +76,10 @@ class Answer:
         for index, call in enumerate(self.tool_calls):
             yield self._chunk({"tool_calls": [{"index": index, **call}]})
         for number, piece in enumerate([] if self.tool_calls else self.pieces, 1):
-            extra = {"usage": {**self.usage, "completion_tokens": number}} if running else {}
+            extra = {"usage": {**(self.usage or {}), "completion_tokens": number}} if running else {}
             yield self._chunk({"content": piece}, logprobs=self._logprobs([piece])) | extra
         yield self._chunk({}, finish_reason=self.finish_reason)
-        if options.get("include_usage"):
+        if options.get("include_usage") and self.usage:
             yield {**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage}
 
     def _chunk(self, delta: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -97,11 +97,12 @@ def wait_for(condition: Callable[[], bool], *, limit_s: float = 30.0) -> None:
 
 
 @contextmanager
-def running(work: Path) -> Iterator[Rig]:
-    """Everything in processes and threads of its own, over a folder of its own."""
+def running(work: Path, *, adapt: Callable[[dict[str, Any]], None] = lambda _: None) -> Iterator[Rig]:
+    """Everything in processes and threads of its own, over a folder of its own; `adapt` changes the settings."""
     student, teaching = Upstream(), Upstream()
-    config = work / "tutelage.yaml"
-    config.write_text(yaml.safe_dump(_values(student, teaching)))
+    config, values = work / "tutelage.yaml", _values(student, teaching)
+    adapt(values)
+    config.write_text(yaml.safe_dump(values))
     settings = load(config)
     _release(settings)
     programs = [teacher(settings, config), gateway(settings, config)]

@@ -17,6 +17,8 @@ from tutelage.provision import Home
 TASK = "help-desk"
 TEACHER = "big-teacher"
 OWN_DATA_PROMPT = "Classify the message. Answer with its label only."
+NAMELESS_PROMPT = "Which team should read this message? Answer in one word."
+NAMELESS = 60  # requests with each instruction that is no task's
 
 # A large hosted model's list price, and a small model's on a rented GPU: the ratio is what matters here.
 TEACHER_PRICE = {"input_usd_per_mtok": 2.50, "output_usd_per_mtok": 10.00}
@@ -43,7 +45,8 @@ ALARM_REFERENCES = 1000.0  # B: a false alarm in a phase of 500 requests has a p
 class DemoPlan:
     """The command line of `tutelage demo`. `data` None: the generated desk, whose traffic may drift.
 
-    `mistakes`: the share of wrong answers that the local teacher gives; `may_train` is its terms.
+    `mistakes`: the share of wrong answers that the local teacher gives; `may_train` is its terms. `keep`: everything
+    stays up afterwards, with a console, until somebody ends it.
     """
 
     data: Path | None
@@ -57,11 +60,17 @@ class DemoPlan:
     drift: bool = True
     mistakes: float = 0.02
     may_train: bool = True
+    keep: bool = False
 
     @property
     def system_prompt(self) -> str:
         """The constant part of the prompt."""
         return SYSTEM_PROMPT if self.data is None else OWN_DATA_PROMPT
+
+    @property
+    def nameless_prompts(self) -> tuple[str, str]:
+        """What requests without a task begin with: another job, and the task's own instruction as it was edited."""
+        return NAMELESS_PROMPT, f"{self.system_prompt} Please be brief."
 
     @property
     def older_rows(self) -> int:
@@ -129,11 +138,12 @@ class Ports:
     teacher_server: int
     student: int
     local_teacher: int
+    console: int
 
 
 def free_ports() -> Ports:
-    """Four ports nobody listens on at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+    """Five ports nobody listens on at the moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
     found = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
@@ -151,6 +161,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
     }
     values: dict[str, Any] = {
         "server": {"port": ports.gateway},
+        "console": {"port": ports.console},
         "ledger": {"url": "sqlite:///ledger.db", "spool_dir": "spool"},
         "teacher_server": {"port": ports.teacher_server},
         "teachers": {TEACHER: teacher},

@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Collection
+from contextlib import nullcontext
 from itertools import takewhile
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,12 +20,24 @@ from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.releases import Release, get, history
 from router.settings import Settings, load
+from tutelage.demo.kept import left_up
 from tutelage.demo.outcome import DemoOutcome, Drift, Phase, answered_under_void, measure, measure_drift
-from tutelage.demo.plan import TASK, TEACHER, DemoPlan, Messages, Ports, free_ports, read_messages, write_config
+from tutelage.demo.plan import (
+    NAMELESS,
+    TASK,
+    TEACHER,
+    DemoPlan,
+    Messages,
+    Ports,
+    free_ports,
+    read_messages,
+    write_config,
+)
 from tutelage.demo.plot import draw
 from tutelage.demo.traffic import Client, Sent, trickle
-from tutelage.demo.view import LogView, PhaseView, show_plan, show_summary
+from tutelage.demo.view import LogView, PhaseView, show_plan, show_summary, show_verdict
 from tutelage.processes import ProcessDied, Program, Stack, programs, worker
+from tutelage.processes import console as console_program
 from tutelage.provision import Home
 
 CONCURRENCY = 8
@@ -40,31 +53,29 @@ class NotShown(Exception):
 
 
 def run_demo(plan: DemoPlan, home: Home, *, console: Console) -> list[str]:
-    """Run the demo; returns what it failed to show, nothing for a success."""
+    """Run the demo and tell its verdict; returns what it failed to show, nothing for a success."""
     work = Path(mkdtemp(prefix="demo-", dir=_made(home.root / "demos")))
-    started = time.monotonic()
-    failures = asyncio.run(_run(plan, home, work=work, console=console))
-    console.print(f"{time.monotonic() - started:.0f} s in all; ledger, logs and configuration: {work}", markup=False)
-    return failures
+    return asyncio.run(_run(plan, home, work=work, console=console))
 
 
 async def _run(plan: DemoPlan, home: Home, *, work: Path, console: Console) -> list[str]:
+    started = time.monotonic()
     data = plan.data or await _write_corpus(plan, work / "desk.csv")
     messages, ports, config = read_messages(data, plan), free_ports(), work / "tutelage.yaml"
     write_config(config, plan, home=home, ports=ports)
     settings = load(config)
     show_plan(console, plan, settings.tasks[TASK])
     parts = [local_teacher(data, plan, ports), *programs(settings, config, home), worker(config)]
-    with Stack(work / "logs", parts) as stack:
+    parts += [console_program(settings, config)] if plan.keep else []
+    with Stack(work / "logs", parts) as stack, left_up(stack, settings) if plan.keep else nullcontext():
         demo = _Demo(plan, settings, ports, stack=stack, log=work / "logs/worker.log", console=console)
-        try:
-            outcome = await demo.play(messages)
-        except NotShown as missing:
-            return [str(missing), *demo.dropped()]
-        draw(demo.engine, TASK, outcome, out=plan.out)
-    show_summary(console, outcome)
-    console.print(f"plot: {plan.out}", markup=False)
-    return [*outcome.failures(alpha=settings.tasks[TASK].alpha), *demo.dropped()]
+        failures = await demo.show(messages)
+        took_s = time.monotonic() - started
+        console.print(f"{took_s:.0f} s in all; ledger, logs and configuration: {work}", markup=False)
+        show_verdict(console, failures)
+        if plan.keep:
+            await demo.ask_without_a_task(messages)
+    return failures
 
 
 class _Demo:
@@ -73,7 +84,7 @@ class _Demo:
     def __init__(
         self, plan: DemoPlan, settings: Settings, ports: Ports, *, stack: Stack, log: Path, console: Console
     ) -> None:
-        self.engine = connect(settings.ledger.url)
+        self._engine = connect(settings.ledger.url)
         self._plan = plan
         self._settings = settings
         self._stack = stack
@@ -83,11 +94,27 @@ class _Demo:
         self._teacher = Client(f"http://127.0.0.1:{ports.local_teacher}/v1", system_prompt=plan.system_prompt)
         self._sent: list[Sent] = []
 
-    async def play(self, messages: Messages) -> DemoOutcome:
+    async def show(self, messages: Messages) -> list[str]:
+        """What it failed to show; the rest is drawn and told."""
+        try:
+            outcome = await self._play(messages)
+        except NotShown as missing:
+            return [str(missing), *self._dropped()]
+        draw(self._engine, TASK, outcome, out=self._plan.out)
+        show_summary(self._console, outcome)
+        self._console.print(f"plot: {self._plan.out}", markup=False)
+        return [*outcome.failures(alpha=self._settings.tasks[TASK].alpha), *self._dropped()]
+
+    async def ask_without_a_task(self, messages: Messages) -> None:
+        """So that there is something to be seen where the console shows what nobody has named."""
+        for prompt in self._plan.nameless_prompts:
+            await self._client.begun_with(prompt).send_all(messages.first[:NAMELESS], concurrency=CONCURRENCY)
+
+    async def _play(self, messages: Messages) -> DemoOutcome:
         """All phases in turn. Raises NotShown where there is no going on."""
-        await self._await(but={"student"})  # nobody needs it before it is trained
+        self._wait_ready(but={"student"})  # nobody needs it before it is trained
         await self._send("1 teacher only", messages.first)
-        await self._await()
+        self._wait_ready()
         first = await self._first_release(messages)
         before = await self._serve("3 student and teacher", messages.served, first)
         if not self._plan.drifts:
@@ -97,20 +124,19 @@ class _Demo:
         window = messages.relearned[self._plan.relearned_rows :]
         second = await self._release("6 the worker makes the next student", window, number=2)
         after = await self._serve("7 student and teacher again", messages.served_again, second)
-        under_void = answered_under_void(self.engine, get(self.engine, first.name))
+        under_void = answered_under_void(self._engine, get(self._engine, first.name))
         return DemoOutcome(before, drift, after, under_void)
 
-    def dropped(self) -> list[str]:
+    def _dropped(self) -> list[str]:
         """In words, where a request got no answer in any phase."""
         lost = [sent for sent in self._sent if sent.answer is None]
         return [f"{len(lost)} requests were dropped, the first with {lost[0].error}"] if lost else []
 
-    async def _await(self, *, but: Collection[str] = ()) -> None:
+    def _wait_ready(self, *, but: Collection[str] = ()) -> None:
+        """In this thread, where Ctrl-C ends it: nothing else goes on meanwhile."""
         with self._console.status("starting") as line:
-            await asyncio.to_thread(
-                self._stack.wait_ready,
-                tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"),
-                but=but,
+            self._stack.wait_ready(
+                tick=lambda name, waited: line.update(f"waiting for {name} ({waited:.0f} s)"), but=but
             )
 
     async def _send(self, phase: str, texts: list[str]) -> list[Sent]:
@@ -147,9 +173,9 @@ class _Demo:
 
     def _promoted(self, number: int) -> Release | None:
         """None while it is being made. Raises NotShown where it will not be."""
-        release = next((each for each in history(self.engine, TASK) if each.number == number), None)
+        release = next((each for each in history(self._engine, TASK) if each.number == number), None)
         if release is None:
-            if (last := decisions.latest(self.engine, TASK, limit=1)) and last[0].trigger == "forbidden":
+            if (last := decisions.latest(self._engine, TASK, limit=1)) and last[0].trigger == "forbidden":
                 raise NotShown(f"no student is made: {last[0].reason}")
             return None
         if release.status == "refused":
@@ -175,7 +201,7 @@ class _Demo:
         since = time.time()
         sent = await self._send(phase, texts)
         await self._settled()
-        return measure(self.engine, release, since=since, served=sent, truth=await self._truth(sent))
+        return measure(self._engine, release, since=since, served=sent, truth=await self._truth(sent))
 
     async def _drift(self, phase: str, texts: list[str], release: Release) -> Drift:
         """Drifted traffic until a client sees that the alarm has closed the task."""
@@ -190,7 +216,7 @@ class _Demo:
             await self._client.send_all(still_open, concurrency=CONCURRENCY, seen=seen)
         self._sent += sent
         self._log.show()
-        voided = get(self.engine, release.name)
+        voided = get(self._engine, release.name)
         drift = measure_drift(voided, served=sent, truth=await self._truth(sent))
         if voided.status != "voided":
             raise NotShown(f"the alarm has not sounded: {drift.words}")
@@ -205,7 +231,7 @@ class _Demo:
         """Until the ingester has moved everything, labels in the background included."""
         deadline = time.monotonic() + SETTLE_S
         await asyncio.sleep(1.0)
-        while lag_bytes(self.engine, self._settings.ledger.spool_dir):
+        while lag_bytes(self._engine, self._settings.ledger.spool_dir):
             if time.monotonic() > deadline:
                 raise ProcessDied(f"the ingester has not caught up within {SETTLE_S:.0f} s")
             await asyncio.sleep(0.2)

@@ -39,6 +39,10 @@ class Client:
         self._system_prompt = system_prompt
         self._count = 0
 
+    def begun_with(self, system_prompt: str) -> "Client":
+        """A client of the same gateway whose requests have another system message."""
+        return Client(str(self._openai.base_url), system_prompt=system_prompt)
+
     async def send(self, text: str) -> Sent:
         """Ask about one message, streamed now and then."""
         self._count += 1

@@ -1,12 +1,13 @@
 """The demo on a console: a live table while a phase runs, plain lines where there is no terminal, a summary."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from calibration.words import percent
@@ -137,6 +138,14 @@ def show_summary(console: Console, outcome: DemoOutcome) -> None:
             markup=False,
             highlight=False,
         )
+
+
+def show_verdict(console: Console, failures: Sequence[str]) -> None:
+    """A line for each thing that was not shown."""
+    for failure in failures:
+        console.print(f"[red]failed:[/red] {escape(failure)}")
+    if not failures:
+        console.print("[green]passed:[/green] each phase showed what it claims")
 
 
 def _references(phase: Phase) -> str:

@@ -13,6 +13,7 @@ from calibration.live import LiveAgreement
 from calibration.monitor import Alarm
 from calibration.question import By, Judge
 from distill.verdicts import heard
+from ledger import machine, totals
 from ledger.live import pace
 from ledger.queries import Answer, answers_since, certified_rows, mean_costs, newest_at
 from ledger.releases import Release, ReleaseError, history, newest_certified
@@ -101,11 +102,19 @@ def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: st
         release=chosen,
         certificate=certificate,
         window=tuple(ScoredRow(*row) for row in certified_rows(engine, chosen.name)),
-        price=Price(teacher_usd, draft_usd, task.rho),
+        price=Price(teacher_usd, draft_usd + _machine_usd(engine, task_name), task.rho),
         timeline=tuple(_timeline(told, certificate, bound=task.alarm_references)),
         pace=_pace(told),
         releases=tuple(known),
     )
+
+
+def _machine_usd(engine: sa.Engine, task: str) -> float:
+    """Of a machine that is paid for by the hour, what the task has paid for each request that a release was asked."""
+    with engine.connect() as connection:
+        sums = totals.read(connection, task=task)
+    paid = sum(each.paid_usd for _, of, each in sums if of.origin == machine.ORIGIN)
+    return paid / max(1, sum(each.requests for _, of, each in sums if of.release and of.origin == "client"))
 
 
 def _measure(settings: Settings, task: str, bound: Mapping[str, str]) -> By:

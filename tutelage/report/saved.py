@@ -14,39 +14,47 @@ import sqlalchemy as sa
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ledger.savings import COMPONENTS, DAY_S, Savings, by_day, by_task, together
+from ledger.keys import all_keys
+from ledger.savings import COMPONENTS, DAY_S, Part, Savings, by_day, by_part, by_task, together
 from ledger.totals import HOUR_S
 from router.settings import ConfigError, Settings
 from tutelage.report.figures import BLUE, GRAY, GREEN, SIZE, svg
 from tutelage.report.page import template
-from tutelage.savings_words import in_words, usd
+from tutelage.savings_words import bounds, in_words, usd
 
 UNITS = {"h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
 PERIOD = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 NO_TASK = "(no task)"
-CSV_FIELDS = ("day", "task", "requests", "student_answers", "baseline_usd", "measured_usd", "estimated_usd")
+NONE: Mapping[Part, str] = {"task": NO_TASK, "key": "(no key, and for all)", "release": "(no release, and for all)"}
+TOKENS = (
+    "draft_prompt_tokens",
+    "draft_completion_tokens",
+    "teacher_prompt_tokens",
+    "teacher_cached_tokens",
+    "teacher_completion_tokens",
+)
+CSV_FIELDS = ("requests", "student_answers", "baseline_usd", "measured_usd", "estimated_usd")
 CSV_BOUNDS = (
     "estimated_low_usd",
     "estimated_high_usd",
     *(f"{name}_usd" for name in COMPONENTS),
     "spent_usd",
     "saved_usd",
+    *TOKENS,
 )
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Of whole hours in [since, until), in seconds since the epoch: each task's savings, and each day's by task."""
+    """Of whole hours in [since, until), in seconds since the epoch: the savings of each part, of each day by part, and
+    of all that there is."""
 
     since: float
     until: float
-    tasks: Mapping[str, Savings]
+    by: Part
+    parts: Mapping[str, Savings]
     days: tuple[tuple[str, Mapping[str, Savings]], ...]
-
-    @property
-    def total(self) -> Savings:
-        """Of all tasks."""
-        return together(self.tasks.values())
+    total: Savings
 
 
 def seconds(period: str) -> float:
@@ -56,34 +64,50 @@ def seconds(period: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def gather(settings: Settings, engine: sa.Engine, *, task: str | None, since: float, until: float) -> Saved:
+def gather(
+    settings: Settings, engine: sa.Engine, *, task: str | None, since: float, until: float, by: Part = "task"
+) -> Saved:
     """Of a task of the settings or of everything that is recorded. Raises ConfigError where there is no such task."""
     if task is not None:
         settings.task(task)
     since = since // HOUR_S * HOUR_S
-    days = by_day(engine, task=task, since=since, until=until)
-    tasks = by_task(engine, task=task, since=since, until=until)
-    return Saved(since, until, dict(sorted(tasks.items())), tuple((_day(begin), found) for begin, found in days))
+    parts = by_part(engine, by, task=task, since=since, until=until)
+    days = by_day(engine, by, task=task, since=since, until=until)
+    whole = by_task(engine, task=task, since=since, until=until)
+    named = {key.account: f"{key.account} ({key.grant.name})" for key in all_keys(engine)} if by == "key" else {}
+
+    def with_names(found: Mapping[str, Savings]) -> dict[str, Savings]:
+        return {named.get(name, name): each for name, each in sorted(found.items())}
+
+    return Saved(
+        since,
+        until,
+        by,
+        with_names(parts),
+        tuple((_day(begin), with_names(found)) for begin, found in days),
+        together(whole.values()),
+    )
 
 
 def rows(saved: Saved) -> Iterator[tuple[str, Savings]]:
-    """Each task and, behind several, all of them."""
-    yield from ((name or NO_TASK, found) for name, found in saved.tasks.items())
-    if len(saved.tasks) > 1:
+    """Each part and, behind several, all of them."""
+    yield from ((name or NONE[saved.by], found) for name, found in saved.parts.items())
+    if len(saved.parts) > 1:
         yield "all", saved.total
 
 
 def as_csv(saved: Saved) -> str:
-    """A line a day and task; dollars with all their digits."""
+    """A line a day and part; dollars with all their digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*CSV_FIELDS, *CSV_BOUNDS))
-    for day, tasks in saved.days:
-        for name, found in tasks.items():
+    writer.writerow(("day", saved.by, *CSV_FIELDS, *CSV_BOUNDS))
+    for day, parts in saved.days:
+        for name, found in parts.items():
             estimated, costs = found.estimated, [found.costs[each] for each in COMPONENTS]
             counts = (found.requests, found.student_answers)
             baseline = (found.baseline_usd, found.measured_usd, estimated.usd, estimated.low, estimated.high)
-            writer.writerow((day, name, *counts, *baseline, *costs, found.spent_usd, found.saved_usd))
+            sums = (found.spent_usd, found.saved_usd, *(getattr(found, each) for each in TOKENS))
+            writer.writerow((day, name, *counts, *baseline, *costs, *sums))
     return out.getvalue()
 
 
@@ -91,7 +115,7 @@ def as_page(saved: Saved) -> str:
     """One HTML file that needs nothing else."""
     figures = [Markup(svg(figure)) for figure in _figures(saved)]
     facts = {"saved": saved, "rows": list(rows(saved)), "components": COMPONENTS, "figures": figures}
-    words = {"in_words": in_words, "usd": usd, "date": _date, "no_task": NO_TASK}
+    words = {"in_words": in_words, "bounds": bounds, "usd": usd, "date": _date, "none": NONE[saved.by]}
     return template("saved.html.j2").render(**facts, **words)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -27,19 +28,21 @@ Colours = dict[str, str]
 
 
 def savings(days: Sequence[tuple[str, Savings]], *, dark: bool) -> str:
-    """Dollars of the teacher alone and dollars spent, added up over the days."""
+    """Dollars of the teacher alone and dollars spent, added up over the days from nothing: one day shows, too."""
     figure, axis, colours = _canvas(dark)
-    names, baseline, spent, sums = [day[5:] for day, _ in days], [], [], [0.0, 0.0]
-    for _, found in days:
-        sums = [sums[0] + found.baseline_usd, sums[1] + found.spent_usd]
-        baseline.append(sums[0])
-        spent.append(sums[1])
+    names = ["", *(day[5:] for day, _ in days)]
+    baseline = list(accumulate((found.baseline_usd for _, found in days), initial=0.0))
+    spent = list(accumulate((found.spent_usd for _, found in days), initial=0.0))
     axis.plot(names, baseline, color=colours["gray"], marker="o", ms=3, label="teacher alone")
     axis.plot(names, spent, color=colours["good"], marker="o", ms=3, label="spent")
-    axis.fill_between(names, spent, baseline, color=colours["good"], alpha=0.15, lw=0)
+    for colour, sign in (("good", 1.0), ("bad", -1.0)):  # what is saved, what is lost
+        gained = [sign * (alone - paid) >= 0.0 for alone, paid in zip(baseline, spent, strict=True)]
+        axis.fill_between(
+            names, spent, baseline, where=gained, interpolate=True, color=colours[colour], alpha=0.15, lw=0
+        )
     axis.set_ylabel("US dollars")
     axis.set_ylim(bottom=0)
-    axis.set_xticks(range(0, len(names), max(1, math.ceil(len(names) / 8))))
+    axis.set_xticks(range(1, len(names), max(1, math.ceil(len(days) / 8))))
     return _drawn(figure, axis, colours)
 
 

@@ -65,8 +65,8 @@ def _holds(text: str) -> sa.ColumnElement[bool]:
 
 
 def one(engine: sa.Engine, exchange_id: str) -> Mapping[str, Any] | None:
-    """An exchange with the teacher's reply and what people say of it."""
-    replies = [teacher_replies.c[name].label(f"teacher_{name}") for name in ("teacher", "text", "error", "cost_usd")]
+    """An exchange with all of the teacher's reply, as `teacher_*`, and what people say of it."""
+    replies = [column.label(f"teacher_{column.name}") for column in teacher_replies.c]
     query = (
         sa.select(*exchanges.c, *replies, feedback.c.good, feedback.c.correction)
         .join(teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id, isouter=True)

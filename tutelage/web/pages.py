@@ -24,6 +24,7 @@ from tutelage.standing import agreed
 from tutelage.standing import in_words as progress_in_words
 from tutelage.unmatched import find
 from tutelage.web import charts
+from tutelage.web.dollars import of_exchange
 from tutelage.web.found import PAGE, ROUTES, Wanted, one, recent, rounds
 
 DAY_S = 86400.0
@@ -118,7 +119,14 @@ def exchange(asked: Asked) -> dict[str, Any]:
     if row is None:
         raise Unknown("No exchange of that id is in the ledger. One that was just answered comes within a second.")
     messages = [{"role": said.get("role", ""), "text": _text(said)} for said in row["messages"]]
-    return {"row": row, "messages": messages, "why": why(row), "evidence": sorted((row["evidence"] or {}).items())}
+    by_the_hour = bool(asked.settings.student.usd_per_hour)
+    return {
+        "row": row,
+        "messages": messages,
+        "why": why(row),
+        "dollars": list(of_exchange(asked.engine, row, by_the_hour=by_the_hour)),
+        "evidence": sorted((row["evidence"] or {}).items()),
+    }
 
 
 def release(asked: Asked) -> dict[str, Any]:

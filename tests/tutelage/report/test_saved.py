@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from ledger.database import connect
 from ledger.ingest import store
+from ledger.keys import Grant, create
 from ledger.records import Draft, Label, TeacherReply, Usage
 from ledger.totals import HOUR_S
 from router.settings import ConfigError, load
 from tests.ledger.make import exchange, student_exchange
 from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
+from tutelage.console import console
 from tutelage.report.saved import DAY_S, as_csv, as_page, gather, seconds
 from tutelage.savings_words import in_words, interval, usd
 
@@ -116,10 +118,42 @@ def test_the_command_writes_what_it_is_asked_for(config, tmp_path, monkeypatch):
     assert (tmp_path / "a.html").read_text().startswith("<!") and (tmp_path / "a.csv").read_text().count("\n") == 4
 
 
+@pytest.fixture
+def wide(monkeypatch):
+    """A terminal that cuts no table, whatever was printed before."""
+    monkeypatch.setattr(console, "_width", 300)
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_line_for_each_key(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    engine = connect(load(config).ledger.url)
+    key, _ = create(engine, Grant("shop"), now=1.0)
+    store(engine, [exchange(700 + n, at=NOW - 90.0, key=key.id, messages=[]) for n in range(4)])
+    told = ask(config, "--period", "7d", "--by", "key", "--html", f"{tmp_path}/a.html", "--csv", f"{tmp_path}/a.csv")
+    words = " ".join(told.stdout.split())
+    assert told.exit_code == 0 and f"{key.id} (shop) │ 4 │ 0 (0%) │ $0.0400 │ $0.0400" in words, told.stdout
+    assert "(no key, and for all) │ 120 │ 100 (83%) │ $1.20" in words and "all │ 124 │ 100 (81%) │ $1.24" in words
+    page = (tmp_path / "a.html").read_text()
+    assert "By key" in page and f"{key.id} (shop)" in page and "in the line of none" in page
+    lines = list(csv.DictReader((tmp_path / "a.csv").open()))
+    of_key = next(line for line in lines if line["key"] == f"{key.id} (shop)")
+    assert (of_key["requests"], of_key["teacher_prompt_tokens"], of_key["saved_usd"]) == ("4", "40", "0.0")
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_line_for_each_release(config, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    words = " ".join(ask(config, "desk", "--period", "7d", "--by", "release").stdout.split())
+    assert "desk--v000001 │ 100 │ 100 (100%) │ $1.00 │ $0.5100 │ $0.4900 (49%) │ $0.4900 to $0.4900" in words
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
         ([], "name a task"),
+        (["desk", "--by", "key"], "say --period"),
+        (["--period", "7d", "--by", "colour"], "colour"),
         (["desk", "--csv", "a.csv"], "say --period"),
         (["--period", "soon"], "no period"),
         (["--period", "7d", "--csv", "/proc/no/a.csv"], "/proc/no/a.csv"),

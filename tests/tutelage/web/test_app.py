@@ -6,8 +6,10 @@ import time
 import httpx
 import pytest
 
+from ledger.database import writing
 from ledger.keys import Grant, create, revoke
 from ledger.releases import champions, get, history
+from ledger.totals import charge
 from router.settings import load
 from tests.tutelage.web.ledger import NASTY, close, configuration, filled
 from tutelage.web import app as console
@@ -90,6 +92,18 @@ def test_a_task_tells_its_rounds_with_a_table_for_each_chart(reader):
     assert text.count("<picture>") == text.count("<details>") == 3
     assert "none yet" in text and "chance of 11 %" in text and "412 of 1,000 new rows" in text
     assert f"Roll {CHAMPION} back" in text
+    assert "Spent on teacher $" in text and ", reference $" in text and "probe $" not in text
+
+
+def test_a_machine_that_saves_nothing_is_shown_as_a_loss(engine, tmp_path):
+    with writing(engine) as connection:
+        for name, usd in (("support-topics", 100.0), ("invoice-fields", 7.0), ("", 3.0)):
+            charge(connection, name, origin="machine", usd=usd, at=time.time() - 7200.0)
+    text = " ".join(client(tmp_path).get("/console").text.split())
+    assert '<p class="figure bad">-$' in text and "-$7.00 saved: what a student takes before it answers" in text
+    assert "$3.00 of the student's machine while no task had a student" in text
+    assert "machine $100.00" in client(tmp_path).get("/console/tasks/support-topics").text
+    assert client(tmp_path).get("/console/charts/savings/support-topics/light.svg").status_code == 200
 
 
 @pytest.mark.parametrize("chart", ["savings", "escalation", "agreement"])
