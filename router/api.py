@@ -1,6 +1,7 @@
 """The HTTP side: authenticate, parse, decide, reply. One request flows through one page, downwards."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -44,6 +45,7 @@ from router.relay import EVENTS, EventStream, StreamTally
 from router.ticket import CLIENT_LEFT, Outcome, Ticket, failed
 
 ORDERED = 64  # an order of ours holds many requests
+SCRAPE_S = 10.0  # Prometheus' own default
 
 
 async def chat_completions(http: Request) -> Response:
@@ -281,9 +283,16 @@ async def metrics(http: Request) -> Response:
         gateway.metrics.exposition,
         releases=in_force,
         on_trial=on_trial,
-        seen=await releases.seen(),
+        seen=await releases.seen(within_s=_patience_s(http)),
         balances=balances,
         backlog=await releases.backlog(),
     )
     text = await asyncio.to_thread(page)  # of many tasks it takes a tenth of a second, and requests go on
     return Response(text, headers={"x-request-id": new_exchange_id()}, media_type=CONTENT_TYPE_LATEST)
+
+
+def _patience_s(http: Request) -> float:
+    """With the ledger: half of what a scrape may take, as Prometheus says it. One that hangs is told of by its own
+    metric then, and does not look like a gateway that is down."""
+    said = header(http, b"x-prometheus-scrape-timeout-seconds")
+    return (float(said) if re.fullmatch(r"\d{1,4}(\.\d{1,9})?", said) else SCRAPE_S) / 2

@@ -199,10 +199,14 @@ class Metrics:
             requests=self._requests.labels(task, route, reason, status),
             latency=self._latency.labels(task, route),
             score=self._score.labels(task),
-            drafts=self._drafts.labels(task, release, outcome) if release else None,
+            drafts=self._drafts_of(task, release)[outcome] if release else None,
             first_byte=self._first_byte.labels(task, route),
             own=self._own.labels(task, route) if status == "200" and reason not in ELSEWHERE else None,
         )
+
+    def _drafts_of(self, task: str, release: str) -> dict[str, Counter]:
+        """Both outcomes begin with zero: without it a release that was always sure has no share to jump from."""
+        return {outcome: self._drafts.labels(task, release, outcome) for outcome in ("accepted", "escalated")}
 
     def count_reference(self, task: str, *, lost: bool) -> None:
         """Count a label of the reference stream."""

@@ -162,7 +162,7 @@ class State(Collector):
         yield from (counts, stands)
 
     def _parts(self) -> Iterator[Metric]:
-        yield _gauge("tutelage_ledger_up", "1 where the ledger could be read for this scrape.", self.seen.fresh)
+        yield _gauge("tutelage_ledger_up", "1 where the ledger could be read in time for this scrape.", self.seen.fresh)
         leads = WORKER in self.seen.held
         yield _gauge("tutelage_worker_up", "1 while a distillation worker holds its lease.", leads)
         found, now = self.backlog, time.time()

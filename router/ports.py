@@ -242,8 +242,8 @@ class Releases(Protocol):
         """The release on trial, which serves some of a task's conversations in the champion's place."""
         ...
 
-    async def seen(self) -> Seen:
-        """What the worker has published."""
+    async def seen(self, *, within_s: float) -> Seen:
+        """What the worker has published; not `fresh` where that cannot be read, or not so soon."""
         ...
 
     async def backlog(self) -> Backlog | None:

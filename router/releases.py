@@ -57,6 +57,7 @@ class LedgerWatch:
         self._unusable: dict[str, str] = {}
         self._state, self._seen = InForce(), Seen()
         self._next_reading = asyncio.Event()
+        self._seeing: asyncio.Task[Seen] | None = None
 
     def tell(self, *readers: Reader) -> None:
         """Have others read the ledger at the same times."""
@@ -84,8 +85,18 @@ class LedgerWatch:
             await self._next_reading.wait()
         return self.price(teacher)
 
-    async def seen(self) -> Seen:
-        """What the worker has published by now; by the last time it was asked, where the ledger cannot be read."""
+    async def seen(self, *, within_s: float) -> Seen:
+        """What the worker has published by now; what was seen before, where the ledger cannot be read or takes longer.
+
+        One that hangs is asked once, however many scrapes wait for it, and takes one thread.
+        """
+        if self._seeing is None or self._seeing.done():
+            self._seeing = asyncio.create_task(self._see())
+        seeing = self._seeing
+        await asyncio.wait({seeing}, timeout=within_s)
+        return seeing.result() if seeing.done() else replace(self._seen, fresh=False)
+
+    async def _see(self) -> Seen:
         try:
             self._seen = await asyncio.to_thread(read, self._engine, now=time.time())
         except sa.exc.SQLAlchemyError as error:

@@ -226,7 +226,7 @@ class FakeReleases:
     def champion(self, task: str) -> ServedRelease | None:
         return self.release
 
-    async def seen(self) -> Seen:
+    async def seen(self, *, within_s: float) -> Seen:
         on_its_way = Progress(rows=120, rows_needed=300, references=200, references_needed=200, expected_at=1e9)
         return Seen(progress={"desk": on_its_way}, noticed={"desk": {"score": 1}})
 

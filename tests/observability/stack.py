@@ -1,10 +1,13 @@
 """A real Prometheus over two real gateways, an ingester and a worker; only vLLM and the teacher are scripted.
 
 One of the gateways has two processes, the other a teacher of limited capacity, which processes share by Redis alone.
-Rules are ours, with times short enough to be watched (`quickened`).
+Rules are ours, with times short enough to be watched (`quickened`). What is waited for ends the wait: a limit says
+only when it is given up.
 """
 
+import fcntl
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -29,13 +32,15 @@ from router.settings import Settings, load
 from tests.ledger.make import certified, student_exchange
 from tests.wire import answers
 from tests.wire.rig import KEY, PRICE, free_port
-from tests.wire.upstream import ENGINE, Upstream
+from tests.wire.upstream import ENGINE, Upstream, saying
 from tutelage.processes import Program, gateway, ingester, worker
 
 PROMETHEUS, PROMTOOL = "/usr/bin/prometheus", "/usr/bin/promtool"
 DAY_S = 86_400.0
+LIMIT_S = 180.0
+THOUGHT, PLANNED_USD = 5000, 0.004  # an answer of so many tokens costs more than twice what is planned for a month
 # What the rules wait for and look back to, and what it becomes here; a threshold in seconds too.
-QUICK = {"2m": "10s", "5m": "10s", "10m": "10s", "30m": "15s", "1h": "20s", "1d": "60s"}
+QUICK = {"2m": "10s", "5m": "10s", "10m": "10s", "30m": "15s", "1h": "20s", "1d": "30s"}
 
 
 def quickened(text: str) -> str:
@@ -57,7 +62,8 @@ class Stack:
     parts: dict[str, Part]
     prometheus: str
     words: int = 5
-    asking: tuple[str, ...] = ("desk", "doubt", "fresh", "poor")
+    asking: tuple[str, ...] = ("desk", "fresh", "poor")
+    asking_narrow: tuple[str, ...] = ("tight",)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -76,15 +82,41 @@ class Stack:
         (found,) = self.query(expr)
         return float(found["value"][1])
 
-    def firing(self) -> set[str]:
-        """The names of alerts."""
-        return {each["metric"]["alertname"] for each in self.query('ALERTS{alertstate="firing"}')}
+    def await_data(self, *exprs: str, what: str = "data") -> None:
+        """Of each of them."""
+        for expr in exprs:
+            wait_for(lambda expr=expr: bool(self.query(expr)), what=f"{what}: {expr}")
 
-    def await_firing(self, *names: str, limit_s: float = 60.0) -> None:
-        wait_for(lambda: set(names) <= self.firing(), limit_s=limit_s, what=f"{names} to fire")
+    def firing(self, **labels: str) -> set[str]:
+        """The names of alerts, of those with these labels."""
+        chosen = ",".join(f'{name}="{value}"' for name, value in {"alertstate": "firing", **labels}.items())
+        return {each["metric"]["alertname"] for each in self.query(f"ALERTS{{{chosen}}}")}
 
-    def await_silence(self, *names: str, limit_s: float = 90.0) -> None:
-        wait_for(lambda: not set(names) & self.firing(), limit_s=limit_s, what=f"{names} to end")
+    def await_firing(self, *names: str, **labels: str) -> None:
+        wait_for(lambda: set(names) <= self.firing(**labels), what=f"{names} to fire")
+
+    def await_silence(self, *names: str, **labels: str) -> None:
+        wait_for(lambda: not set(names) & self.firing(**labels), what=f"{names} to end")
+
+    @contextmanager
+    def asked_for(self, *tasks: str) -> Iterator[None]:
+        """The wide gateway is asked for these instead."""
+        before, self.asking = self.asking, tasks
+        try:
+            yield
+        finally:
+            self.asking = before
+
+    def restart(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """A part over its configuration as it is changed, as by whoever edits the file."""
+        part = self.parts[name]
+        config = Path(part.program.command[-1])
+        values = yaml.safe_load(config.read_text())
+        change(values)
+        config.write_text(yaml.safe_dump(values))
+        part.kill(signal.SIGTERM)
+        part.start()
+        part.wait_ready()
 
     def gateway_processes(self) -> list[int]:
         """The worker processes of the gateway."""
@@ -112,7 +144,7 @@ class Stack:
         self._stopped.set()
 
 
-def wait_for(condition: Callable[[], bool], *, limit_s: float, what: str) -> None:
+def wait_for(condition: Callable[[], bool], *, what: str, limit_s: float = LIMIT_S) -> None:
     last = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < last, f"waited in vain for {what}"
@@ -120,10 +152,20 @@ def wait_for(condition: Callable[[], bool], *, limit_s: float, what: str) -> Non
 
 
 @contextmanager
+def locked(ledger: Path) -> Iterator[None]:
+    """A SQLite file that nobody else can read or write meanwhile, as where a process hangs in it: all locks of its
+    write-ahead log are held (https://www.sqlite.org/walformat.html, section 2.3). Not a byte of it is changed."""
+    with Path(f"{ledger}-shm").open("r+b") as shared:
+        for byte in range(120, 128):  # one by one: others come and go
+            fcntl.lockf(shared, fcntl.LOCK_EX, 1, byte)
+        yield
+
+
+@contextmanager
 def running(work: Path) -> Iterator[Stack]:
     """All of it, under load, until the block ends."""
     student, teacher = Upstream(), Upstream()
-    student.act = counting
+    student.act, teacher.act = counting, thinking
     settings, narrow = (_settings(work / name, student, teacher) for name in ("tutelage.yaml", "narrow.yaml"))
     _fill(settings)
     port = free_port()
@@ -137,11 +179,9 @@ def running(work: Path) -> Iterator[Stack]:
     try:
         with started(programs, work) as parts:
             stack = Stack(settings, student, teacher, parts, f"http://127.0.0.1:{port}")
-            asked = [(settings, lambda: stack.asking), (settings, lambda: stack.asking), (narrow, lambda: ("tight",))]
-            asking = [
-                threading.Thread(target=stack.load, args=(each.server.port, tasks), daemon=True)
-                for each, tasks in asked
-            ]
+            wide = settings.server.port, lambda: stack.asking
+            asked = [wide, wide, (narrow.server.port, lambda: stack.asking_narrow)]
+            asking = [threading.Thread(target=stack.load, args=each, daemon=True) for each in asked]
             for each in asking:
                 each.start()
             try:
@@ -160,6 +200,12 @@ async def counting(_: Upstream, request: web.Request, body: dict[str, Any]) -> w
     said = answers.to(body).body()
     said["usage"]["prompt_tokens"] = sum(len(each["content"].split()) for each in body["messages"])
     return web.json_response(said)
+
+
+async def thinking(upstream: Upstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """A teacher as it should be; its model `thinker` counts more tokens than it was allowed, and shows none of them."""
+    counted = {"completion_tokens": THOUGHT} if body["model"] == "thinker" else {}
+    return await saying(counted=counted)(upstream, request, body)
 
 
 def _prometheus(work: Path, scraped_ports: list[int], *, port: int) -> Program:
@@ -200,14 +246,17 @@ def _wide(student: Upstream, teacher: Upstream) -> dict[str, Any]:
 
 
 def _narrow(student: Upstream, teacher: Upstream) -> dict[str, Any]:
-    """Over the same ledger: a teacher that may be asked twenty times a minute."""
+    """Over the same ledger: a teacher that may be asked twenty times a minute, and one that costs more than planned."""
     values = _wide(student, teacher)
-    tight = {**values["tasks"]["desk"], "teacher": "small"}
+    task, big = values["tasks"]["desk"], values["teachers"]["big"]
     return {
         **values,
         "server": {"port": free_port(), "api_key": KEY},
-        "teachers": {"small": {**values["teachers"]["big"], "capacity_rpm": 20}},
-        "tasks": {"tight": tight},
+        "teachers": {"small": {**big, "capacity_rpm": 20}, "thinker": {**big, "model": "thinker"}},
+        "tasks": {
+            "tight": {**task, "teacher": "small"},
+            "planned": {**task, "teacher": "thinker", "budget_usd": PLANNED_USD},
+        },
     }
 
 

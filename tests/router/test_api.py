@@ -758,6 +758,23 @@ async def test_metrics_count_routes_reasons_and_dollars():
     assert 'tutelage_rows_gathered{kind="rows",task="desk"} 120.0' in text
 
 
+@pytest.mark.parametrize(
+    ("said", "within_s"), [(None, 5.0), ("1", 0.5), ("0.25", 0.125), ("soon", 5.0), ("-1", 5.0), ("nan", 5.0)]
+)
+async def test_a_scrape_waits_half_of_its_time_for_the_ledger(said, within_s):
+    waited = []
+
+    class Patient(FakeReleases):
+        async def seen(self, *, within_s):
+            waited.append(within_s)
+            return await super().seen(within_s=within_s)
+
+    async with http(gateway(releases=Patient())) as session:
+        headers = {"x-prometheus-scrape-timeout-seconds": said} if said else {}
+        assert (await session.get("/metrics", headers=headers)).status_code == 200
+    assert waited == [within_s]
+
+
 async def test_a_defect_is_a_500_without_detail():
     class Broken(FakeStudent):
         async def draft(self, request, *, model, max_tokens):

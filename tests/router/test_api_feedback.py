@@ -35,7 +35,7 @@ async def test_it_is_kept_under_the_exchange_by_whichever_of_its_ids(body, *, go
     assert isinstance(kept, Feedback)
     assert (kept.exchange_id, kept.good, kept.correction) == (ID, good, correction)
     word = "corrected" if correction else "good" if good else "wrong"
-    counted = parts.metrics.exposition(releases={}, seen=await parts.releases.seen()).decode()
+    counted = parts.metrics.exposition(releases={}, seen=await parts.releases.seen(within_s=5.0)).decode()
     found = {line for line in counted.splitlines() if line.startswith("tutelage_feedback_total")}
     assert found == {
         f'tutelage_feedback_total{{said="{each}"}} {float(each == word)}' for each in ("good", "wrong", "corrected")

@@ -132,6 +132,14 @@ def test_drafts_are_counted_by_release_and_errors_of_a_teacher_by_their_name():
     assert sample(metrics, "tutelage_gateway_seconds_count", task="desk", route="none") is None
 
 
+def test_a_release_that_was_always_sure_has_a_zero_to_jump_from():
+    metrics = Metrics()
+    metrics.count(student_exchange(1))
+    labels = {"task": "desk", "release": "desk--v000001"}
+    assert sample(metrics, "tutelage_drafts_total", **labels, outcome="accepted") == 1
+    assert sample(metrics, "tutelage_drafts_total", **labels, outcome="escalated") == 0
+
+
 def test_several_processes_count_together_and_one_that_was_killed_leaves_no_breaker_open(tmp_path):
     script = (
         "import os, sys; from router.metrics import Metrics, forget_ended_processes\n"

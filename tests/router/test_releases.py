@@ -1,4 +1,6 @@
 import asyncio
+import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -123,7 +125,38 @@ async def test_what_was_noticed_about_the_champion_and_no_other_is_known(engine)
     champion = promote(engine)
     for at, name in enumerate((before, champion, champion)):
         record(engine, Decision(float(at), "desk", "notice", "score", "lower", name))
-    assert (await read(engine).seen()).noticed == {"desk": {"score": 2}}
+    assert (await read(engine).seen(within_s=5.0)).noticed == {"desk": {"score": 2}}
+
+
+async def test_a_ledger_that_hangs_is_asked_once_and_what_was_seen_before_is_shown_as_old(engine, monkeypatch):
+    watch, asked, goes_on, seeing = LedgerWatch(engine, bindings={}), [], threading.Event(), watching.read
+    assert (await watch.seen(within_s=5.0)).fresh
+
+    def hanging(*arguments, **options):
+        asked.append(arguments)
+        assert goes_on.wait(30.0)
+        return seeing(*arguments, **options)
+
+    monkeypatch.setattr(watching, "read", hanging)
+    shown = [await watch.seen(within_s=0.01) for _ in range(3)]
+    assert [each.fresh for each in shown] == [False] * 3 and len(asked) == 1
+    goes_on.set()
+    assert (await watch.seen(within_s=30.0)).fresh and (await watch.seen(within_s=30.0)).fresh
+    assert len(asked) == 2
+
+
+async def test_what_is_shown_of_a_ledger_that_cannot_be_read_is_said_to_be_old(engine, monkeypatch):
+    promote(engine)
+    watch = LedgerWatch(engine, bindings={})
+    before = await watch.seen(within_s=5.0)
+
+    def broken(*_, **__):
+        raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as down:
+        down.setattr(watching, "read", broken)
+        assert await watch.seen(within_s=5.0) == replace(before, fresh=False)
+    assert (await watch.seen(within_s=5.0)).fresh
 
 
 def test_prices_follow_the_ledger(engine):
