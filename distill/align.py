@@ -2,7 +2,8 @@
 
 They are recorded as text. A student can learn from them where its tokenizer cuts the answer into the very same pieces,
 and every alternative is exactly one of its tokens; of any other row it learns the answer alone. Nothing is guessed. An
-alternative that a server could not write (half a letter, which vLLM shows as U+FFFD) is one of all the others.
+alternative that a server could not write (half a letter, which vLLM leaves empty and others show as U+FFFD) is one of
+all the others.
 """
 
 import json
@@ -171,7 +172,7 @@ def _targets(chat: Chat, vocabulary: Vocabulary, row: TrainingRow, *, places: li
 
 
 def _unwritten(kept: Piece) -> bool:
-    return isinstance(kept, str) and "\ufffd" in kept
+    return isinstance(kept, str) and (not kept or "\ufffd" in kept)
 
 
 def _ids(vocabulary: Vocabulary, number: int, place: Place) -> list[int]:
