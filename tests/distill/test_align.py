@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from distill.align import Aligned, Vocabulary, align, nothing_of
 from distill.render import render
 from tests.distill import tiny
+from tests.distill.families import FAMILIES
 
 END = "<|im_end|>"
 
@@ -120,6 +121,15 @@ def test_of_two_tokens_with_the_same_text_neither_is_the_one():
     assert found.only["\u0120A".encode()] == 257 and b" A" not in found.only
     same = pieces("a", " ", "\u2581")
     assert b" " not in same.only and same.only[b"a"] == 1
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3"])
+def test_as_vllm_writes_them_tokens_are_found_again_or_are_half_letters(name):
+    tokenizer = FAMILIES[name].make_tokenizer()
+    only = Vocabulary(tokenizer).only
+    for number in range(len(tokenizer)):
+        text = tokenizer.decode([number])
+        assert only.get(text.encode()) == number or text.endswith("\ufffd")
 
 
 def test_a_tokenizer_that_is_not_read_gives_no_targets():
