@@ -73,7 +73,7 @@ class Student:
         self.console.print(f"{self.folder.name}: {len(rows)} rows, {chosen.pattern}: {chosen.because}")
         found = chosen.pairs
         taught = rows if chosen.pattern == "reasoning" else [replace(row, rationale=None) for row in rows]
-        return train(taught, validation, config=self.config, out=self.folder, progress=self._show, pairs=found)
+        return train(taught, validation, config=self.config, out=self.folder, progress=self.show, pairs=found)
 
     def drafts(self, rows: Sequence[TrainingRow]) -> list[str]:
         """Greedy answers."""
@@ -93,7 +93,8 @@ class Student:
                 found.update(zip(part, texts, strict=True))
         return [found[i] for i in range(len(rows))]
 
-    def _show(self, at: TrainProgress) -> None:
+    def show(self, at: TrainProgress) -> None:
+        """Tell how far it is."""
         if at.step % 25 == 0 or at.step == at.steps:
             self.console.print(
                 f"{self.folder.name}: {at.of} {at.step}/{at.steps}, {at.loss:.3f}, {at.eta_s:.0f} s left"

@@ -43,7 +43,8 @@ class Lessons:
     def marks(self) -> dict[str, str]:
         """Exchange id -> what a row teaches with beside its answer."""
         reasoned = {row.exchange_id: "reasoned" for row in self.train if row.rationale is not None}
-        return reasoned | {pair.exchange_id: "paired" for pair in self.pairs}
+        told_of = {row.exchange_id: "told of" for row in self.train if row.targets}
+        return reasoned | told_of | {pair.exchange_id: "paired" for pair in self.pairs}
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,25 @@
-"""By what pattern a student learns from rows: from right answers alone, or also from wrong ones beside them, or from
-what the teacher thought before it answered.
+"""By what pattern a student learns from rows: from right answers alone, or also from what the teacher thought before
+them, from how probable it called their tokens, or from wrong answers beside them.
 
 Whatever the pattern, the rows are the same: a row that has a wrong answer beside its right one is a pair.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from calibration.agreement import disagreement
 from calibration.question import By, Judge
+from distill.align import NOTHING_TOLD, Aligned
 from distill.errors import DistillError
 from distill.rows import TrainingRow
 
-Pattern = Literal["response", "preference", "reasoning"]
+Pattern = Literal["response", "preference", "reasoning", "logit"]
 Asked = Pattern | Literal["auto"]
 MIN_PAIRS = 64  # eight batches (docs/decisions/0021)
 REASONED = 0.5  # of the rows, at least (docs/decisions/0033)
+TOLD = 0.5  # of the rows, and as many as pairs (docs/decisions/0034)
 
 
 class NoPairs(DistillError):
@@ -25,6 +28,10 @@ class NoPairs(DistillError):
 
 class NoRationales(DistillError):
     """Rationales are to teach, and none is recorded; nothing was trained."""
+
+
+class NoTargets(DistillError):
+    """Log-probabilities are to teach, and none can be used; nothing was trained."""
 
 
 @dataclass(frozen=True)
@@ -39,41 +46,39 @@ class Pair:
 
 @dataclass(frozen=True)
 class Choice:
-    """How it is learned, `because`; `pairs` are those to learn from, in the pattern `preference` alone."""
+    """How it is learned, `because`; `pairs` are those to learn from, of the pattern `preference` alone."""
 
     pattern: Pattern
     because: str
     pairs: tuple[Pair, ...]
 
 
-def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By) -> Choice:
-    """The pattern for rows that teach, those of which the teacher's rationale is known with it.
+def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By, told: Aligned = NOTHING_TOLD) -> Choice:
+    """The pattern for rows that teach, those of which the teacher's rationale is known with it; `told`: what it has
+    said of tokens.
 
-    Raises NoPairs where preferences are asked for and no pair is recorded, NoRationales alike.
+    Raises NoPairs where preferences are asked for and no pair is recorded, NoRationales and NoTargets alike.
     """
     if asked == "response":
         return Choice("response", "distill.pattern is response", ())
     if asked == "reasoning":
         return _reasoned(rows)
+    if asked == "logit":
+        return _by_targets(told)
     found = tuple(pair for row in rows for pair in pairs(row, by=by))
     said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
-    if asked == "preference":
-        if not found:
-            raise NoPairs(
-                f"distill.pattern is preference, and none of {len(rows)} rows has a student's draft that disagrees "
-                f"with its teacher, or an answer that people call wrong{_of_judged(by)}: set it to auto or response"
-            )
-        return Choice("preference", f"distill.pattern is preference; {said}", found)
-    if (told := _told(rows)) and told >= REASONED * len(rows):
-        return Choice("reasoning", f"{_words(rows)}, and {REASONED:.0%} are enough to learn from them", ())
-    few = f"{_words(rows)}, and {REASONED:.0%} are needed; " if told else ""
-    if len(found) < MIN_PAIRS:
-        return Choice("response", f"{few}{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
-    return Choice("preference", f"{few}{said}, and {MIN_PAIRS} are enough to learn from them", found)
+    if asked == "auto":
+        return _beside_answers(rows, told) or _by_pairs(found, f"{_few(rows, told)}{said}", by=by)
+    if not found:
+        raise NoPairs(
+            f"distill.pattern is preference, and none of {len(rows)} rows has a student's draft that disagrees "
+            f"with its teacher, or an answer that people call wrong{_of_judged(by)}: set it to auto or response"
+        )
+    return Choice("preference", f"distill.pattern is preference; {said}", found)
 
 
 def _reasoned(rows: Sequence[TrainingRow]) -> Choice:
-    if not _told(rows):
+    if not _thought(rows):
         raise NoRationales(
             f"distill.pattern is reasoning, and of none of {len(rows)} rows is recorded what the teacher thought: its "
             "server has to tell it (message.reasoning_content). Set it to auto or response"
@@ -81,12 +86,46 @@ def _reasoned(rows: Sequence[TrainingRow]) -> Choice:
     return Choice("reasoning", f"distill.pattern is reasoning; {_words(rows)}", ())
 
 
-def _told(rows: Sequence[TrainingRow]) -> int:
+def _by_targets(told: Aligned) -> Choice:
+    if not told.targets:
+        raise NoTargets(
+            f"distill.pattern is logit, and {told.words}: set teachers.NAME.record_logprobs for a teacher that has the "
+            "student's tokenizer, or distill.pattern to auto or response"
+        )
+    return Choice("logit", f"distill.pattern is logit; {told.words}", ())
+
+
+def _beside_answers(rows: Sequence[TrainingRow], told: Aligned) -> Choice | None:
+    """What auto takes before pairs, where there is enough of it."""
+    if (thought := _thought(rows)) and thought >= REASONED * len(rows):
+        return Choice("reasoning", f"{_words(rows)}, and {REASONED:.0%} are enough to learn from them", ())
+    if len(told.targets) >= _needed(told):
+        return Choice("logit", f"{told.words}, and {_needed(told)} are enough to learn from them", ())
+    return None
+
+
+def _few(rows: Sequence[TrainingRow], told: Aligned) -> str:
+    """What there is too little of, where anything is recorded."""
+    thought = f"{_words(rows)}, and {REASONED:.0%} are needed; " if _thought(rows) else ""
+    return thought + (f"{told.words}, and {_needed(told)} are needed; " if told.recorded else "")
+
+
+def _by_pairs(found: tuple[Pair, ...], said: str, *, by: By) -> Choice:
+    if len(found) < MIN_PAIRS:
+        return Choice("response", f"{said}, and {MIN_PAIRS} are needed to learn from them{_of_judged(by)}", ())
+    return Choice("preference", f"{said}, and {MIN_PAIRS} are enough to learn from them", found)
+
+
+def _thought(rows: Sequence[TrainingRow]) -> int:
     return sum(row.rationale is not None for row in rows)
 
 
 def _words(rows: Sequence[TrainingRow]) -> str:
-    return f"what the teacher thought is recorded of {_told(rows)} of {len(rows)} rows"
+    return f"what the teacher thought is recorded of {_thought(rows)} of {len(rows)} rows"
+
+
+def _needed(told: Aligned) -> int:
+    return max(MIN_PAIRS, math.ceil(TOLD * told.rows))
 
 
 def pairs(row: TrainingRow, *, by: By) -> Iterator[Pair]:

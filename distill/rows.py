@@ -7,6 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a teacher has said of the tokens of a row's completion, in tokens of the student: `ids` and `logprobs`
+    (nats), shape (T, K), -inf where fewer than K were told of, and all along a token of which nothing was."""
+
+    ids: NDArray[np.int32]
+    logprobs: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, ids: Sequence[Sequence[int]], logprobs: Sequence[Sequence[float]], *, length: int) -> "Targets":
+        """From lists of any lengths, of the first of `length` tokens."""
+        shape = length, max(map(len, ids), default=0)
+        found = cls(np.zeros(shape, np.int32), np.full(shape, -np.inf, np.float32))
+        for at, (these, those) in enumerate(zip(ids, logprobs, strict=True)):
+            found.ids[at, : len(these)], found.logprobs[at, : len(those)] = these, those
+        return found
+
 
 @dataclass(frozen=True)
 class TrainingRow:
@@ -16,7 +37,8 @@ class TrainingRow:
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
     answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
     answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole. `weight`: by
-    how much it counts among rows that teach. `rationale`: what the teacher thought, where that is to teach as well.
+    how much it counts among rows that teach. `rationale`: what the teacher thought, `targets`: what it said of the
+    completion's tokens, where a student learns from that as well.
     """
 
     exchange_id: str
@@ -30,6 +52,7 @@ class TrainingRow:
     draft: str | None = None
     weight: float = 1.0
     rationale: str | None = None
+    targets: Targets | None = None
 
     @property
     def corrected(self) -> "TrainingRow":

@@ -5,13 +5,16 @@ has its name is recorded with it, and the champion in force stays in force.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
 from calibration.certificate import Refusal
 from calibration.fit import MIN_ROWS
+from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.candidate import Candidate, Progress, check_room
@@ -24,9 +27,12 @@ from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
 from distill.pattern import choose
 from distill.plan import Refused, Released, RunConfig
+from distill.rows import TrainingRow
+from distill.student import load_chat
 from distill.warm import begin
 from ledger import releases
 from ledger.queries import newest_at, rows_that_taught
+from ledger.token_logprobs import recorded
 
 
 class TooFewRows(DistillError):
@@ -40,8 +46,8 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales or DiskFull before anything is written. An
-    error after that is recorded with the candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat or DiskFull before
+    anything is written. An error after that is recorded with the candidate, which is refused, and raised.
     """
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
@@ -120,12 +126,35 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         report["start"] = {"release": begun, "because": because}
         report["weighted"] = sum(row.weight != 1.0 for row in lessons.train)
         progress.step(f"begins from {begun or 'the base model'}: {because}")
-        told = with_rationales(engine, lessons.train) if config.pattern in ("auto", "reasoning") else lessons.train
-        chosen = choose(config.pattern, told, by=config.measure)
-        report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
-        progress.step(f"pattern {chosen.pattern}: {chosen.because}")
-        lessons = replace(lessons, pairs=chosen.pairs, train=told if chosen.pattern == "reasoning" else lessons.train)
+        lessons = _with_pattern(engine, lessons, config, report=report, progress=progress)
     return lessons, found, report
+
+
+def _with_pattern(
+    engine: sa.Engine, lessons: Lessons, config: RunConfig, *, report: dict[str, Any], progress: Progress
+) -> Lessons:
+    """The lessons with what the pattern teaches beside answers."""
+    thought = with_rationales(engine, lessons.train) if config.pattern in ("auto", "reasoning") else lessons.train
+    told = _told(engine, lessons.train, config)
+    chosen = choose(config.pattern, thought, by=config.measure, told=told)
+    report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
+    progress.step(f"pattern {chosen.pattern}: {chosen.because}")
+    if chosen.pattern == "logit":
+        report["targets"] = {"rows": len(told.targets), "missed": dict(told.missed)}
+        return replace(lessons, train=told.given(lessons.train))
+    return replace(lessons, pairs=chosen.pairs, train=thought if chosen.pattern == "reasoning" else lessons.train)
+
+
+def _told(engine: sa.Engine, rows: Sequence[TrainingRow], config: RunConfig) -> Aligned:
+    """What the teacher has said of the tokens of its answers, where anybody wants to know."""
+    if config.pattern not in ("auto", "logit"):
+        return NOTHING_TOLD
+    said = recorded(engine, [row.exchange_id for row in rows])
+    first = next(said, None)
+    if first is None:
+        return nothing_of(rows)
+    chat = load_chat(config.train.base_model, unsaid=config.train.unsaid)
+    return align(chat, rows, chain([first], said))
 
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: Progress) -> Lessons:

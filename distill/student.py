@@ -92,18 +92,30 @@ def collate(rows: Sequence[Rendered]) -> Batch:
     return batch
 
 
-def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    """Log-probabilities (nats, float32) of the labelled tokens, shape (N,), row after row.
+def completion_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """What the model makes of every labelled token's place, shape (N, vocabulary), float32, row after row.
 
     The language-model head runs only where the next token is labelled: on short answers that is a tenth of the
     positions, and the head is a fifth of a small model's work.
     """
     labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
     keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)
-    logits = model(
+    logits: torch.Tensor = model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
-    ).logits  # (N, vocabulary)
-    return -torch.nn.functional.cross_entropy(logits.float(), batch["labels"][:, 1:][labelled], reduction="none")
+    ).logits
+    return logits.float()
+
+
+def completion_labels(batch: Batch) -> torch.Tensor:
+    """The labelled tokens, shape (N,), row after row."""
+    labels = batch["labels"][:, 1:]
+    return labels[labels != IGNORE]
+
+
+def completion_logprobs(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Log-probabilities (nats, float32) of the labelled tokens, shape (N,), row after row."""
+    logits = completion_logits(model, batch)
+    return -torch.nn.functional.cross_entropy(logits, completion_labels(batch), reduction="none")
 
 
 def token_weights(batch: Batch) -> torch.Tensor:

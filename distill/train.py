@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -23,16 +24,26 @@ from typing_extensions import override
 
 from distill.best import HeldOut, KeepBest, TrainProgress, Weights
 from distill.errors import DistillError
+from distill.logit import collate_targets, token_losses
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
 from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
 from distill.render import Chat, Readable, Rendered, readable, takes
-from distill.rows import TrainingRow
-from distill.student import Batch, completion_logprobs, load_base, load_chat, silence, token_weights
+from distill.rows import Targets, TrainingRow
+from distill.student import (
+    Batch,
+    completion_labels,
+    completion_logits,
+    load_base,
+    load_chat,
+    silence,
+    token_weights,
+)
 
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
 TOKENS_AT_ONCE = 4096
+NUMBER = "number"  # of an example: its targets are too many for the data set's tables
 
 
 class TrainError(DistillError):
@@ -69,9 +80,10 @@ class TrainReport:
     validation, not loading. Losses are nats per completion token; `validation_losses` has one per epoch, the smallest
     of which is the saved adapter's, unless a second lesson was kept: `preferred`, None without pairs. `rows_too_long`
     counts the rows, validation included, beyond `max_tokens`, `rows_unspeakable` those that the base model's chat
-    template does not take. `dataset_digest` is a SHA-256 over the trained rows, their rationales and the pairs in their
-    order. `reasoned`: what rationales were taught with the rows, None without any; they are in `train_loss`, each as
-    much as its answer, and in no validation loss.
+    template does not take. `dataset_digest` is a SHA-256 over the trained rows, with their rationales and targets, and
+    the pairs in their order. `reasoned`: what rationales were taught with the rows, None without any; they are in
+    `train_loss`, each as much as its answer, and in no validation loss. `rows_with_targets`: how many of the trained
+    rows had any; `train_loss` is mixed there, validation is not.
     """
 
     rows: int
@@ -86,6 +98,7 @@ class TrainReport:
     rows_unspeakable: int
     preferred: PairsReport | None = None
     reasoned: ReasonsReport | None = None
+    rows_with_targets: int = 0
 
 
 def train(
@@ -137,6 +150,7 @@ def train(
         rows_unspeakable=lessons.unspeakable + held_out.unspeakable,
         preferred=preferred,
         reasoned=taught.report,
+        rows_with_targets=sum(row.targets is not None for row in lessons.rows),
     )
 
 
@@ -189,8 +203,8 @@ def _trainer(
             train_sampling_strategy="group_by_length",
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        data_collator=collate_examples,
-        train_dataset=examples(answers, taught.targets),
+        data_collator=partial(_collate, told=[row.targets for row in taught.rows]),
+        train_dataset=examples(answers, taught.targets).add_column(NUMBER, list(range(len(answers)))),
         processing_class=chat.tokenizer,
         callbacks=[keeper],
         peft_config=None if start else _fresh_lora(config),
@@ -243,6 +257,12 @@ def _rows_at_once(batch_size: int, longest: int) -> int:
     return max((n for n in divisors if n * longest <= TOKENS_AT_ONCE), default=1)
 
 
+def _collate(found: Sequence[dict[str, Any]], *, told: Sequence[Targets | None]) -> Batch:
+    """Examples as a batch, with what was told of the tokens of their answers."""
+    answers = [Rendered(**each["answer"]) for each in found]
+    return {**collate_examples(found), **collate_targets(answers, [told[each[NUMBER]] for each in found])}
+
+
 class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """TRL's trainer with the head on completion positions: without a GPU, TRL's own loss computes all of them."""
 
@@ -251,7 +271,10 @@ class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no type
         self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         assert not return_outputs, "nothing here asks for logits"
-        losses = [-(completion_logprobs(model, each) * token_weights(each)).sum() for each in targets_of(inputs)]
+        losses = [
+            (token_losses(completion_logits(model, each), completion_labels(each), each) * token_weights(each)).sum()
+            for each in targets_of(inputs)
+        ]
         return torch.stack(losses).sum() / (divisor([inputs]) if num_items_in_batch is None else num_items_in_batch)
 
     @override
@@ -285,6 +308,8 @@ def _dataset_digest(rows: Sequence[TrainingRow], pairs: Sequence[Pair]) -> str:
         why = [] if row.rationale is None else [{"rationale": row.rationale}]
         taught = [row.exchange_id, row.messages, row.completion, *weight, *why]
         digest.update(json.dumps(taught, sort_keys=True).encode() + b"\n")
+        if row.targets:
+            digest.update(row.targets.ids.tobytes() + row.targets.logprobs.tobytes() + b"\n")
     for pair in pairs:
         digest.update(json.dumps([pair.exchange_id, pair.chosen, pair.rejected]).encode() + b"\n")
     return digest.hexdigest()

@@ -166,7 +166,7 @@ def _wipe(connection: sa.Connection, ids: Sequence[str]) -> None:
     counts_no_more = {"eligible": False, "reference": False, "rho": None}
     connection.execute(exchanges.update().where(exchanges.c.id.in_(ids)).values(**texts, **counts_no_more))
     replies = teacher_replies.update().where(teacher_replies.c.exchange_id.in_(ids))
-    connection.execute(replies.values(text=None, rationale=None, error=FORGOTTEN))
+    connection.execute(replies.values(text=None, rationale=None, logprobs=None, error=FORGOTTEN))
     connection.execute(row_uses.update().where(row_uses.c.exchange_id.in_(ids)).values(draft_text=None))
     connection.execute(feedback.delete().where(feedback.c.exchange_id.in_(ids)))
     connection.execute(probe_questions.delete().where(probe_questions.c.exchange_id.in_(ids)))

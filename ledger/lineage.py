@@ -15,7 +15,7 @@ from ledger.schema import exchanges, row_uses
 @dataclass(frozen=True)
 class UsedRow:
     """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one,
-    "reasoned" with what its teacher thought."""
+    "reasoned" with what its teacher thought, "told of" with what it said of tokens."""
 
     exchange_id: str
     use: UseKind

@@ -91,7 +91,7 @@ class Reference:
 @dataclass(frozen=True)
 class Use:
     """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows,
-    `reason` for rejected ones, and for those that taught as a pair or with a rationale."""
+    `reason` for rejected ones, and for those that taught as a pair, with a rationale or with log-probabilities."""
 
     exchange_id: str
     use: UseKind

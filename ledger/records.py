@@ -11,6 +11,9 @@ import msgspec
 Origin = Literal["client", "import", "probe", "recertify", "judge", "writer", "synthetic"]
 TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies; money is counted of "client" alone
 Route = Literal["student", "teacher", "none"]
+Piece = str | list[int]  # a token's text; its bytes where they are no text by themselves
+# Of one token of an answer: itself, then what else might have stood there; natural logarithms.
+Place = list[tuple[Piece, float]]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,7 +49,8 @@ class Draft(msgspec.Struct, frozen=True):
 
 class TeacherReply(msgspec.Struct, frozen=True):
     """What the teacher answered; `text` is None where it gave tool calls only or failed, then `error` says why.
-    `rationale`: what it thought before, where its server tells."""
+    `rationale`: what it thought before, where its server tells; `logprobs`: of the answer's tokens
+    (`ledger.token_logprobs`), where they are recorded."""
 
     teacher: str
     text: str | None
@@ -56,6 +60,7 @@ class TeacherReply(msgspec.Struct, frozen=True):
     latency_s: float = 0.0
     error: str | None = None
     rationale: str | None = None
+    logprobs: list[Place] | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):

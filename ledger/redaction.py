@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from ledger.random_keys import random_key
 from ledger.records import Draft, Exchange, Feedback, Label, Record, TeacherReply
+from ledger.token_logprobs import texts
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -133,7 +134,11 @@ class Redactor:
         return kept
 
     def _reply(self, reply: TeacherReply) -> TeacherReply:
-        return replace(reply, text=self._maybe(reply.text), rationale=self._maybe(reply.rationale))
+        kept = self._maybe(reply.text)
+        told = None if reply.logprobs is None or kept != reply.text else texts(reply.logprobs)
+        clear = told is not None and self.text(told) == told  # of an answer that changes nothing is told, as of tokens
+        tokens = reply.logprobs if clear else None
+        return replace(reply, text=kept, rationale=self._maybe(reply.rationale), logprobs=tokens)
 
     def _maybe(self, text: str | None) -> str | None:
         return None if text is None else self.text(text)
@@ -196,7 +201,7 @@ def _bare(record: Record) -> Record:
 
 
 def _without_text(reply: TeacherReply) -> TeacherReply:
-    return replace(reply, text=None, rationale=None, error=reply.error or FAILED)
+    return replace(reply, text=None, rationale=None, logprobs=None, error=reply.error or FAILED)
 
 
 def _finder(expression: Any) -> Finder:

@@ -6,6 +6,7 @@ import msgspec
 
 from ledger.records import Draft, Exchange, TeacherReply
 from ledger.schema import exchanges
+from ledger.token_logprobs import packed
 
 EXCHANGE_COLUMNS = [name for name in Exchange.__struct_fields__ if name in exchanges.columns]
 
@@ -30,6 +31,7 @@ def reply_row(exchange_id: str, at: float, reply: TeacherReply, *, background: b
         "latency_s": reply.latency_s,
         "error": reply.error,
         "rationale": reply.rationale,
+        "logprobs": packed(reply.logprobs),
     }
 
 

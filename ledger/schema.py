@@ -70,6 +70,7 @@ teacher_replies = sa.Table(
         for name in ("cache_write_tokens", "audio_prompt_tokens", "audio_completion_tokens", "reasoning_tokens")
     ),
     sa.Column("rationale", sa.Text),  # what it thought before it answered
+    sa.Column("logprobs", sa.Text),  # as ledger.token_logprobs packs them: read of few rows, and much of many
 )
 
 totals = sa.Table(
@@ -154,7 +155,7 @@ row_uses = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
-    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned"
+    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned", "told of"
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),

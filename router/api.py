@@ -166,16 +166,21 @@ async def _student_stream(
 
 async def _teacher_reply(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
     """The teacher's body as it came, under our id and the model name the client used."""
-    completion = await gateway.teacher.complete(ticket.request, teacher=ticket.teacher)
+    completion = await gateway.teacher.complete(ticket.request, teacher=ticket.teacher, top=_top(ticket, verdict))
     reply = completion.reply
     gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s=ticket.elapsed_s))
     head = ticket.head()
     return json_reply({**completion.body, "id": head.id, "model": head.model}, headers=headers_of(ticket, verdict))
 
 
+def _top(ticket: Ticket, verdict: Verdict) -> int:
+    """How many alternatives of each token are recorded."""
+    return ticket.alternatives if verdict.eligible else 0
+
+
 async def _teacher_stream(gateway: Gateway, ticket: Ticket, verdict: Verdict) -> Response:
     """The teacher's stream. Its first chunk is awaited here: what fails before it is a plain HTTP error."""
-    chunks = gateway.teacher.stream(ticket.request, teacher=ticket.teacher)
+    chunks = gateway.teacher.stream(ticket.request, teacher=ticket.teacher, top=_top(ticket, verdict))
     first = await anext(chunks, None)
     if first is None:
         raise TeacherUnavailable(f"The teacher {ticket.teacher!r} sent an empty stream")
@@ -192,7 +197,8 @@ async def _relay(
     rest: AsyncGenerator[list[dict[str, Any]]],
 ) -> AsyncGenerator[bytes, None]:
     """Pass chunks on; the exchange is recorded before the last byte, however the stream ends."""
-    tally = StreamTally(ticket.head(), include_usage=ticket.request.include_usage)
+    request, top = ticket.request, _top(ticket, verdict)
+    tally = StreamTally(ticket.head(), include_usage=request.include_usage, top=top, asked=request.top_logprobs)
     first_byte_s, recorded = ticket.elapsed_s, False
     try:
         async with aclosing(rest):
@@ -202,7 +208,7 @@ async def _relay(
                 if sent := tally.take(received):
                     yield sent
         reply = gateway.teacher.reply(ticket.teacher, tally.body(), latency_s=ticket.elapsed_s)
-        recorded = True
+        reply, recorded = replace(reply, logprobs=tally.logprobs), True
         gateway.record(ticket, verdict, Outcome(200, reply.text, reply, first_byte_s))
         yield tally.end()
     except GatewayError as error:

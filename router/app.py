@@ -251,6 +251,7 @@ def _plan(settings: Settings, name: str, *, redactor: Redactor | None) -> TaskPl
         binding=settings.binding(name),
         unsaid=task.unsaid,
         is_private=redactor.is_private if redactor else None,
+        record_logprobs=settings.teachers[task.teacher].record_logprobs,
     )
 
 

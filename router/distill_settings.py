@@ -18,8 +18,9 @@ class DistillSettings(Section):
     with min_rows rows before the cut and min_references unused references after it, and another one when new_rows have
     come since the last and no release is in force, more than max_escalation_rate of the requests escalate, or it is
     max_age_days old. pattern: response learns from right answers alone, preference also from wrong ones that are
-    recorded beside them, reasoning also from what the teacher thought before it answered, auto from what there is
-    enough of (docs/patterns.md). easy_weight: by how much a reference that the student
+    recorded beside them, reasoning also from what the teacher thought before it answered, logit also from the
+    log-probabilities that it gave (teachers.NAME.record_logprobs), auto from what there is enough of
+    (docs/patterns.md). easy_weight: by how much a reference that the student
     has answered may count among rows that teach, which else are mostly those it was unsure of; 1: as any other. start:
     of the adapter, the base model, or the champion's as it is (docs/decisions/0032).
 
@@ -43,7 +44,7 @@ class DistillSettings(Section):
     validation_share: Share = 0.08
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
     rank: Annotated[int, Field(ge=1, le=256)] = 16
-    pattern: Literal["auto", "response", "preference", "reasoning"] = "response"
+    pattern: Literal["auto", "response", "preference", "reasoning", "logit"] = "response"
     easy_weight: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.0
     start: Literal["base", "champion"] = "base"
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3

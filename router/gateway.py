@@ -226,7 +226,8 @@ class Gateway:
         """
         try:
             reservation = await self.budgets.reserve(ticket.bill(payer=None))
-            reply = await self._ask_and_pay(ticket, reservation, priority=ticket.priority)
+            told = ticket.alternatives if origin == "synthetic" else 0  # the others teach nothing
+            reply = await self._ask_and_pay(ticket, reservation, priority=ticket.priority, top=told)
         except GatewayError as error:
             reply = TeacherReply(teacher=ticket.teacher, text=None, error=type(error).__name__)
         outcome = Outcome(200 if reply.text is not None else 502, reply.text, self._told(ticket, reply))
@@ -245,12 +246,14 @@ class Gateway:
                     raise
                 await asyncio.sleep(RETRY_AFTER_S)
             else:
-                return await self._ask_and_pay(ticket, reservation, priority="high")
+                return await self._ask_and_pay(ticket, reservation, priority="high", top=ticket.alternatives)
 
-    async def _ask_and_pay(self, ticket: Ticket, reservation: str | None, *, priority: Priority) -> TeacherReply:
+    async def _ask_and_pay(
+        self, ticket: Ticket, reservation: str | None, *, priority: Priority, top: int
+    ) -> TeacherReply:
         cost_usd: float | None = 0.0
         try:
-            reply = await self._ask_with_room(ticket, priority=priority)
+            reply = await self._ask_with_room(ticket, priority=priority, top=top)
             cost_usd = _cost(reply)
             return reply
         finally:
@@ -269,13 +272,13 @@ class Gateway:
         if reservation is not None:
             self._keep(self.budgets.settle(reservation, usd=usd), name=f"settle {reservation}")
 
-    async def _ask_with_room(self, ticket: Ticket, *, priority: Priority) -> TeacherReply:
+    async def _ask_with_room(self, ticket: Ticket, *, priority: Priority, top: int) -> TeacherReply:
         """Ask as soon as there is room, and again where the provider says that there was none, or it is left alone."""
         last = time.monotonic() + LABEL_WAIT_S
         while True:
             await self._await_room(ticket, seconds=last - time.monotonic(), priority=priority)
             try:
-                return (await self.teacher.complete(ticket.request, teacher=ticket.teacher)).reply
+                return (await self.teacher.complete(ticket.request, teacher=ticket.teacher, top=top)).reply
             except (UpstreamRefused, TeacherResting) as error:
                 wait_s = _seconds(error.headers.get("retry-after"))
                 if error.status not in (NO_ROOM, TeacherResting.status) or time.monotonic() + wait_s > last:

@@ -60,7 +60,9 @@ class TaskPlan:
     """A task as the gateway sees it: plain values, no settings. `prefix`: drafts are judged by so many first tokens;
     `max_context_tokens`: of its student (None: not known); `binding`: what its releases must be certified with;
     `unsaid`: the system message that its student does not read; `since`: when an alias made requests such as this one
-    its own, in seconds since the epoch; `is_private`: whether a request's body holds what is not kept (None: all is).
+    its own, in seconds since the epoch; `is_private`: whether a request's body holds what is not kept (None: all is);
+    `record_logprobs`: how many alternatives of each token of the teacher's answers are recorded (0: not even the
+    token's own log-probability).
     """
 
     name: str
@@ -74,6 +76,7 @@ class TaskPlan:
     unsaid: str | None = None
     since: float = -math.inf
     is_private: Callable[[Mapping[str, Any]], bool] | None = None
+    record_logprobs: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,13 +155,14 @@ class Student(Protocol):
 class Teacher(Protocol):
     """Any OpenAI-compatible URL."""
 
-    async def complete(self, request: ChatRequest, *, teacher: str) -> TeacherCompletion:
-        """Ask without streaming. Raises UpstreamRefused or TeacherUnavailable."""
+    async def complete(self, request: ChatRequest, *, teacher: str, top: int = 0) -> TeacherCompletion:
+        """Ask without streaming. `top`: of each token of the answer so many alternatives are among its facts. Raises
+        UpstreamRefused or TeacherUnavailable."""
         ...
 
-    def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]]]:
-        """Ask with streaming: decoded chunks, those that came together, usage included. Raises as `complete`, also
-        between chunks."""
+    def stream(self, request: ChatRequest, *, teacher: str, top: int = 0) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Ask with streaming: decoded chunks, those that came together, usage included; with `top` they hold more than
+        the client has asked for. Raises as `complete`, also between chunks."""
         ...
 
     def reply(self, teacher: str, body: dict[str, Any], *, latency_s: float) -> TeacherReply:

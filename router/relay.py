@@ -6,9 +6,10 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ledger.records import Usage
+from ledger.records import Place, Usage
 from router import wire
 from router.rationale import Heard
+from router.teacher_logprobs import show, taken
 from router.usage import read_usage
 
 EVENTS = "text/event-stream; charset=utf-8"
@@ -20,9 +21,13 @@ class StreamTally:
     Providers differ in where they say who speaks and what it cost: a client gets the role once, and usage once, last.
     """
 
-    def __init__(self, head: wire.Head, *, include_usage: bool) -> None:
+    def __init__(self, head: wire.Head, *, include_usage: bool, top: int = 0, asked: int | None = None) -> None:
+        """`top`: of each token so many alternatives are recorded; `asked`: of how many the client is told, None: not
+        even of the token's own log-probability."""
         self._head = head
         self._include_usage = include_usage
+        self._top, self._asked = top, asked
+        self._places: list[Place] = []
         self._begun: set[int] = set()
         self._text: list[str] = []
         self._thought = Heard()
@@ -52,6 +57,9 @@ class StreamTally:
             self._text.append(delta.get("content") or "")
             self._thought.add(delta)
             self._finish_reason = finish_reason or self._finish_reason
+        if self._top:
+            self._places += taken(choice, top=self._top) if index == 0 else []
+            show(choice, asked=self._asked)
         choice["delta"] = delta
         return bool(delta or finish_reason)
 
@@ -59,6 +67,11 @@ class StreamTally:
     def characters(self) -> int:
         """Of the answer so far, and of what was thought before it: both are paid for."""
         return sum(map(len, self._text)) + self._thought.characters
+
+    @property
+    def logprobs(self) -> list[Place] | None:
+        """Of the answer's tokens, where they are recorded."""
+        return self._places or None
 
     @property
     def usage(self) -> Usage | None:

@@ -41,6 +41,8 @@ class TeacherSettings(Section):
     A try that fails before its first byte is made again up to `retries` times. Of each, `timeout_s` bounds the whole,
     `connect_timeout_s` the connection, and `first_token_timeout_s` the wait for a stream's first bytes, and for any
     further ones (None: timeout_s alone).
+    record_logprobs: of each token of an answer that may teach so many alternatives are recorded with their
+    log-probabilities, for distill.pattern logit; a teacher that refuses them is asked without. 0: not asked for.
     """
 
     model: str
@@ -56,6 +58,7 @@ class TeacherSettings(Section):
     price: TokenPrice | None = None
     may_train: bool = False
     terms: str = ""
+    record_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
 
     @model_validator(mode="after")
     def _timeouts_are_parts(self) -> Self:

@@ -1,5 +1,6 @@
 """A teacher at any OpenAI-compatible URL: the teacher server beside the gateway, or a provider that speaks OpenAI."""
 
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
@@ -18,6 +20,7 @@ from router.http_client import HttpClient
 from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
 from router.rationale import kept, thought
+from router.teacher_logprobs import show, taken, wanted
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.usage import read_usage
 from router.wire import ChatRequest
@@ -25,6 +28,10 @@ from router.wire import ChatRequest
 END = b"[DONE]"
 TOGETHER = 8  # chunks at most: decoded they take ten times their bytes
 OPENS_AFTER = 5  # failures in a row, of calls that may all have begun before the first of them failed
+REFUSES = frozenset({400, 403, 404, 422, 501})  # how servers say that they do not take a parameter, or not of us
+WITHOUT_S = 3600.0
+_NOTHING: Mapping[str, Any] = {}
+log = logging.getLogger(__name__)
 
 
 class Prices(Protocol):
@@ -91,31 +98,39 @@ class HttpTeacher:
         self._http = http
         self._endpoints = dict(endpoints)
         self._prices = prices
+        self._without_until: dict[str, float] = {}
         self._breakers = {name: Breaker(failures=OPENS_AFTER, told=partial(told, name)) for name in endpoints}
 
     def priced(self, teacher: str) -> bool:
         """Whether the teacher's price is known."""
         return self._prices.price(teacher) is not None
 
-    async def complete(self, request: ChatRequest, *, teacher: str) -> TeacherCompletion:
-        """Ask without streaming."""
+    async def complete(self, request: ChatRequest, *, teacher: str, top: int = 0) -> TeacherCompletion:
+        """Ask without streaming; `top` alternatives of each token are recorded."""
         started = time.perf_counter()
         body = {key: value for key, value in request.raw.items() if key not in ("stream", "stream_options")}
-        async with self._post(teacher, body) as response:
+        async with self._post(teacher, body, beside=wanted(request, top=top)) as response:
             raw = await response.read()
             try:
                 answer = orjson.loads(raw)
             except orjson.JSONDecodeError as error:
                 raise _nonsense(teacher) from error
-            return TeacherCompletion(answer, self.reply(teacher, answer, latency_s=time.perf_counter() - started))
+            reply = self.reply(teacher, answer, latency_s=time.perf_counter() - started)
+            if top:
+                reply = replace(reply, logprobs=taken(answer["choices"][0], top=top) or None)
+                for choice in answer["choices"]:
+                    show(choice, asked=request.top_logprobs)
+            return TeacherCompletion(answer, reply)
 
-    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]]]:
-        """Ask with streaming; usage is always asked for, since cost is counted from it.
+    async def stream(self, request: ChatRequest, *, teacher: str, top: int = 0) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Ask with streaming; usage is always asked for, since cost is counted from it. With `top` the chunks hold more
+        of each token than the client has asked for.
 
         It is whole where it has said why it ends and that all is done: some servers say one without the other.
         """
         options = {**(request.raw.get("stream_options") or {}), "include_usage": True}
-        async with self._post(teacher, {**request.raw, "stream": True, "stream_options": options}) as response:
+        body = {**request.raw, "stream": True, "stream_options": options}
+        async with self._post(teacher, body, beside=wanted(request, top=top)) as response:
             finished = ended = False
             while not ended and (events := await response.events(gather_s=GATHER_S)):
                 ended = END in events
@@ -179,16 +194,38 @@ class HttpTeacher:
 
     @asynccontextmanager
     async def _post(
-        self, teacher: str, body: dict[str, Any], *, path: str = "chat/completions"
+        self,
+        teacher: str,
+        body: dict[str, Any],
+        *,
+        path: str = "chat/completions",
+        beside: Mapping[str, Any] = _NOTHING,
     ) -> AsyncIterator[Response]:
-        """An open response with status 200, or the error that the client is told."""
+        """An open response with status 200, or the error that the client is told. `beside`: what we ask for beside the
+        client's request, which does not fail for it."""
         if await self._prices.price_soon(teacher) is None:
             raise TeacherUnavailable(f"The price of the teacher {teacher!r} is not known yet", status=503)
-        endpoint = self._endpoints[teacher]
-        async with self._told(teacher), await ask(self._http, endpoint, body, path=path) as response:
+        async with self._told(teacher), await self._ask(teacher, body, path=path, beside=beside) as response:
             if response.status != 200:
                 raise await refusal(response, teacher)
             yield response
+
+    async def _ask(self, teacher: str, body: dict[str, Any], *, path: str, beside: Mapping[str, Any]) -> Response:
+        """A teacher that refuses what is asked beside is asked again without. Where it then answers, nothing is asked
+        beside of it for an hour: it was no fault of the request."""
+        endpoint = self._endpoints[teacher]
+        if not beside or time.monotonic() < self._without_until.get(teacher, -math.inf):
+            return await ask(self._http, endpoint, body, path=path)
+        response = await ask(self._http, endpoint, {**body, **beside}, path=path)
+        if response.status not in REFUSES:
+            return response
+        refused = response.status
+        response.close()
+        response = await ask(self._http, endpoint, body, path=path)
+        if response.status == 200:
+            self._without_until[teacher] = time.monotonic() + WITHOUT_S
+            log.warning("the teacher %r refuses log-probabilities (HTTP %d): none are recorded", teacher, refused)
+        return response
 
     @asynccontextmanager
     async def _told(self, teacher: str) -> AsyncIterator[None]:

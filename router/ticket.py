@@ -50,6 +50,12 @@ class Ticket(msgspec.Struct, frozen=True):
         return self.task is not None and self.draws and self.reference_draw < self.task.rho
 
     @property
+    def alternatives(self) -> int:
+        """How many of each token of the teacher's answer are recorded, where the request is none that is beyond a
+        student: 0 where nobody learns from it."""
+        return self.task.record_logprobs if self.task and self.teaches else 0
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since arrival."""
         return time.perf_counter() - self.started

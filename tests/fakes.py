@@ -108,19 +108,24 @@ class FakeTeacher:
     body: dict[str, Any] | None = None  # instead of the text
     chunks: list[dict[str, Any]] | None = None
     passed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    tops: list[int] = field(default_factory=list)
 
     def priced(self, teacher: str) -> bool:
         return self.known_price
 
-    async def complete(self, request: ChatRequest, *, teacher: str) -> TeacherCompletion:
+    async def complete(self, request: ChatRequest, *, teacher: str, top: int = 0) -> TeacherCompletion:
         self.asked.append(request)
+        self.tops.append(top)
         if self.error:
             raise self.error
         body = self.body or completion(Reply(Head("upstream", 1, "upstream-model"), self.text, "stop", Usage(20, 2)))
         return TeacherCompletion(body, self.reply(teacher, body, latency_s=0.1))
 
-    async def stream(self, request: ChatRequest, *, teacher: str) -> AsyncGenerator[list[dict[str, Any]], None]:
+    async def stream(
+        self, request: ChatRequest, *, teacher: str, top: int = 0
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
         self.asked.append(request)
+        self.tops.append(top)
         try:
             if self.error and not self.breaks_off:
                 raise self.error

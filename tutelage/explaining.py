@@ -79,6 +79,7 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if chosen := report.get("pattern"):
         yield "pattern", chosen["name"]
         yield "pattern because", chosen["because"]
+    yield from _targets(report.get("targets") or {})
     if weighted := report.get("weighted"):
         yield "rows that count for others like them", f"{weighted:,}"
     if begun := report.get("start"):
@@ -106,6 +107,13 @@ def _beside_answers(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         kept = "kept" if preferred["kept"] else "given up"
         yield "pairs learned in", f"{preferred['steps']} steps, {preferred['seconds']:.0f} s; {kept}"
         yield "validation loss with pairs", " ".join(f"{loss:.4f}" for loss in preferred["validation_losses"])
+
+
+def _targets(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if told:
+        yield "rows with log-probabilities of their teacher", f"{told['rows']:,}"
+        for why, count in told["missed"].items():
+            yield f"rows learned without: {why}", f"{count:,}"
 
 
 def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

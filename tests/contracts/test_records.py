@@ -1,5 +1,7 @@
 """The spool's record format: what was written by an earlier version is read by a later one, and all of it is kept."""
 
+import re
+
 import msgspec
 import pytest
 import sqlalchemy as sa
@@ -81,7 +83,8 @@ def test_lines_keep_their_meaning(line, record):
 
 
 def counted_now(line):
-    """Of tokens, what is none is not written any more."""
+    """Of tokens, what is none is not written any more; of those of the answer, what their teacher says of them is."""
+    line = re.sub(rb'("error":"TeacherDown"[^}]*)', rb'\1,"logprobs":null', line)
     return line.replace(b'{"prompt_tokens":0,"completion_tokens":0}', b"{}")
 
 

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from calibration.question import Judge
-from distill.pattern import MIN_PAIRS, NoPairs, NoRationales, Pair, choose, pairs
+from distill.align import Aligned, nothing_of
+from distill.pattern import MIN_PAIRS, NoPairs, NoRationales, NoTargets, Pair, choose, pairs
+from distill.rows import Targets
 from tests.distill import tiny
 
 JUDGE = Judge("referee", "openai/referee", "")
@@ -91,3 +93,46 @@ def test_rationales_are_learned_from_where_that_is_set_and_refused_with_what_to_
     for none in (reasoned(10, told=0), []):
         with pytest.raises(NoRationales, match=r"none of \d+ rows .*reasoning_content.* Set it to auto or response"):
             choose("reasoning", none, by="exact")
+
+
+def told(count, *, of):
+    """What a teacher has told of so many rows, in the student's tokens of some."""
+    targets = {str(n): Targets.of([[1]], [[-0.1]], length=2) for n in range(count)}
+    return Aligned(of, targets, {"in other tokens": of - count} if of > count else {})
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "pattern"), [(MIN_PAIRS, MIN_PAIRS, "logit"), (MIN_PAIRS - 1, MIN_PAIRS - 1, "response")]
+)
+def test_auto_learns_from_log_probabilities_where_there_are_enough_and_says_why(count, of, *, pattern):
+    choice = choose("auto", drafted(of, right=of), by="exact", told=told(count, of=of))
+    assert choice.pattern == pattern and f"{count} of {of} rows have log-probabilities" in choice.because
+    assert f"{MIN_PAIRS} are {'enough' if pattern == 'logit' else 'needed'}" in choice.because
+
+
+def test_and_where_half_of_the_rows_have_them():
+    many = 4 * MIN_PAIRS
+    few = choose("auto", drafted(many, right=many), by="exact", told=told(2 * MIN_PAIRS - 1, of=many))
+    assert few.pattern == "response" and f"({2 * MIN_PAIRS + 1} in other tokens), and 128 are needed" in few.because
+    assert choose("auto", drafted(many), by="exact", told=told(2 * MIN_PAIRS, of=many)).pattern == "logit"
+    paired = choose("auto", drafted(many), by="exact", told=told(9, of=many))
+    assert (paired.pattern, len(paired.pairs)) == ("preference", many) and "128 are needed" in paired.because
+
+
+def test_where_none_are_recorded_auto_does_not_speak_of_them():
+    rows = drafted(5)
+    assert choose("auto", rows, by="exact", told=nothing_of(rows)).because.startswith("5 wrong answers")
+
+
+def test_of_a_teacher_that_thinks_auto_takes_its_thoughts():
+    rows = reasoned(MIN_PAIRS, told=MIN_PAIRS)
+    assert choose("auto", rows, by="exact", told=told(MIN_PAIRS, of=MIN_PAIRS)).pattern == "reasoning"
+
+
+def test_log_probabilities_that_are_asked_for_are_used_however_few_and_refused_with_what_to_do_where_none_can_be():
+    choice = choose("logit", drafted(5), by="exact", told=told(1, of=5))
+    assert (choice.pattern, choice.pairs) == ("logit", ()) and "1 of 5 rows" in choice.because
+    with pytest.raises(NoTargets, match=r"none of 5 rows has .*record_logprobs.*auto or response"):
+        choose("logit", drafted(5), by="exact", told=nothing_of(drafted(5)))
+    with pytest.raises(NoTargets, match=r"0 of 5 rows .*5 in other tokens"):
+        choose("logit", drafted(5), by="exact", told=told(0, of=5))

@@ -26,7 +26,7 @@ from distill.candidate import DiskFull
 from distill.gateway import GatewayUnavailable
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
-from distill.pattern import NoPairs, NoRationales
+from distill.pattern import NoPairs, NoRationales, NoTargets
 from distill.plan import Refused, Released, RunConfig
 from distill.preference import PairsReport
 from distill.probe import Probe
@@ -45,6 +45,7 @@ from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses
 from ledger.verdicts import JudgedLabel
+from tests.distill import tiny
 from tests.ledger.make import exchange
 from tutelage.explaining import facts
 
@@ -393,6 +394,65 @@ def test_without_a_rationale_there_is_none_to_learn_from_and_nothing_is_written(
     world.broken = AssertionError("nothing is trained")
     with pytest.raises(NoRationales, match=r"Set it to auto or response"):
         run(engine, replace(config, pattern="reasoning"), progress=world)
+    assert not history(engine, "desk") and not rows_used(engine, "desk")
+
+
+def talkative(tmp_path, *, tells=lambda n: True):
+    """A ledger of traffic whose teacher has told of the letters of some answers: tokens of the tiny student."""
+    engine = connect(f"sqlite:///{tmp_path / 'talkative.db'}")
+    rows = [
+        msgspec.structs.replace(
+            row,
+            teacher_reply=msgspec.structs.replace(
+                row.teacher_reply, logprobs=[[(letter, -0.1), ("!", -3.0)] for letter in row.answer]
+            ),
+        )
+        if tells(n)
+        else row
+        for n, row in enumerate(traffic()[:ROWS])
+    ]
+    store(engine, rows)
+    return engine
+
+
+@pytest.fixture
+def tiny_chat(monkeypatch):
+    monkeypatch.setattr(pipeline, "load_chat", lambda base, *, unsaid: tiny.chat())
+
+
+@pytest.mark.usefixtures("tiny_chat")
+@pytest.mark.parametrize("asked", ["auto", "logit"])
+def test_log_probabilities_are_learned_from_where_they_are_recorded(tmp_path, config, *, world, asked):
+    engine = talkative(tmp_path, tells=lambda n: n % 3)
+    outcome = run(engine, replace(config, pattern=asked), progress=world)
+    assert isinstance(outcome, Released) and outcome.report["pattern"]["name"] == "logit"
+    numbers = {row.id: n for n, row in enumerate(traffic()[:ROWS])}
+    assert all((row.targets is not None) == bool(numbers[row.exchange_id] % 3) for row in world.rows)
+    with_targets = {row.exchange_id for row in world.rows if row.targets}
+    marked = {row.exchange_id for row in lineage.rows(engine, outcome.release) if row.reason == "told of"}
+    assert with_targets == marked
+    without = len(world.rows) - len(with_targets)
+    assert outcome.report["targets"] == {"rows": len(with_targets), "missed": {"without any": without}}
+    shown = facts(engine, champions(engine)["desk"])
+    assert shown["pattern"] == "logit" and shown["rows learned without: without any"] == str(without)
+    assert any(step.startswith("pattern logit: ") for step in world.steps)
+
+
+@pytest.mark.usefixtures("tiny_chat")
+def test_nobody_learns_from_them_unasked_and_with_too_few_auto_says_why(tmp_path, config, world):
+    engine = talkative(tmp_path, tells=lambda n: n % 3 == 0)
+    outcome = run(engine, replace(config, pattern="auto"), progress=world)
+    assert outcome.report["pattern"]["name"] == "response" and not any(row.targets for row in world.rows)
+    assert "rows have log-probabilities" in outcome.report["pattern"]["because"] and "targets" not in outcome.report
+    store(engine, traffic()[ROWS:])
+    run(engine, config, progress=world)
+    assert not any(row.targets for row in world.rows)
+
+
+def test_log_probabilities_that_nobody_has_recorded_are_refused_before_anything_is_written(engine, config, world):
+    world.broken = AssertionError("nothing is trained")
+    with pytest.raises(NoTargets, match="record_logprobs"):
+        run(engine, replace(config, pattern="logit"), progress=world)
     assert not history(engine, "desk") and not rows_used(engine, "desk")
 
 

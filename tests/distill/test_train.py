@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import warnings
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import distill.train
 from distill.adapters import check_compatible
 from distill.best import TrainProgress
 from distill.render import render
+from distill.rows import Targets
 from distill.student import collate, completion_logprobs, load_base
 from distill.train import TrainConfig, TrainError, train
 from tests.distill import tiny
@@ -88,6 +90,51 @@ def test_the_row_that_counts_more_is_learned_and_by_how_much_all_count_is_nothin
         found[name] = loss_of(model, [said[0][1]]) - loss_of(model, [said[0][0]])
     assert found["triple"] == found["even"]
     assert found["no"] < found["even"] - 0.1 and found["even"] + 0.1 < found["yes"]
+
+
+def told(row, *, yes, k=256):
+    """A teacher that says `row`'s answer, and of its first letter how probable "y" is."""
+    ids = [tiny.tokenizer().convert_tokens_to_ids(letter) for letter in "yn"]
+    first = [math.log(yes), math.log(1 - yes)]
+    return replace(row, targets=Targets.of([ids[:k]], [first[:k]], length=len(row.completion) + 1))
+
+
+def probability_of_yes(base, folder):
+    batch = collate([render(tiny.chat(), tiny.row("hello", "yes"))])
+    with torch.no_grad():
+        return completion_logprobs(PeftModel.from_pretrained(load_base(base), folder).eval(), batch)[0].exp().item()
+
+
+def test_a_teachers_doubt_is_learned_with_its_answer(base, tmp_path, monkeypatch):
+    """All say yes; the teacher thought no in three of four cases."""
+    monkeypatch.setattr("distill.logit.WEIGHT", 0.9)
+    said = [tiny.row("hello", "yes", id=str(n)) for n in range(16)]
+    plain = run(base, tmp_path / "plain", rows=said, epochs=8)
+    doubting = run(base, tmp_path / "doubting", rows=[told(row, yes=0.25) for row in said], epochs=8)
+    assert (plain.rows_with_targets, doubting.rows_with_targets) == (0, 16)
+    assert probability_of_yes(base, tmp_path / "plain") > 0.8
+    assert 0.1 < probability_of_yes(base, tmp_path / "doubting") < 0.5  # it is best at 0.1 + 0.9 * 0.25
+
+
+def test_targets_count_in_the_digest_and_rows_without_learn_as_ever(base, tmp_path):
+    rows = tiny.rows(16)
+    some = [told(rows[0], yes=0.5), *rows[1:]]
+    found = {
+        name: run(base, tmp_path / name, rows=taught, validation=tiny.rows(4))
+        for name, taught in (("none", rows), ("one", some), ("other", [told(rows[0], yes=0.6), *rows[1:]]))
+    }
+    assert len({report.dataset_digest for report in found.values()}) == 3
+    assert (found["one"].rows_with_targets, found["one"].rows) == (1, 16)
+    weights = {name: load_file(tmp_path / name / "adapter_model.safetensors") for name in ("none", "one")}
+    assert any(not torch.equal(weights["none"][name], weights["one"][name]) for name in weights["none"])
+
+
+def test_targets_reach_their_own_rows_in_whatever_turns_a_batch_is_computed(base, tmp_path, monkeypatch):
+    rows = [told(row, yes=0.9 if row.completion == "yes" else 0.2) for row in tiny.rows(16)]
+    at_once = run(base, tmp_path / "whole", rows=rows)
+    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 100)
+    in_turns = run(base, tmp_path / "turns", rows=rows)
+    assert in_turns.train_loss == pytest.approx(at_once.train_loss, rel=1e-3)
 
 
 def test_an_adapter_goes_on_from_another_one(base, trained, tmp_path):

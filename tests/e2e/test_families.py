@@ -19,12 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from bench.parts import started
 from distill.adapters import WEIGHTS, AdapterError, AdapterServer, check_compatible
+from distill.align import align
 from distill.probe import TOLERANCE, Probe, probe
 from distill.render import Rendered, render, render_prompt, takes
 from distill.rows import TrainingRow
 from distill.student import collate, completion_logprobs, load_base, load_chat
 from distill.train import TrainConfig, train
 from ledger.compact import compacted
+from router.teacher_logprobs import taken
 from tests.distill.families import FAMILIES, Family
 from tutelage.demo.plan import free_ports
 from tutelage.processes import Program
@@ -33,6 +35,7 @@ from tutelage.student_server import StudentServer, command, environment
 
 pytestmark = pytest.mark.e2e
 TAUGHT, MAX_TOKENS = 192, 8
+BYTES = {"llama", "qwen2", "qwen3"}  # whose tokens are texts wherever they stand
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,21 @@ def test_every_token_of_prompts_and_answers_has_the_same_probability(served):
         difference = float((found - expected).abs().mean())
         show(f"{served.name}, {name}: {difference:.4f} nats apart on tokens of {-float(expected.mean()):.1f} nats")
         assert difference < TOLERANCE
+
+
+def test_what_an_engine_tells_of_its_tokens_is_in_the_students(served):
+    """As a teacher with the student's tokenizer tells it; what becomes of families whose tokens are pieces is shown."""
+    chat, rows, places = load_chat(served.base), [], {}
+    for number, row in enumerate(served.family.rows(8)):
+        asked = {"model": "base", "messages": list(row.messages), "temperature": 0, "max_tokens": MAX_TOKENS}
+        asked |= {"logprobs": True, "top_logprobs": 5}
+        said = httpx.post(f"{served.url}/v1/chat/completions", json=asked, timeout=60.0).raise_for_status().json()
+        (choice,) = said["choices"]
+        rows.append(replace(row, exchange_id=str(number), completion=choice["message"]["content"]))
+        places[str(number)] = taken(choice, top=5)
+    found = align(chat, rows, places.items())
+    show(f"{served.name}: {found.words}")
+    assert len(found.targets) == len(rows) or served.name not in BYTES
 
 
 def test_a_compact_prompt_is_read_as_it_is_taught(served):

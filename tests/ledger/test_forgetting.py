@@ -27,7 +27,9 @@ def engine(tmp_path):
 def told(number, **fields):
     """An exchange that holds the secret everywhere it could."""
     asked = {"messages": [{"role": "user", "content": [{"type": "text", "text": SECRET}]}], "params": {"user": SECRET}}
-    reply = TeacherReply("big", f"{SECRET} label", "stop", Usage(10, 1), 0.01, rationale=f"{SECRET}, so label")
+    tokens = [[(SECRET, -0.1), ([255, 1], -2.0)], [(" label", -0.5), (SECRET, -1.0)]]
+    thought = {"rationale": f"{SECRET}, so label", "logprobs": tokens}
+    reply = TeacherReply("big", f"{SECRET} label", "stop", Usage(10, 1), 0.01, **thought)
     return exchange(number, **{**asked, "teacher_reply": reply, "answer": f"{SECRET} label", **fields})
 
 

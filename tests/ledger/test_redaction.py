@@ -200,3 +200,24 @@ def test_the_key_is_the_ledgers_own(tmp_path):
     engine, other = (connect(f"sqlite:///{tmp_path}/{name}.db") for name in "ab")
     assert redaction_key(engine) == redaction_key(engine) != redaction_key(other)
     assert len(redaction_key(engine)) == 32
+
+
+@pytest.mark.parametrize(
+    ("answer", "tokens", "kept"),
+    [
+        ("to ann", ["to", " ann"], True),
+        ("to ann@shop.de", ["to", " ann@", "shop.de"], False),  # the answer holds it
+        ("to ann", ["to", " ann@shop.de"], False),  # a token that the teacher did not write
+    ],
+)
+def test_tokens_are_kept_of_an_answer_that_holds_nothing_and_none_of_them_may(answer, tokens, kept):
+    told = [[(token, -0.5), ([0xE2, 0x9C], -2.0)] for token in tokens]
+    record = Label(exchange_id="i", at=1.0, reply=TeacherReply("big", answer, "stop", logprobs=told))
+    found = REDACTOR.record(record).reply
+    assert found.logprobs == (told if kept else None)
+    assert (found.text == answer) == ("@" not in answer)
+
+
+def test_what_cannot_be_redacted_has_no_tokens_either():
+    reply = TeacherReply("big", "ann@shop.de \ud800", logprobs=[[("fine", -0.5)]])
+    assert REDACTOR.record(Label(exchange_id="i", at=1.0, reply=reply)).reply.logprobs is None

@@ -153,7 +153,7 @@ async def test_and_until_then(ring):
     goes_on = asyncio.Event()
 
     class Slow(FakeTeacher):
-        async def stream(self, request, *, teacher):
+        async def stream(self, request, *, teacher, top=0):
             async for chunk in super().stream(request, teacher=teacher):
                 yield chunk
                 await goes_on.wait()
@@ -228,7 +228,7 @@ async def test_a_client_that_leaves_before_the_answer_pays_what_was_promised():
     asked = asyncio.Event()
 
     class Slow(FakeTeacher):
-        async def complete(self, request, *, teacher):
+        async def complete(self, request, *, teacher, top=0):
             asked.set()
             return await asyncio.Future()
 

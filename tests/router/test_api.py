@@ -434,7 +434,7 @@ class ThrottledTeacher(FakeTeacher):
 
     refusals = 2
 
-    async def complete(self, request, *, teacher):
+    async def complete(self, request, *, teacher, top=0):
         if self.refusals:
             self.refusals -= 1
             raise UpstreamRefused("slow down", status=429, code=None, headers={"retry-after": "0"})
@@ -454,7 +454,7 @@ async def test_a_label_that_the_provider_has_no_room_for_is_asked_for_again(monk
 class RestingTeacher(FakeTeacher):
     """Its last calls have failed; a moment later it is well."""
 
-    async def complete(self, request, *, teacher):
+    async def complete(self, request, *, teacher, top=0):
         if not self.asked:
             self.asked.append(request)
             raise TeacherResting("left alone for a moment", retry_after_s=0)
@@ -702,6 +702,50 @@ async def test_what_does_not_fit_is_drafted_for_no_certificate_either():
         live = await session.post("/v1/chat/completions", json={**BODY, "messages": long})
     assert "do not fit" in first["error"] and second["text"] == "refund"
     assert live.headers["x-tutelage-reason"] == "too_long"
+
+
+TOLD = {"content": [{"token": "delivery", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+LEARNS = replace(TASK, record_logprobs=5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "task", "top"),
+    [
+        ({}, {}, LEARNS, 5),
+        ({"stream": True}, {}, LEARNS, 5),
+        ({}, {}, TASK, 0),
+        ({"store": False}, {}, LEARNS, 0),
+        ({"stream": True}, {"x-tutelage-train": "false"}, LEARNS, 0),
+        ({"temperature": 1}, {}, LEARNS, 0),  # no student's: it teaches nothing
+        ({"model": "big", "messages": MESSAGES[1:]}, {}, LEARNS, 0),  # no task's
+        ({}, {}, replace(LEARNS, is_private=lambda raw: True), 0),
+    ],
+)
+async def test_what_may_teach_is_asked_with_log_probabilities(fields, headers, *, task, top):
+    parts = gateway(student=unsure(), tasks={"desk": task})
+    async with http(parts) as session:
+        response = await session.post("/v1/chat/completions", json={**BODY, **fields}, headers=headers)
+    assert (response.status_code, parts.teacher.tops) == (200, [top])
+
+
+async def test_a_label_is_asked_with_them_and_so_is_what_the_teacher_writes_to_teach():
+    parts = gateway(tasks={"desk": replace(LEARNS, rho=1.0)})
+    await client(parts).chat.completions.create(**BODY)
+    await parts.drain(timeout_s=5)
+    async with http(parts) as session:
+        for origin in ("probe", "synthetic"):
+            order = {"task": "desk", "origin": origin, "requests": [{"messages": MESSAGES}]}
+            await session.post("/internal/answers", json=order)
+    assert parts.teacher.tops == [5, 0, 5]
+
+
+async def test_a_stream_is_recorded_with_them_and_its_client_sees_none():
+    said = {"index": 0, "delta": {"content": "delivery"}, "logprobs": TOLD, "finish_reason": "stop"}
+    teacher = FakeTeacher(chunks=[{"choices": [said]}])
+    parts = gateway(student=unsure(), tasks={"desk": LEARNS}, teacher=teacher)
+    chunks = [chunk async for chunk in await client(parts).chat.completions.create(**BODY, stream=True)]
+    assert [chunk.choices[0].logprobs for chunk in chunks] == [None]
+    assert parts.spool.records[0].teacher_reply.logprobs == [[("delivery", -0.5)]]
 
 
 @pytest.mark.parametrize("origin", ["probe", "writer", "synthetic"])

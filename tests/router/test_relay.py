@@ -18,8 +18,8 @@ def chunk(delta, **fields):
     }
 
 
-def relayed(*chunks, include_usage=True):
-    tally = StreamTally(HEAD, include_usage=include_usage)
+def relayed(*chunks, include_usage=True, top=0, asked=None):
+    tally = StreamTally(HEAD, include_usage=include_usage, top=top, asked=asked)
     raw = b"".join([tally.take(chunks[:2]), tally.take(chunks[2:]), tally.end()])
     assert raw.endswith(DONE)
     return tally, [orjson.loads(event.removeprefix(b"data: ")) for event in raw.split(b"\n\n")[:-2]]
@@ -70,3 +70,37 @@ def test_of_several_answers_the_first_is_kept_and_all_are_passed_on():
 def test_a_chunk_without_choices_that_tells_something_else_goes_on():
     _, told = relayed({"choices": [], "prompt_filter_results": [1]})
     assert told[0]["prompt_filter_results"] == [1]
+
+
+def told(text, *others):
+    return {
+        "token": text,
+        "logprob": -0.5,
+        "bytes": None,
+        "top_logprobs": [{"token": o, "logprob": -2.0} for o in others],
+    }
+
+
+def with_logprobs(text, *tokens, **fields):
+    return chunk({"content": text}, logprobs={"content": list(tokens)}, **fields)
+
+
+def test_what_is_recorded_of_tokens_is_not_what_a_client_sees():
+    chunks = [
+        chunk(ROLE),
+        with_logprobs("ref", told("ref", "re")),
+        with_logprobs("und", told("und", "use")),
+        chunk({}, **END),
+    ]
+    for asked, seen in ((None, [None, None]), (0, [[], []]), (1, [["re"], ["use"]])):
+        tally, events = relayed(*orjson.loads(orjson.dumps(chunks)), top=5, asked=asked)
+        assert tally.logprobs == [[("ref", -0.5), ("re", -2.0)], [("und", -0.5), ("use", -2.0)]]
+        shown = [each["choices"][0]["logprobs"] for each in events[1:3]]
+        assert [one and [o["token"] for o in one["content"][0]["top_logprobs"]] for one in shown] == seen
+    tally, events = relayed(*orjson.loads(orjson.dumps(chunks)))
+    assert tally.logprobs is None and events[1]["choices"][0]["logprobs"] == chunks[1]["choices"][0]["logprobs"]
+
+
+def test_of_several_answers_the_first_ones_tokens_are_recorded():
+    tally, _ = relayed(with_logprobs("a", told("a")), with_logprobs("b", told("b"), index=1), top=5)
+    assert tally.logprobs == [[("a", -0.5)]]

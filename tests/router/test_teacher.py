@@ -238,3 +238,98 @@ async def test_what_its_provider_has_read_before_costs_less():
         reply = (await asked.complete(REQUEST, teacher="big")).reply
     assert reply.usage == Usage(10, 2, 8)
     assert reply.cost_usd == pytest.approx(2 * 1e-6 + 8 * 1e-7 + 2 * 2e-6)
+
+
+LOGPROBS = {"content": [{"token": "refund", "logprob": -0.25, "bytes": None, "top_logprobs": []}]}
+LOGPROBS["content"][0]["top_logprobs"] = [{"token": "loan", "logprob": -1.6, "bytes": None}]
+TOLD = {**ANSWER, "choices": [{**ANSWER["choices"][0], "logprobs": LOGPROBS}]}
+
+
+def choosy(seen, *, status=400, well=lambda body: True):
+    """A teacher that takes no log-probabilities, and nothing at all where it is not well."""
+
+    async def answer(request):
+        seen.append(await request.json())
+        if "logprobs" in seen[-1] or not well(seen[-1]):
+            return web.json_response({"error": {"message": "no such parameter"}}, status=status)
+        if seen[-1].get("stream"):
+            return web.Response(body=events(END), content_type="text/event-stream")
+        return web.json_response(ANSWER)
+
+    return answer
+
+
+async def test_log_probabilities_are_asked_for_kept_and_not_shown():
+    seen = []
+
+    async def answer(request):
+        seen.append(await request.json())
+        return web.json_response(TOLD)
+
+    async with teacher(answer) as asked:
+        found = await asked.complete(REQUEST, teacher="big", top=5)
+        plain = await asked.complete(REQUEST, teacher="big")
+    assert [body.get("top_logprobs") for body in seen] == [5, None]
+    assert found.reply.logprobs == [[("refund", -0.25), ("loan", -1.6)]]
+    assert found.body["choices"][0]["logprobs"] is None
+    assert plain.reply.logprobs is None and plain.body == TOLD
+
+
+async def test_a_client_that_asks_for_them_still_gets_what_it_asked_for():
+    request = parse_chat(orjson.dumps({**BODY, "logprobs": True}))
+    async with teacher(saying(TOLD)) as asked:
+        found = await asked.complete(request, teacher="big", top=5)
+    assert found.reply.logprobs == [[("refund", -0.25), ("loan", -1.6)]]
+    (token,) = found.body["choices"][0]["logprobs"]["content"]
+    assert (token["token"], token["logprob"], token["top_logprobs"]) == ("refund", -0.25, [])
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_teacher_that_refuses_them_answers_without_and_is_left_in_peace(status, *, stream, caplog):
+    async def ask():
+        if stream:
+            return [chunk async for chunk in asked.stream(STREAMED, teacher="big", top=5)] == [[END]]
+        return (await asked.complete(REQUEST, teacher="big", top=5)).reply.text == "refund"
+
+    seen = []
+    async with teacher(choosy(seen, status=status)) as asked:
+        assert await ask() and await ask()
+        assert ["logprobs" in body for body in seen] == [True, False, False]
+    assert caplog.text.count(f"refuses log-probabilities (HTTP {status})") == 1
+
+
+async def test_for_an_hour(monkeypatch):
+    monkeypatch.setattr("router.teacher.WITHOUT_S", 0.0)
+    seen = []
+    async with teacher(choosy(seen)) as asked:
+        for _ in range(2):
+            await asked.complete(REQUEST, teacher="big", top=5)
+    assert ["logprobs" in body for body in seen] == [True, False] * 2
+
+
+async def test_a_request_that_is_refused_without_them_too_is_the_clients_and_nothing_is_remembered():
+    seen = []
+    async with teacher(choosy(seen, well=lambda body: len(seen) > 2)) as asked:
+        with pytest.raises(UpstreamRefused, match="no such parameter"):
+            await asked.complete(REQUEST, teacher="big", top=5)
+        assert (await asked.complete(REQUEST, teacher="big", top=5)).reply.text == "refund"
+    assert ["logprobs" in body for body in seen] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_other_failures_are_not_asked_again(status):
+    seen = []
+    async with teacher(choosy(seen, status=status)) as asked:
+        with pytest.raises((TeacherUnavailable, UpstreamRefused)):
+            await asked.complete(REQUEST, teacher="big", top=5)
+    assert len(seen) == 1
+
+
+async def test_a_client_that_asked_for_them_itself_hears_the_refusal():
+    seen = []
+    request = parse_chat(orjson.dumps({**BODY, "logprobs": True, "top_logprobs": 5}))
+    async with teacher(choosy(seen)) as asked:
+        with pytest.raises(UpstreamRefused):
+            await asked.complete(request, teacher="big", top=5)
+    assert len(seen) == 1

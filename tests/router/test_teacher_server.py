@@ -9,6 +9,8 @@ from ledger.database import connect
 from ledger.prices import Price, current_prices
 from router.rationale import Heard, thought
 from router.settings import ConfigError, load
+from router.teacher import REFUSES
+from router.teacher_logprobs import taken
 from router.teacher_server import _prepare, _provider_error, listed_price, main, price_of
 from tests.router.provider import Provider, data, teacher_server
 
@@ -130,6 +132,37 @@ async def test_every_field_of_a_client_reaches_the_provider(model):
     async with teacher_server(provider, model) as client:
         assert (await client.post(CHAT, json={"model": "big", **FIELDS})).status_code == 200
     assert provider.asked == [(CHAT, {"model": model.removeprefix("openai/"), **FIELDS})]
+
+
+TOKEN = {
+    "token": "a",
+    "logprob": -0.25,
+    "bytes": [97],
+    "top_logprobs": [{"token": "b", "logprob": -1.6, "bytes": [98]}],
+}
+ASKED = {"model": "big", "messages": HI, "logprobs": True, "top_logprobs": 1}
+
+
+async def test_log_probabilities_come_as_their_provider_wrote_them():
+    told = {"content": [TOKEN], "refusal": None}
+    body = {**COMPLETION, "choices": [{**SAID, "logprobs": told}]}
+    async with teacher_server(Provider(body)) as client:
+        (choice,) = (await client.post(CHAT, json=ASKED)).json()["choices"]
+    assert taken(choice, top=5) == [[("a", -0.25), ("b", -1.6)]]
+    pieces = [chunk("chat.completion.chunk", delta={"content": "a"}, logprobs=told) for _ in range(2)]
+    end = chunk("chat.completion.chunk", delta={}, finish_reason="stop")
+    async with teacher_server(Provider(events=[*pieces, end, "data: [DONE]\n\n"])) as client:
+        response = await client.post(CHAT, json={**ASKED, "stream": True})
+    events = [json.loads(event.removeprefix("data: ")) for event in response.text.strip().split("\n\n")[:-1]]
+    found = [place for event in events for place in taken(event["choices"][0], top=5)]
+    assert found == [[("a", -0.25), ("b", -1.6)]] * 2
+
+
+async def test_a_model_without_log_probabilities_refuses_them_before_it_is_asked():
+    provider = Provider(COMPLETION)
+    async with teacher_server(provider, "anthropic/claude-3-5-haiku-20241022") as client:
+        response = await client.post(CHAT, json=ASKED)
+    assert (response.status_code in REFUSES, provider.asked) == (True, [])
 
 
 async def test_a_client_cannot_have_our_key_sent_elsewhere_or_an_answer_made_up():

@@ -1,5 +1,7 @@
 """A release explained, and two of them compared, by command."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -64,6 +66,15 @@ def test_it_says_what_it_was_made_of_and_with(engine, second):
     assert found["pairs learned in"] == "155 steps, 60 s; kept" and found["validation loss with pairs"] == "0.2000"
     assert (found["rationales"], found["rationales too long"]) == ("4,321, 98,765 tokens", "3")
     assert found["contract"].startswith("at most 5% differ") and found["bound to teacher"] == "[red]big[/red]"
+
+
+def test_of_log_probabilities_it_says_how_many_rows_have_them_and_why_others_have_not(engine, second):
+    told = {"rows": 1234, "missed": {"in other tokens": 5}}
+    found = facts(engine, replace(second, report={**second.report, "targets": told}))
+    assert found["rows with log-probabilities of their teacher"] == "1,234"
+    assert found["rows learned without: in other tokens"] == "5"
+    names = {each.name for each in differences(engine, second, replace(second, report={"targets": told}))}
+    assert "rows learned without: in other tokens" in names
 
 
 def test_one_that_was_refused_says_why_and_one_without_a_report_what_there_is(engine):
