@@ -7,8 +7,10 @@ the vocabulary.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from distill.render import Rendered
 from distill.rows import Targets
@@ -16,6 +18,9 @@ from distill.student import Batch
 
 IDS, LOGPROBS = "target_ids", "target_logprobs"  # of a batch: (N, K)
 WEIGHT = 0.5  # of the divergence beside the answer's cross entropy (Hinton et al. 2015, 1503.02531, section 2)
+# The divergence takes its logits several times over. So many tokens' are worked out at once, and again for their
+# gradient, and nothing of them is kept between.
+AT_ONCE = 128
 
 
 def collate_targets(rows: Sequence[Rendered], targets: Sequence[Targets | None]) -> Batch:
@@ -40,11 +45,17 @@ def token_losses(logits: torch.Tensor, labels: torch.Tensor, batch: Batch) -> to
 
     `logits` (N, V) and `labels` (N,) of a batch's completion tokens.
     """
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     if IDS not in batch:
-        return losses
-    told = batch[LOGPROBS].isfinite().any(dim=1)
-    kl = divergence(logits[told], ids=batch[IDS][told], teacher=batch[LOGPROBS][told])
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    parts = zip(*(torch.split(each, AT_ONCE) for each in (logits, labels, batch[IDS], batch[LOGPROBS])), strict=True)
+    once_more = partial(checkpoint, _mixed, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([once_more(*own, ids=ids, teacher=teacher) for *own, ids, teacher in parts])
+
+
+def _mixed(logits: torch.Tensor, labels: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    told = teacher.isfinite().any(dim=1)
+    kl = divergence(logits[told], ids=ids[told], teacher=teacher[told])
     return losses.index_put((told,), (1.0 - WEIGHT) * losses[told] + WEIGHT * kl)
 
 
