@@ -55,8 +55,10 @@ def token_losses(logits: torch.Tensor, labels: torch.Tensor, batch: Batch) -> to
 def _mixed(logits: torch.Tensor, labels: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     told = teacher.isfinite().any(dim=1)
-    kl = divergence(logits[told], ids=ids[told], teacher=teacher[told])
-    return losses.index_put((told,), (1.0 - WEIGHT) * losses[told] + WEIGHT * kl)
+    if not told.any():
+        return losses
+    kl = divergence(logits, ids=ids, teacher=teacher)
+    return torch.where(told, (1.0 - WEIGHT) * losses + WEIGHT * kl, losses)
 
 
 def divergence(logits: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -71,11 +73,10 @@ def divergence(logits: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor
     told = teacher.isfinite()
     whole = logits.logsumexp(dim=1)  # (N,)
     known = teacher.where(told, 0.0) - (logits.gather(1, ids) - whole[:, None])
-    others = torch.ones_like(logits, dtype=torch.bool)
     row, column = told.nonzero(as_tuple=True)
-    others[row, ids[row, column]] = False
     # Not -inf, whose gradient is none where no token is left.
-    rest = logits.masked_fill(~others, torch.finfo(logits.dtype).min / 2).logsumexp(dim=1) - whole
-    tail = (1.0 - teacher.exp().sum(dim=1)).clamp(min=0.0) * others.any(dim=1)
+    least = logits.new_tensor(torch.finfo(logits.dtype).min / 2)
+    rest = logits.index_put((row, ids[row, column]), least).logsumexp(dim=1) - whole
+    tail = (1.0 - teacher.exp().sum(dim=1)).clamp(min=0.0) * (told.sum(dim=1) < logits.shape[1])
     found = (teacher.exp() * known).sum(dim=1) + torch.xlogy(tail, tail) - tail * rest
     return found.clamp(min=0.0)  # what rounding leaves below
