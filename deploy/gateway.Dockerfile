@@ -18,6 +18,7 @@ FROM python:3.11.14-slim-bookworm
 # LiteLLM asks for its newest price list otherwise; the one in the image is that of its version.
 ENV PATH=/opt/tutelage/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    TUTELAGE_LOG_FORMAT=json \
     LITELLM_LOCAL_MODEL_COST_MAP=True \
     HOME=/tmp
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tutelage \

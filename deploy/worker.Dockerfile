@@ -19,6 +19,7 @@ RUN /opt/tutelage/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
 FROM python:3.11.14-slim-bookworm
 ENV PATH=/opt/tutelage/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    TUTELAGE_LOG_FORMAT=json \
     HF_HUB_OFFLINE=1 \
     HOME=/tmp
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tutelage \

@@ -129,7 +129,10 @@ class Worker:
         if not self._lead():
             return
         self._reap()
-        self._house.charge(now=self._clock())
+        try:
+            self._house.charge(now=self._clock())
+        except Exception as error:  # noqa: BLE001  what is spent is told late then; no alarm may be
+            log.error("the machine's hours are not counted: %s", _where(error))
         for task, watched in self._tasks.items():
             try:
                 self._look(task, watched)

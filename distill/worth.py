@@ -6,6 +6,7 @@ Before there is one, only the most that any could save is known; afterwards, wha
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from ledger.standing import Traffic, traffic
 
 DAY_S, MONTH_DAYS = 86_400.0, 30.0
 FEWEST_REQUESTS = 100  # of fewer nothing is said
+OTHERS_S = 600.0  # so long a month of what other tasks asked counts as it was: it is read for each that is weighed
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,16 @@ def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, now: f
 
 
 def drafted(engine: sa.Engine, machine: Machine | None, *, but: str | None = None, now: float) -> float:
-    """Tokens a month that students would draft of all tasks that may have one on this machine, but of one."""
-    tasks = machine.teachers if machine else {}
-    since = now - MONTH_DAYS * DAY_S
-    found = (traffic(engine, task, teacher=teacher, since=since) for task, teacher in tasks.items() if task != but)
+    """Tokens a month that students would draft of all tasks that may have one on this machine, but of one; as they were
+    found in the last ten minutes."""
+    tasks, since = machine.teachers if machine else {}, now // OTHERS_S * OTHERS_S - MONTH_DAYS * DAY_S
+    found = (_traffic(engine, task, teacher=teacher, since=since) for task, teacher in tasks.items() if task != but)
     return sum(_tokens(each, now=now) for each in found if each)
+
+
+@lru_cache(maxsize=1024)
+def _traffic(engine: sa.Engine, task: str, *, teacher: str, since: float) -> Traffic | None:
+    return traffic(engine, task, teacher=teacher, since=since)
 
 
 def share_usd(machine: Machine | None, *, tokens: float, others: float) -> float:

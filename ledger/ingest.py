@@ -22,7 +22,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger import totals
+from ledger import logs, totals
 from ledger.database import LedgerError, connect, parts, writing
 from ledger.records import Exchange, Feedback, Label, Record
 from ledger.releases import FORGOTTEN
@@ -260,7 +260,7 @@ def _size(path: Path) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
     url, directory = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

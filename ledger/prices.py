@@ -48,13 +48,17 @@ class Price:
         return usd + sum(tokens * (own - others) for tokens, own, others in kinds if own is not None)
 
     def most(self, usage: Usage) -> float:
-        """US dollars that so many tokens cost at most, whatever of them is of which kind; audio where there is some."""
-        price = self._of(usage.prompt_tokens)
-        read = [price.input_usd_per_token, price.cache_write_usd_per_token]
-        written = [price.output_usd_per_token, price.reasoning_usd_per_token]
-        read += [price.audio_input_usd_per_token] if usage.audio_prompt_tokens else []
-        written += [price.audio_output_usd_per_token] if usage.audio_completion_tokens else []
-        return usage.prompt_tokens * _dearest(read) + usage.completion_tokens * _dearest(written)
+        """US dollars that so many tokens, or fewer, cost at most, whatever of them is of which kind; audio where there
+        is some."""
+        reached = [price for tokens, price in self.above if usage.prompt_tokens > tokens]
+        return max(price._dearest(usage) for price in (self, *reached))
+
+    def _dearest(self, usage: Usage) -> float:
+        read = [self.input_usd_per_token, self.cached_usd_per_token, self.cache_write_usd_per_token]
+        written = [self.output_usd_per_token, self.reasoning_usd_per_token]
+        read += [self.audio_input_usd_per_token] if usage.audio_prompt_tokens else []
+        written += [self.audio_output_usd_per_token] if usage.audio_completion_tokens else []
+        return usage.prompt_tokens * _highest(read) + usage.completion_tokens * _highest(written)
 
     def _of(self, prompt_tokens: int) -> "Price":
         return next((price for tokens, price in reversed(self.above) if prompt_tokens > tokens), self)
@@ -63,7 +67,7 @@ class Price:
 KINDS = tuple(each.name for each in fields(Price) if each.name != "above")
 
 
-def _dearest(known: list[float | None]) -> float:
+def _highest(known: list[float | None]) -> float:
     return max(price for price in known if price is not None)
 
 

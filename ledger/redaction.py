@@ -136,7 +136,7 @@ class Redactor:
     def _reply(self, reply: TeacherReply) -> TeacherReply:
         kept = self._maybe(reply.text)
         told = None if reply.logprobs is None or kept != reply.text else texts(reply.logprobs)
-        clear = told is not None and self.text(told) == told  # of an answer that changes nothing is told, as of tokens
+        clear = told is not None and self.text(told) == told  # nor may a token hold anything, nor all of them
         tokens = reply.logprobs if clear else None
         return replace(reply, text=kept, rationale=self._maybe(reply.rationale), logprobs=tokens)
 

@@ -32,8 +32,11 @@ def token_bytes(kept: Piece) -> bytes:
 
 
 def texts(found: list[Place]) -> str:
-    """Every token in it, a line each."""
-    return "\n".join(token_bytes(kept).decode(errors="replace") for place in found for kept, _ in place)
+    """What its tokens spell together, which may be more than the answer (some servers tell of what was thought before
+    it, too); then every token in it, a line each."""
+    spelled = b"".join(token_bytes(kept) for place in found for kept, _ in place[:1])
+    tokens = (token_bytes(kept) for place in found for kept, _ in place)
+    return "\n".join(each.decode(errors="replace") for each in (spelled, *tokens))
 
 
 def packed(found: list[Place] | None) -> str | None:

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from ledger import logs
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
 from router.app import create_app
@@ -30,7 +31,7 @@ PATIENCE_S = 30  # a worker that starts beside a training run answers late, and 
 def main(argv: list[str] | None = None) -> int:
     """Exit status 2 with a message where the configuration or the ledger cannot be used."""
     arguments = sys.argv[1:] if argv is None else argv
-    _log()
+    logs.begin()
     try:
         if len(arguments) != 1:
             raise ConfigError("usage: python -m router CONFIG.yaml")
@@ -68,7 +69,7 @@ def worker() -> FastAPI:
     tie_to_parent()
     if os.getppid() != int(os.environ[PARENT]):
         raise SystemExit("the process that started this one has ended")
-    _log()
+    logs.begin()
     forget_ended_processes()
     return create_app(settings=load(Path(os.environ[CONFIG])))
 
@@ -81,10 +82,6 @@ def _shared_metrics() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(os.environ.pop(SHARED_DIR), ignore_errors=True)
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
 
 def _write_direct_prices(settings: Settings) -> None:

@@ -30,7 +30,8 @@ def price_in(row: Mapping[str, Any]) -> Price | None:
 
 def _by_length(row: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """What holds for prompts of more than so many tokens, rising from 0."""
-    if tiers := row.get("tiered_pricing"):  # what a tier does not price costs what its other tokens do
+    tiers = [tier for tier in row.get("tiered_pricing") or () if "range" in tier]  # searches have others
+    if tiers:  # what a tier does not price costs what its other tokens do
         written = {"output_cost_per_token": row.get("output_cost_per_token")}
         yield from ((int(tier["range"][0]), {**written, **tier}) for tier in sorted(tiers, key=lambda t: t["range"]))
         return

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from ledger.records import Place, Usage
 from router import wire
 from router.rationale import Heard
-from router.teacher_logprobs import show, taken
+from router.teacher_logprobs import MOST, kept, show, taken
 from router.usage import read_usage
 
 EVENTS = "text/event-stream; charset=utf-8"
@@ -58,7 +58,8 @@ class StreamTally:
             self._thought.add(delta)
             self._finish_reason = finish_reason or self._finish_reason
         if self._top:
-            self._places += taken(choice, top=self._top) if index == 0 else []
+            if index == 0 and len(self._places) <= MOST:
+                self._places += taken(choice, top=self._top)
             show(choice, asked=self._asked)
         choice["delta"] = delta
         return bool(delta or finish_reason)
@@ -71,7 +72,7 @@ class StreamTally:
     @property
     def logprobs(self) -> list[Place] | None:
         """Of the answer's tokens, where they are recorded."""
-        return self._places or None
+        return kept(self._places)
 
     @property
     def usage(self) -> Usage | None:

@@ -36,6 +36,7 @@ def options(server: Server) -> dict[str, Any]:
         "proxy_headers": False,  # nothing here asks where a request came from
         "access_log": False,
         "log_level": "warning",
+        "log_config": None,  # as everything else here logs
     }
 
 

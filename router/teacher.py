@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from ledger.prices import Price
 from ledger.records import TeacherReply, Usage
+from router import rationale
 from router.breaker import Breaker
 from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.http_client import HttpClient
 from router.http_connection import GATHER_S, HttpError, Response
 from router.ports import TeacherCompletion
-from router.rationale import kept, thought
-from router.teacher_logprobs import show, taken, wanted
+from router.teacher_logprobs import kept, show, taken, wanted
 from router.upstream import Endpoint, ask, failure, refusal, words
 from router.usage import read_usage
 from router.wire import ChatRequest
@@ -117,7 +117,7 @@ class HttpTeacher:
                 raise _nonsense(teacher) from error
             reply = self.reply(teacher, answer, latency_s=time.perf_counter() - started)
             if top:
-                reply = replace(reply, logprobs=taken(answer["choices"][0], top=top) or None)
+                reply = replace(reply, logprobs=kept(taken(answer["choices"][0], top=top)))
                 for choice in answer["choices"]:
                     show(choice, asked=request.top_logprobs)
             return TeacherCompletion(answer, reply)
@@ -160,7 +160,7 @@ class HttpTeacher:
             usage=usage,
             cost_usd=self.paid(teacher, usage),
             latency_s=latency_s,
-            rationale=kept(thought(msgspec.structs.asdict(choice.message))),
+            rationale=rationale.kept(rationale.thought(msgspec.structs.asdict(choice.message))),
         )
 
     async def call(self, path: str, body: dict[str, Any], *, teacher: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from ledger.token_logprobs import DIGITS, piece
 from router.wire import ChatRequest
 
 LEAST = -9999.0  # what servers write for a probability of 0
+# Tokens: as many as of a rationale (`router.rationale`), and for the same reason. With twenty alternatives 3.4 MB.
+MOST = 8192
 
 
 class _Alternative(msgspec.Struct, gc=False):
@@ -40,12 +42,17 @@ def wanted(request: ChatRequest, *, top: int) -> dict[str, Any]:
 
 def taken(choice: Mapping[str, Any], *, top: int) -> list[Place]:
     """As it is recorded: of each token of a choice itself and `top` alternatives at most; none where the teacher says
-    none, or what nobody can read."""
+    none, or what nobody can read. Of more tokens than are kept no more are looked at than tell so."""
     try:
         told = msgspec.convert(choice.get("logprobs"), _Logprobs | None)
-        return [_place(token, top) for token in (told.content or [] if told else [])]
+        return [_place(token, top) for token in (told.content or [] if told else [])[: MOST + 1]]
     except (msgspec.ValidationError, ValueError):
         return []
+
+
+def kept(found: list[Place]) -> list[Place] | None:
+    """What is recorded of an answer's tokens: all or nothing."""
+    return found if 0 < len(found) <= MOST else None
 
 
 def _place(token: _Token, top: int) -> Place:

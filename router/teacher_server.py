@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ledger import logs
 from ledger.database import LedgerError, connect
 from ledger.prices import Price, write_price
 from router.listed import price_in
@@ -205,7 +206,7 @@ def litellm_version() -> str:
 def main(argv: list[str] | None = None) -> int:
     """Write the prices, then serve. Exit status 2 with a message where a key, a price or the ledger is missing."""
     arguments = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin(logging.WARNING)
     try:
         if len(arguments) != 1:
             raise ConfigError("usage: python -m router.teacher_server CONFIG.yaml")
@@ -220,6 +221,7 @@ def main(argv: list[str] | None = None) -> int:
         port=settings.teacher_server.port,
         access_log=False,
         log_level="warning",
+        log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     return 0

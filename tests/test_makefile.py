@@ -27,7 +27,8 @@ def test_another_value_is_refused_before_anything_is_set_up(value):
 
 
 def _make(*arguments):
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "KEEP", "DEMO_ARGS")}
+    of_make = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "KEEP", "DEMO_ARGS")  # of the one that runs these tests
+    environment = {name: value for name, value in os.environ.items() if name not in of_make}
     return subprocess.run(
         ["make", "--dry-run", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

@@ -101,10 +101,11 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
 def distill_watch(config: Config = CONFIG) -> None:
     """Watch every task: void what the alarm closes, make the next release when one is due. Until Ctrl-C."""
     from distill.worker import run
+    from ledger import logs
     from ledger.database import connect
     from tutelage.watching import compose
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # vLLM is asked for its version every few seconds
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

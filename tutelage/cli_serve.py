@@ -55,10 +55,11 @@ def serve_student(config: Config = CONFIG) -> None:
 @parts.command("loader")
 def serve_loader(config: Config = CONFIG) -> None:
     """The process that keeps the champions loaded on every engine of `student.load_url`."""
+    from ledger import logs
     from ledger.database import connect
     from tutelage.loading import keep_loaded
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

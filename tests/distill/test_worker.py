@@ -27,7 +27,7 @@ from distill.worker import (
     run,
 )
 from distill.worth import Terms
-from ledger import decisions, leases, live, releases, schema, verdicts
+from ledger import decisions, leases, live, progress, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.ingest import ingest_once
 from ledger.prices import Price
@@ -175,6 +175,16 @@ def test_the_machine_is_paid_for_while_the_worker_leads(world):
         other.step()
         world.now += 50.0
     assert savings(world.engine, task="desk").costs["machine"] == pytest.approx(2.6)  # 1000 s to the hour's end
+
+
+def test_a_machine_that_cannot_be_counted_leaves_no_task_without_a_watch(world, caplog):
+    with world.engine.begin() as connection:
+        connection.execute(schema.settings.insert().values(key="machine", value="own words"))
+    world.record(exchange, 3)
+    world.worker(house=House(usd_per_hour=3.6)).step()
+    assert "the machine's hours are not counted: JSONDecodeError at " in caplog.text
+    assert "own words" not in caplog.text
+    assert "desk" in progress.published(world.engine)
 
 
 def test_texts_that_are_old_enough_leave_the_ledger_and_newer_ones_stay(world):

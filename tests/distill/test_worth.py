@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from distill import worth
 from distill.worth import DAY_S, FEWEST_REQUESTS, Costs, Machine, Terms, Worth, appraise
 from ledger import releases
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.prices import Price
+from ledger.standing import traffic
 from tests.ledger.make import certified, exchange, student_exchange
 
 TERMS = Terms(Price(1e-6, 1e-6), rho=0.05, training_usd=100.0, upkeep_usd=50.0, within_months=2.0)
@@ -103,3 +105,24 @@ def test_the_only_student_bears_it_all(ledger):
     alone = replace(TERMS, machine=Machine(720.0, {"desk": "big"}), training_usd=0.0)
     found = appraise(engine, "desk", teacher="big", terms=alone, now=4 * DAY_S)
     assert found.machine_usd == pytest.approx(720.0) and not found.pays
+
+
+def test_what_others_ask_is_read_once_in_ten_minutes_however_many_are_weighed(ledger, monkeypatch):
+    tasks = ("desk", "till", "shelf")
+    engine = ledger(*(exchange(n, at=2 * DAY_S, task=tasks[n % 3]) for n in range(600)))
+    terms, read = replace(TERMS, machine=Machine(720.0, dict.fromkeys(tasks, "big"))), []
+
+    def counting(*args, **named):
+        read.append(args[1])
+        return traffic(*args, **named)
+
+    monkeypatch.setattr(worth, "traffic", counting)
+    shares = [
+        appraise(engine, task, teacher="big", terms=terms, now=4 * DAY_S + at).machine_usd
+        for at in (0.0, 300.0)
+        for task in tasks
+    ]
+    assert shares == pytest.approx([240.0] * 6)
+    assert len(read) == 6 + 3  # each by itself as it is now, and each once as another's other
+    appraise(engine, "desk", teacher="big", terms=terms, now=4 * DAY_S + 600.0)
+    assert len(read) == 6 + 3 + 3

@@ -75,6 +75,9 @@ def test_what_is_promised_is_the_dearest_that_may_come():
     spoken = Usage(1000, 100, audio_prompt_tokens=1000, audio_completion_tokens=100)
     assert EVERY_KIND.most(spoken) == pytest.approx(1000 * 32e-6 + 100 * 64e-6)
     assert LONGER.most(Usage(2000, 1)) == pytest.approx(2000 * 2e-6 + 15e-6)
+    odd = Price(2e-6, 8e-6, 3e-6, above=((1000, Price(1e-6, 4e-6)),))  # no provider's, but settings may say so
+    for prompt in (1, 900, 1001):  # a promise knows letters, of which there are more than tokens
+        assert odd.most(Usage(2000, 10)) >= odd.cost(Usage(prompt, 10, cached_tokens=prompt))
 
 
 def test_a_price_comes_back_from_the_ledger_with_all_its_kinds(tmp_path):

@@ -221,3 +221,13 @@ def test_tokens_are_kept_of_an_answer_that_holds_nothing_and_none_of_them_may(an
 def test_what_cannot_be_redacted_has_no_tokens_either():
     reply = TeacherReply("big", "ann@shop.de \ud800", logprobs=[[("fine", -0.5)]])
     assert REDACTOR.record(Label(exchange_id="i", at=1.0, reply=reply)).reply.logprobs is None
+
+
+def test_tokens_of_what_was_thought_are_not_kept_where_they_spell_what_is_taken_out_of_it():
+    thought, answer = ["The", " user", " ann", "@", "shop", ".de", " asks"], ["Billing"]
+    for tokens, kept in ((thought + answer, False), (thought[:2] + answer, True), (answer, True)):
+        told = [[(token, -0.5), ("x", -2.0)] for token in tokens]
+        reply = TeacherReply("big", "Billing", "stop", rationale="".join(thought), logprobs=told)
+        found = REDACTOR.record(Label(exchange_id="i", at=1.0, reply=reply)).reply
+        assert (found.text, "ann@" in found.rationale) == ("Billing", False)
+        assert found.logprobs == (told if kept else None)

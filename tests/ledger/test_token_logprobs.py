@@ -47,7 +47,7 @@ def test_a_token_is_its_bytes(token):
 
 
 def test_its_texts_are_looked_through_with_what_is_none_by_itself():
-    assert texts(TOLD) == "re\n\ufffd\nfund\x00\u2713"
+    assert texts(TOLD) == "refund\x00\u2713\nre\n\ufffd\nfund\x00\u2713" and texts([]) == ""
 
 
 def test_a_row_of_five_alternatives_takes_about_a_hundred_bytes_a_token():

@@ -61,6 +61,7 @@ def test_a_table_of_ranges_is_read():
         {"input_cost_per_token": 1e-6},
         {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
         {**PLAIN, "tiered_pricing": [{"range": [0, 9], **PLAIN}, {"range": [9, 99], "output_cost_per_token": 1e-6}]},
+        {"mode": "search", "tiered_pricing": [{"max_results_range": [0, 25], "input_cost_per_query": 5e-3}]},
     ],
 )
 def test_what_is_not_known_is_no_price(row):

@@ -31,3 +31,9 @@ def test_what_was_saved_is_baseline_less_all_cost():
     assert 'tutelage_savings_usd{bound="upper",task="desk"} 9.0' in text
     assert 'tutelage_tokens_total{by="student",kind="prompt",task="desk"} 7.0' in text
     assert 'tutelage_baseline_usd_total{kind="measured",task="none"} 0.5' in text
+
+
+def test_a_task_that_is_renamed_begins_anew_and_leaves_its_past_under_the_old_name():
+    text = shown({"desk": Savings(1, measured_usd=0.5)}, tasks=["help-desk"])
+    assert 'tutelage_baseline_usd_total{kind="measured",task="desk"} 0.5' in text
+    assert 'tutelage_baseline_usd_total{kind="measured",task="help-desk"} 0.0' in text

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from router.relay import StreamTally
+from router.teacher_logprobs import MOST
 from router.wire import DONE, Head
 
 HEAD = Head("chatcmpl-1", 1, "desk")
@@ -104,3 +105,12 @@ def test_what_is_recorded_of_tokens_is_not_what_a_client_sees():
 def test_of_several_answers_the_first_ones_tokens_are_recorded():
     tally, _ = relayed(with_logprobs("a", told("a")), with_logprobs("b", told("b"), index=1), top=5)
     assert tally.logprobs == [[("a", -0.5)]]
+
+
+def test_of_a_stream_of_too_many_tokens_none_are_recorded_and_none_are_held():
+    many = [told("a")] * MOST
+    tally, _ = relayed(with_logprobs("a", *many), top=5)
+    assert len(tally.logprobs) == MOST
+    tally, events = relayed(with_logprobs("a", *many), *[with_logprobs("b", told("b"))] * 9, top=5, asked=0)
+    assert tally.logprobs is None and len(tally._places) == MOST + 1
+    assert [bool(each["choices"][0]["logprobs"]) for each in events] == [True] * 10  # the client sees all

@@ -5,7 +5,7 @@ from copy import deepcopy
 import orjson
 import pytest
 
-from router.teacher_logprobs import show, taken, wanted
+from router.teacher_logprobs import MOST, kept, show, taken, wanted
 from router.wire import parse_chat
 
 
@@ -84,3 +84,9 @@ def test_a_client_sees_what_it_asked_for():
     shown = {asked: seen[asked]["logprobs"]["content"][0] for asked in (0, 1)}
     assert [len(shown[asked]["top_logprobs"]) for asked in (0, 1)] == [0, 1]
     assert {each["logprob"] for each in shown.values()} == {-0.1}
+
+
+def test_of_too_many_tokens_none_are_kept():
+    most = taken(choice(*[token("a", -0.1)] * MOST), top=5)
+    assert len(most) == MOST and kept(most) is most
+    assert kept(taken(choice(*[token("a", -0.1)] * (MOST + 9)), top=5)) is None and kept([]) is None

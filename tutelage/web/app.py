@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from ledger import logs
 from ledger.database import LedgerError, connect
 from ledger.releases import ReleaseError
 from router.settings import ConfigError, Settings, load
@@ -194,12 +195,19 @@ async def _form(request: Request) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> int:
     """Serve until told to stop."""
     (config,) = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin()
     try:
         settings = load(Path(config))
         app = create(settings)
     except (ConfigError, LedgerError) as error:
         log.error("%s", error)
         return 2
-    uvicorn.run(app, host=settings.console.host, port=settings.console.port, log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        host=settings.console.host,
+        port=settings.console.port,
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+    )
     return 0

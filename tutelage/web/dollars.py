@@ -23,7 +23,7 @@ def of_exchange(engine: sa.Engine, row: Mapping[str, Any], *, by_the_hour: bool)
     if row["origin"] == "import":
         yield "cost", "somebody else's: it was imported"
         return
-    if row["draft_text"] is not None:
+    if row["draft_cost_usd"] is not None:  # its text may be forgotten
         tokens = f"{row['draft_prompt_tokens']} tokens read, {row['draft_completion_tokens']} written"
         hour = "; its machine is paid by the hour" if by_the_hour else ""
         yield "draft", f"{usd(row['draft_cost_usd'] or 0.0)}, {tokens}{hour}"

@@ -65,8 +65,10 @@ def _holds(text: str) -> sa.ColumnElement[bool]:
 
 
 def one(engine: sa.Engine, exchange_id: str) -> Mapping[str, Any] | None:
-    """An exchange with all of the teacher's reply, as `teacher_*`, and what people say of it."""
-    replies = [column.label(f"teacher_{column.name}") for column in teacher_replies.c]
+    """An exchange with the teacher's reply, as `teacher_*`, and what people say of it; without what only a student
+    reads of a reply, which may be megabytes."""
+    shown = [column for column in teacher_replies.c if column.name not in ("rationale", "logprobs")]
+    replies = [column.label(f"teacher_{column.name}") for column in shown]
     query = (
         sa.select(*exchanges.c, *replies, feedback.c.good, feedback.c.correction)
         .join(teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id, isouter=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.records import Draft, Label, TeacherReply, Usage
 from tests.ledger.make import exchange, student_exchange
@@ -54,3 +55,17 @@ def test_what_nobody_answered_and_what_is_our_own_account(told):
     probe = told(exchange(2, origin="probe", reason="own"))
     assert probe.keys() == {"teacher's answer", "spent"}
     assert told(exchange(3, origin="import")) == {"cost": "somebody else's: it was imported"}
+
+
+def test_what_is_forgotten_has_cost_what_it_has(tmp_path, told):
+    told(student_exchange(1, draft=DRAFT))
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    forget(engine, find(engine, (meant := Meant(exchanges=("id-000001",))), due=9e9), meant=meant, now=9e9)
+    found = dict(of_exchange(engine, one(engine, "id-000001"), by_the_hour=False))
+    assert (found["draft"], found["spent"]) == ("$0.0001, 98 tokens read, 2 written", "$0.0001")
+
+
+def test_a_page_does_not_read_what_only_a_student_reads(tmp_path, told):
+    told(exchange(1, teacher_reply=TeacherReply("big", "yes", rationale="long", logprobs=[[("yes", -0.5)]])))
+    row = one(connect(f"sqlite:///{tmp_path}/ledger.db"), "id-000001")
+    assert row["teacher_text"] == "yes" and not {"teacher_rationale", "teacher_logprobs"} & row.keys()
