@@ -66,8 +66,10 @@ def places(page: Page) -> dict[str, str | None]:
 
 
 def take(page: Page, path: str, *, to: Path) -> None:
-    """The whole page with its charts. Raises NotThere where one of them is not drawn."""
-    page.goto(path)
+    """The whole page with its charts. Raises NotThere where it fails, or one of them is not drawn."""
+    answer = page.goto(path)
+    if answer is None or not answer.ok:
+        raise NotThere(f"{path} answers {answer.status if answer else 'nothing'}")
     page.wait_for_load_state("networkidle")
     if not page.eval_on_selector_all("img", "all => all.every(img => img.complete && img.naturalWidth > 0)"):
         raise NotThere(f"{path} has a chart that is not drawn")

@@ -7,8 +7,10 @@ the vocabulary.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from distill.render import Rendered
 from distill.rows import Targets
@@ -16,6 +18,9 @@ from distill.student import Batch
 
 IDS, LOGPROBS = "target_ids", "target_logprobs"  # of a batch: (N, K)
 WEIGHT = 0.5  # of the divergence beside the answer's cross entropy (Hinton et al. 2015, 1503.02531, section 2)
+# The divergence takes its logits several times over. So many tokens' are worked out at once, and again for their
+# gradient, and nothing of them is kept between.
+AT_ONCE = 128
 
 
 def collate_targets(rows: Sequence[Rendered], targets: Sequence[Targets | None]) -> Batch:
@@ -40,12 +45,20 @@ def token_losses(logits: torch.Tensor, labels: torch.Tensor, batch: Batch) -> to
 
     `logits` (N, V) and `labels` (N,) of a batch's completion tokens.
     """
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     if IDS not in batch:
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    parts = zip(*(torch.split(each, AT_ONCE) for each in (logits, labels, batch[IDS], batch[LOGPROBS])), strict=True)
+    once_more = partial(checkpoint, _mixed, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([once_more(*own, ids=ids, teacher=teacher) for *own, ids, teacher in parts])
+
+
+def _mixed(logits: torch.Tensor, labels: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    told = teacher.isfinite().any(dim=1)
+    if not told.any():
         return losses
-    told = batch[LOGPROBS].isfinite().any(dim=1)
-    kl = divergence(logits[told], ids=batch[IDS][told], teacher=batch[LOGPROBS][told])
-    return losses.index_put((told,), (1.0 - WEIGHT) * losses[told] + WEIGHT * kl)
+    kl = divergence(logits, ids=ids, teacher=teacher)
+    return torch.where(told, (1.0 - WEIGHT) * losses + WEIGHT * kl, losses)
 
 
 def divergence(logits: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -60,11 +73,10 @@ def divergence(logits: torch.Tensor, *, ids: torch.Tensor, teacher: torch.Tensor
     told = teacher.isfinite()
     whole = logits.logsumexp(dim=1)  # (N,)
     known = teacher.where(told, 0.0) - (logits.gather(1, ids) - whole[:, None])
-    others = torch.ones_like(logits, dtype=torch.bool)
     row, column = told.nonzero(as_tuple=True)
-    others[row, ids[row, column]] = False
     # Not -inf, whose gradient is none where no token is left.
-    rest = logits.masked_fill(~others, torch.finfo(logits.dtype).min / 2).logsumexp(dim=1) - whole
-    tail = (1.0 - teacher.exp().sum(dim=1)).clamp(min=0.0) * others.any(dim=1)
+    least = logits.new_tensor(torch.finfo(logits.dtype).min / 2)
+    rest = logits.index_put((row, ids[row, column]), least).logsumexp(dim=1) - whole
+    tail = (1.0 - teacher.exp().sum(dim=1)).clamp(min=0.0) * (told.sum(dim=1) < logits.shape[1])
     found = (teacher.exp() * known).sum(dim=1) + torch.xlogy(tail, tail) - tail * rest
     return found.clamp(min=0.0)  # what rounding leaves below

@@ -53,22 +53,25 @@ class Choice:
     pairs: tuple[Pair, ...]
 
 
-def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By, told: Aligned = NOTHING_TOLD) -> Choice:
-    """The pattern for rows that teach, those of which the teacher's rationale is known with it; `told`: what it has
-    said of tokens.
+def choose(
+    asked: Asked, rows: Sequence[TrainingRow], *, by: By, told: Aligned = NOTHING_TOLD, too_long: int = 0
+) -> Choice:
+    """The pattern for rows that teach, those whose teacher's rationale is known and short enough with it; of `too_long`
+    others it is not. `told`: what the teacher has said of tokens.
 
     Raises NoPairs where preferences are asked for and no pair is recorded, NoRationales and NoTargets alike.
     """
     if asked == "response":
         return Choice("response", "distill.pattern is response", ())
     if asked == "reasoning":
-        return _reasoned(rows)
+        return _reasoned(rows, too_long)
     if asked == "logit":
         return _by_targets(told)
     found = tuple(pair for row in rows for pair in pairs(row, by=by))
     said = f"{len(found)} wrong answers are recorded beside the right ones of {len(rows)} rows"
     if asked == "auto":
-        return _beside_answers(rows, told) or _by_pairs(found, f"{_few(rows, told)}{said}", by=by)
+        few = _few(rows, told, too_long=too_long)
+        return _beside_answers(rows, told, too_long=too_long) or _by_pairs(found, f"{few}{said}", by=by)
     if not found:
         raise NoPairs(
             f"distill.pattern is preference, and none of {len(rows)} rows has a student's draft that disagrees "
@@ -77,13 +80,18 @@ def choose(asked: Asked, rows: Sequence[TrainingRow], *, by: By, told: Aligned =
     return Choice("preference", f"distill.pattern is preference; {said}", found)
 
 
-def _reasoned(rows: Sequence[TrainingRow]) -> Choice:
-    if not _thought(rows):
+def _reasoned(rows: Sequence[TrainingRow], too_long: int) -> Choice:
+    if _thought(rows):
+        return Choice("reasoning", f"distill.pattern is reasoning; {_words(rows, too_long)}", ())
+    if too_long:
         raise NoRationales(
-            f"distill.pattern is reasoning, and of none of {len(rows)} rows is recorded what the teacher thought: its "
-            "server has to tell it (message.reasoning_content). Set it to auto or response"
+            f"distill.pattern is reasoning, and what the teacher thought is too long for the student in all {too_long} "
+            "rows of which it is recorded: raise student.max_context_tokens, or set it to auto or response"
         )
-    return Choice("reasoning", f"distill.pattern is reasoning; {_words(rows)}", ())
+    raise NoRationales(
+        f"distill.pattern is reasoning, and of none of {len(rows)} rows is recorded what the teacher thought: its "
+        "server has to tell it (message.reasoning_content). Set it to auto or response"
+    )
 
 
 def _by_targets(told: Aligned) -> Choice:
@@ -95,18 +103,18 @@ def _by_targets(told: Aligned) -> Choice:
     return Choice("logit", f"distill.pattern is logit; {told.words}", ())
 
 
-def _beside_answers(rows: Sequence[TrainingRow], told: Aligned) -> Choice | None:
+def _beside_answers(rows: Sequence[TrainingRow], told: Aligned, *, too_long: int) -> Choice | None:
     """What auto takes before pairs, where there is enough of it."""
     if (thought := _thought(rows)) and thought >= REASONED * len(rows):
-        return Choice("reasoning", f"{_words(rows)}, and {REASONED:.0%} are enough to learn from them", ())
+        return Choice("reasoning", f"{_words(rows, too_long)}, and {REASONED:.0%} are enough to learn from them", ())
     if len(told.targets) >= _needed(told):
         return Choice("logit", f"{told.words}, and {_needed(told)} are enough to learn from them", ())
     return None
 
 
-def _few(rows: Sequence[TrainingRow], told: Aligned) -> str:
+def _few(rows: Sequence[TrainingRow], told: Aligned, *, too_long: int) -> str:
     """What there is too little of, where anything is recorded."""
-    thought = f"{_words(rows)}, and {REASONED:.0%} are needed; " if _thought(rows) else ""
+    thought = f"{_words(rows, too_long)}, and {REASONED:.0%} are needed; " if _thought(rows) or too_long else ""
     return thought + (f"{told.words}, and {_needed(told)} are needed; " if told.recorded else "")
 
 
@@ -120,8 +128,9 @@ def _thought(rows: Sequence[TrainingRow]) -> int:
     return sum(row.rationale is not None for row in rows)
 
 
-def _words(rows: Sequence[TrainingRow]) -> str:
-    return f"what the teacher thought is recorded of {_thought(rows)} of {len(rows)} rows"
+def _words(rows: Sequence[TrainingRow], too_long: int) -> str:
+    others = f" (too long for the student of {too_long} others)" if too_long else ""
+    return f"what the teacher thought is recorded of {_thought(rows)} of {len(rows)} rows{others}"
 
 
 def _needed(told: Aligned) -> int:

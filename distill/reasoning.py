@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from distill.render import Chat, Rendered, render_pair
+from distill.render import Chat, Rendered, Unspeakable, render_pair
 from distill.rows import TrainingRow, message_text
 from distill.student import Batch, collate, token_shares
 
@@ -55,6 +55,22 @@ def reasons(chat: Chat, rows: Sequence[TrainingRow], answers: Sequence[Rendered]
     report = ReasonsReport(len(taught), sum(map(_length, taught)), told - len(taught)) if told else None
     kept = (row if each else replace(row, rationale=None) for row, each in zip(rows, targets, strict=True))
     return Reasons(tuple(kept), targets, report)
+
+
+def short_enough(chat: Chat, rows: Sequence[TrainingRow], *, max_tokens: int) -> tuple[TrainingRow, ...]:
+    """The rows without the rationales that have more than so many tokens, prompt and rationale together. Rows that the
+    student cannot read stay as they are: none of them is trained on."""
+    return tuple(row if _fits(chat, row, max_tokens) else replace(row, rationale=None) for row in rows)
+
+
+def _fits(chat: Chat, row: TrainingRow, max_tokens: int) -> bool:
+    if row.rationale is None:
+        return True
+    try:
+        made = render_pair(chat, with_question(row.messages), row.rationale)
+    except (Unspeakable, ValueError):
+        return True
+    return len(made.input_ids) <= max_tokens
 
 
 def with_question(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from distill.judge import checked
 from distill.lessons import Lessons, divide, untaught
 from distill.pattern import choose
 from distill.plan import Refused, Released, RunConfig
+from distill.reasoning import short_enough
 from distill.rows import TrainingRow
 from distill.student import load_chat
 from distill.warm import begin
@@ -134,15 +135,32 @@ def _with_pattern(
     engine: sa.Engine, lessons: Lessons, config: RunConfig, *, report: dict[str, Any], progress: Progress
 ) -> Lessons:
     """The lessons with what the pattern teaches beside answers."""
-    thought = with_rationales(engine, lessons.train) if config.pattern in ("auto", "reasoning") else lessons.train
+    thought, too_long = _thought(engine, lessons.train, config)
     told = _told(engine, lessons.train, config)
-    chosen = choose(config.pattern, thought, by=config.measure, told=told)
+    chosen = choose(config.pattern, thought, by=config.measure, told=told, too_long=too_long)
     report["pattern"] = {"name": chosen.pattern, "because": chosen.because}
     progress.step(f"pattern {chosen.pattern}: {chosen.because}")
     if chosen.pattern == "logit":
         report["targets"] = {"rows": len(told.targets), "missed": dict(told.missed)}
         return replace(lessons, train=told.given(lessons.train))
+    if chosen.pattern == "reasoning":
+        report["rationales_too_long"] = too_long
     return replace(lessons, pairs=chosen.pairs, train=thought if chosen.pattern == "reasoning" else lessons.train)
+
+
+def _thought(
+    engine: sa.Engine, rows: tuple[TrainingRow, ...], config: RunConfig
+) -> tuple[tuple[TrainingRow, ...], int]:
+    """The rows with what the teacher thought, where anybody wants to know and the student can read it; of how many it
+    is recorded and the student cannot."""
+    if config.pattern not in ("auto", "reasoning"):
+        return rows, 0
+    found = with_rationales(engine, rows)
+    if not (known := sum(row.rationale is not None for row in found)):
+        return found, 0
+    chat = load_chat(config.train.base_model, unsaid=config.train.unsaid)
+    short = short_enough(chat, found, max_tokens=config.train.max_tokens)
+    return short, known - sum(row.rationale is not None for row in short)
 
 
 def _told(engine: sa.Engine, rows: Sequence[TrainingRow], config: RunConfig) -> Aligned:

@@ -94,13 +94,13 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if refused := training.get("rows_unspeakable"):  # releases of before do not say
             yield "rows that its chat template does not take", f"{refused:,}"
         yield "digest of its rows", training["dataset_digest"][:16]
-    yield from _beside_answers(training)
+    yield from _beside_answers(training, too_long=report.get("rationales_too_long", 0))
 
 
-def _beside_answers(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _beside_answers(training: Mapping[str, Any], *, too_long: int) -> Iterator[tuple[str, str]]:
     if reasoned := training.get("reasoned"):
         yield "rationales", f"{reasoned['rationales']:,}, {reasoned['tokens']:,} tokens"
-        yield "rationales too long", f"{reasoned['too_long']:,}"
+        yield "rationales too long", f"{reasoned['too_long'] + too_long:,}"
     if preferred := training.get("preferred"):
         yield "pairs", f"{preferred['pairs']:,}"
         yield "pairs too long", f"{preferred['too_long']:,}"

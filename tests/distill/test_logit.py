@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from distill import logit
 from distill.logit import IDS, LOGPROBS, WEIGHT, collate_targets, divergence, token_losses
 from distill.render import Rendered
 from distill.rows import Targets
@@ -44,6 +45,44 @@ def test_where_nothing_is_told_of_it_is_cross_entropy():
     kl = divergence(logits[1:2], ids=torch.tensor([[0]]), teacher=told[1:2])
     assert torch.equal(mixed[[0, 2]], plain[[0, 2]])
     assert mixed[1].item() == pytest.approx(((1 - WEIGHT) * plain[1] + WEIGHT * kl[0]).item())
+
+
+def drawn(tokens, *, vocabulary=50):
+    """Logits, labels and what was told of every other token."""
+    logits, labels = torch.randn(tokens, vocabulary), torch.randint(vocabulary, (tokens,))
+    told = torch.full((tokens, 2), -math.inf)
+    told[::2] = torch.tensor([0.6, 0.3]).log()
+    ids = torch.stack([torch.randperm(vocabulary)[:2] for _ in range(tokens)])
+    return logits.requires_grad_(), labels, {IDS: ids, LOGPROBS: told}
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 7])
+def test_in_pieces_losses_and_gradients_are_those_of_all_at_once(monkeypatch, at_once):
+    logits, labels, batch = drawn(7)
+    found = []
+    for size in (100, at_once):
+        monkeypatch.setattr(logit, "AT_ONCE", size)
+        losses = token_losses(logits, labels, batch)
+        found.append((losses.detach(), *torch.autograd.grad(losses.sum(), logits)))
+    for whole, pieces in zip(*found, strict=True):
+        torch.testing.assert_close(pieces, whole)
+
+
+def test_beside_the_logits_nothing_as_large_is_kept_for_the_gradient(monkeypatch):
+    """Cross entropy alone keeps as much again."""
+    monkeypatch.setattr(logit, "AT_ONCE", 4)
+    logits, labels, batch = drawn(16, vocabulary=1000)
+    kept: dict[int, int] = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        token_losses(logits, labels, batch).sum().backward()
+    assert kept.pop(logits.untyped_storage().data_ptr()) == logits.nbytes
+    assert sum(kept.values()) < logits.nbytes / 10
 
 
 def test_a_student_whose_tail_is_tiny_is_still_told_by_how_much():

@@ -78,6 +78,15 @@ def test_auto_learns_from_rationales_where_half_of_the_rows_have_one_and_says_wh
     assert (f"recorded of {told} of 10 rows, and 50% are" in chosen.because) == (told > 0)
 
 
+def test_what_is_too_long_is_told_and_does_not_count():
+    chosen = choose("auto", reasoned(10, told=4), by="exact", too_long=6)
+    assert chosen.pattern == "response"
+    assert "of 4 of 10 rows (too long for the student of 6 others), and 50% are needed" in chosen.because
+    assert "of 0 of 10 rows (too" in choose("auto", reasoned(10, told=0), by="exact", too_long=6).because
+    with pytest.raises(NoRationales, match=r"too long for the student in all 6 rows .*max_context_tokens, or set"):
+        choose("reasoning", reasoned(10, told=0), by="exact", too_long=6)
+
+
 def test_what_auto_has_too_few_of_leaves_it_to_the_other():
     rows = [replace(row, rationale="because" if n < 3 else None) for n, row in enumerate(drafted(MIN_PAIRS))]
     chosen = choose("auto", rows, by="exact")

@@ -17,6 +17,7 @@ from distill.reasoning import (
     divisor,
     examples,
     reasons,
+    short_enough,
     targets_of,
     with_question,
 )
@@ -236,6 +237,19 @@ def test_those_that_are_too_long_are_left_out_and_counted_and_their_rows_teach_a
     plain = run(base, tmp_path / "c", bare(rows))
     assert plain.reasoned is None and plain.dataset_digest == none.dataset_digest
     assert same(weights(tmp_path / "b"), weights(tmp_path / "c"))
+
+
+def test_short_enough_is_what_training_takes():
+    rows = [replace(row, rationale="b" * (2 * n)) for n, row in enumerate(tiny.rows(TOKENS // 2), start=1)]
+    short = short_enough(tiny.chat(), [*rows, *tiny.rows(1)], max_tokens=TOKENS)
+    taken = [target is not None for target in found(rows).targets]
+    assert [row.rationale is not None for row in short] == [*taken, False] and 0 < sum(taken) < len(rows)
+    assert bare(short) == bare([*rows, *tiny.rows(1)])
+
+
+def test_a_request_that_the_student_cannot_read_is_left_to_training_which_counts_it():
+    picture = replace(reasoned(1)[0], messages=({"role": "user", "content": [{"type": "image_url"}]},))
+    assert short_enough(tiny.chat(), [picture], max_tokens=TOKENS) == (picture,)
 
 
 def test_the_digest_covers_what_was_taught(base, tmp_path):

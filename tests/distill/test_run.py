@@ -349,11 +349,12 @@ def test_preferences_without_pairs_are_refused_before_anything_is_written(engine
     assert not history(engine, "desk") and not rows_used(engine, "desk")
 
 
-def thinking(tmp_path, *, told):
-    """A ledger of traffic with what the teacher thought of some of it."""
+def thinking(tmp_path, *, told, long=lambda n: False):
+    """A ledger of traffic with what the teacher thought of some of it, at length of some."""
     engine = connect(f"sqlite:///{tmp_path / 'thinking.db'}")
     rows = [(n, row, row.teacher_reply) for n, row in enumerate(traffic()[:ROWS])]
-    replies = [msgspec.structs.replace(reply, rationale=f"why {n}" if told(n) else None) for n, _, reply in rows]
+    thoughts = [f"why {n}" + ", and why" * 100 * long(n) if told(n) else None for n in range(ROWS)]
+    replies = [msgspec.structs.replace(reply, rationale=thoughts[n]) for n, _, reply in rows]
     store(
         engine,
         [msgspec.structs.replace(row, teacher_reply=reply) for (_, row, _), reply in zip(rows, replies, strict=True)],
@@ -361,6 +362,7 @@ def thinking(tmp_path, *, told):
     return engine
 
 
+@pytest.mark.usefixtures("tiny_chat")
 @pytest.mark.parametrize("pattern", ["auto", "reasoning"])
 def test_what_the_teacher_thought_is_learned_from_and_told(tmp_path, config, *, world, pattern):
     engine = thinking(tmp_path, told=lambda n: n % 4 > 0)
@@ -381,6 +383,34 @@ def test_what_the_teacher_thought_is_learned_from_and_told(tmp_path, config, *, 
     assert told["rationales"] == f"{len(expected):,}, {3 * len(expected):,} tokens"
 
 
+@pytest.mark.usefixtures("tiny_chat")
+@pytest.mark.parametrize("pattern", ["auto", "reasoning"])
+def test_what_is_too_long_for_the_student_is_no_reason_to_learn_so_and_is_not_marked(
+    tmp_path, config, *, world, pattern
+):
+    engine = thinking(tmp_path, told=lambda n: True, long=lambda n: n % 4)
+    outcome = run(engine, replace(config, pattern=pattern), progress=world)
+    taught = {row.exchange_id for row in world.rows if row.rationale}
+    marked = {row.exchange_id for row in lineage.rows(engine, outcome.release) if row.reason == "reasoned"}
+    assert marked == taught and bool(taught) == (pattern == "reasoning")
+    short = {row.id for n, row in enumerate(traffic()[:ROWS]) if n % 4 == 0} & {row.exchange_id for row in world.rows}
+    because, too_long = outcome.report["pattern"]["because"], len(world.rows) - len(short)
+    words = f"recorded of {len(short)} of {len(world.rows)} rows (too long for the student of {too_long} others)"
+    assert words in because and outcome.report["pattern"]["name"] == {"auto": "response"}.get(pattern, pattern)
+    told = facts(engine, history(engine, "desk")[0])
+    assert told.get("rationales too long") == (f"{too_long:,}" if pattern == "reasoning" else None)
+
+
+@pytest.mark.usefixtures("tiny_chat")
+def test_where_all_of_it_is_too_long_nothing_is_written(tmp_path, config, world):
+    engine = thinking(tmp_path, told=lambda n: True, long=lambda n: True)
+    world.broken = AssertionError("nothing is trained")
+    with pytest.raises(NoRationales, match=r"too long for the student in all .*max_context_tokens"):
+        run(engine, replace(config, pattern="reasoning"), progress=world)
+    assert not history(engine, "desk") and not rows_used(engine, "desk")
+
+
+@pytest.mark.usefixtures("tiny_chat")
 @pytest.mark.parametrize(("pattern", "every"), [("response", 1), ("auto", 3)])
 def test_unless_asked_for_or_where_there_are_few_answers_alone_teach(tmp_path, config, *, world, pattern, every):
     engine = thinking(tmp_path, told=lambda n: n % every == 0)

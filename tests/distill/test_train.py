@@ -137,6 +137,18 @@ def test_targets_reach_their_own_rows_in_whatever_turns_a_batch_is_computed(base
     assert in_turns.train_loss == pytest.approx(at_once.train_loss, rel=1e-3)
 
 
+def test_rows_with_both_teach_both_in_whatever_turns(base, tmp_path, monkeypatch):
+    """No pattern gives a row both; whoever does gets both."""
+    some = [told(row, yes=0.9) if n % 3 else row for n, row in enumerate(tiny.rows(16))]
+    both = [replace(row, rationale="because it is so") if n % 2 else row for n, row in enumerate(some)]
+    reports = [run(base, tmp_path / str(n), rows=rows) for n, rows in enumerate((tiny.rows(16), some, both))]
+    assert len({report.dataset_digest for report in reports}) == len({report.train_loss for report in reports}) == 3
+    assert (reports[-1].rows_with_targets, reports[-1].reasoned.rationales) == (10, 8)
+    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 200)
+    in_turns = run(base, tmp_path / "turns", rows=both)
+    assert in_turns.train_loss == pytest.approx(reports[-1].train_loss, rel=1e-3)
+
+
 def test_an_adapter_goes_on_from_another_one(base, trained, tmp_path):
     rows, folder = tiny.rows(64), trained[0]
     went_on = run(base, tmp_path / "on", rows=rows, start=folder)

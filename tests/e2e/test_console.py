@@ -156,6 +156,14 @@ def test_no_picture_is_taken_of_anything_else(url, tmp_path, *, key, address, wo
     assert not list(tmp_path.glob("out/*"))
 
 
+def test_a_page_that_fails_is_no_picture(chromium, url, tmp_path):
+    page = screenshots.opened(chromium, url, key=KEY, shade="light")
+    with pytest.raises(screenshots.NotThere, match="answers 404"):
+        screenshots.take(page, "/console/releases/none", to=tmp_path / "none.png")
+    page.context.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_console_has_not_is_told(tmp_path):
     """An empty one, open on loopback, as before the first request."""
     with _console(tmp_path) as base:
