@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from router.settings import ConfigError, Settings, load
 from tutelage.console import CONFIG, Config, console, known_errors, say
@@ -79,7 +79,9 @@ def _saved(settings: Settings, task: str | None, *, period: str, by: Part, files
 def _table(found: "Saved") -> Table:
     from tutelage.report.saved import rows
 
-    table = Table(found.by, "requests", "by students", "teacher alone", "spent", "saved", "95 %")
+    table = Table(
+        Column(found.by, overflow="fold"), "requests", "by students", "teacher alone", "spent", "saved", "95 %"
+    )
     for name, each in rows(found):
         answered = f"{each.student_answers:,} ({each.student_answers / max(1, each.requests):.0%})"
         counts = (f"{each.requests:,}", answered, usd(each.baseline_usd), usd(each.spent_usd))

@@ -1,5 +1,7 @@
 """What was saved, in words."""
 
+import math
+
 from ledger.savings import Savings
 
 
@@ -29,6 +31,8 @@ def bounds(found: Savings) -> str:
 
 
 def usd(amount: float) -> str:
-    """A sum, its sign before the dollar; below a dollar with four digits behind the point."""
-    digits = 2 if abs(amount) >= 1.0 or amount == 0.0 else 4
+    """A sum, its sign before the dollar; below a dollar with four digits behind the point, and as many as show two of a
+    smaller one."""
+    size = abs(amount)
+    digits = 2 if size >= 1.0 or size == 0.0 else max(4, 1 - math.floor(math.log10(size)))
     return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"

@@ -104,7 +104,8 @@ def test_periods_are_hours_days_and_weeks():
 
 
 def test_sums_have_their_sign_before_the_dollar():
-    assert [usd(each) for each in (0.0, 0.01234, -0.5, 1234.567)] == ["$0.00", "$0.0123", "-$0.5000", "$1,234.57"]
+    amounts = (0.0, 0.01234, -0.5, 1234.567, 1.4e-6)
+    assert [usd(each) for each in amounts] == ["$0.00", "$0.0123", "-$0.5000", "$1,234.57", "$0.0000014"]
 
 
 def ask(config, *words):

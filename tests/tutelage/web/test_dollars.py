@@ -28,7 +28,7 @@ def test_an_escalated_one_has_paid_for_its_draft_and_its_answer(told):
     usage = Usage(90, 3, cached_tokens=64, reasoning_tokens=2)
     reply = TeacherReply("big", "refund", "stop", usage, 0.01)
     assert told(exchange(1, draft=DRAFT, teacher_reply=reply)) == {
-        "draft": "$0.0001, 98 tokens read, 2 written",
+        "draft": "$0.00010, 98 tokens read, 2 written",
         "teacher's answer": "$0.0100, 90 tokens read, 3 written (of them 64 read before, 2 of reasoning)",
         "spent": "$0.0101",
         "teacher alone": "$0.0100",
@@ -62,7 +62,7 @@ def test_what_is_forgotten_has_cost_what_it_has(tmp_path, told):
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
     forget(engine, find(engine, (meant := Meant(exchanges=("id-000001",))), due=9e9), meant=meant, now=9e9)
     found = dict(of_exchange(engine, one(engine, "id-000001"), by_the_hour=False))
-    assert (found["draft"], found["spent"]) == ("$0.0001, 98 tokens read, 2 written", "$0.0001")
+    assert (found["draft"], found["spent"]) == ("$0.00010, 98 tokens read, 2 written", "$0.00010")
 
 
 def test_a_page_does_not_read_what_only_a_student_reads(tmp_path, told):
