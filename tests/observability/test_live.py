@@ -9,7 +9,8 @@ import re
 import resource
 import signal
 import subprocess
-import time
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,6 @@ import yaml
 
 from grafana.build import BOARDS, ROOT
 from grafana.panels import ANNOTATIONS
-from ledger import decisions, releases
 from ledger.budgets import of_task
 from ledger.database import connect
 from ledger.schema import exchanges
@@ -276,18 +276,65 @@ def test_a_line_that_no_ledger_takes(stack):
     assert segments(directory)
 
 
-def test_a_worker_that_is_gone_and_runs_that_fail(stack):
-    """Its lease ends after half a minute. What failed runs leave is written as the next run writes it."""
-    stack.parts["worker"].kill()
-    stack.await_firing("TutelageWorkerDown")
-    engine = connect(stack.settings.ledger.url)
+def teaching(values):
+    """As settings are where training is allowed and a few rows are enough for it. There is no base model."""
+    for teacher in values["teachers"].values():
+        teacher |= {"may_train": True, "terms": "scripted"}
+    values["distill"] = {"min_rows": 50, "min_references": 1}
+
+
+def forbidding(values):
+    for teacher in values["teachers"].values():
+        teacher["may_train"] = False
+
+
+def test_runs_that_fail(stack):
+    """Two as they are made by hand: neither finds the base model."""
+    config = Path(stack.parts["worker"].program.command[-1])
+    values = yaml.safe_load(config.read_text())
+    teaching(values)
+    other = config.with_name("teaching.yaml")
+    other.write_text(yaml.safe_dump(values))
+    ask_of_everything(stack, "fresh", times=150)
     for _ in range(2):
-        releases.add_candidate(engine, task="fresh", cut_at=0.0, base_model="base", now=time.time())
-        releases.abandon(engine, "fresh", now=time.time())
-    decisions.record(engine, decisions.Decision(time.time(), "fresh", "train", "first", "rows are enough"))
+        done = subprocess.run(
+            [sys.executable, "-m", "tutelage", "distill", "run", "fresh", "--config", str(other)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1 and "training fresh--v" in done.stdout, done.stdout + done.stderr
+    stack.await_firing("TutelageRunsFailing", task="fresh")
+
+
+def ask_of_everything(stack, task, *, times):
+    """Requests that are like no other, until the ledger has them."""
+    engine = connect(stack.settings.ledger.url)
+    ids: list[str] = []
+    with httpx.Client(base_url=stack.url, headers={"authorization": f"Bearer {KEY}"}, timeout=10.0) as client:
+        for number in range(times):
+            content = sha256(str(number).encode()).hexdigest()
+            body = {"model": task, "messages": [{"role": "user", "content": content}]}
+            reply = client.post("/v1/chat/completions", json=body).raise_for_status()
+            ids.append(reply.headers["x-tutelage-exchange-id"])
+
+    def stored():
+        with engine.connect() as connection:
+            query = sa.select(sa.func.count()).where(exchanges.c.id.in_(ids))
+            return connection.execute(query).scalar() == times
+
+    wait_for(stored, what="the ingester")
     engine.dispose()
-    stack.await_firing("TutelageRunsFailing", "TutelageReleaseOverdue")
-    stack.parts["worker"].start()
+
+
+def test_a_worker_that_is_gone_when_it_has_decided(stack):
+    """Its lease ends after half a minute, and nobody makes the release that it has found due."""
+    stack.restart("worker", teaching)
+    stack.await_data('tutelage_decision_stands{action="train"} == 1', what="a decision")
+    stack.parts["worker"].kill()
+    stack.await_firing("TutelageWorkerDown", "TutelageReleaseOverdue")
+    stack.restart("worker", forbidding)
     stack.await_silence("TutelageWorkerDown", "TutelageReleaseOverdue")
 
 
