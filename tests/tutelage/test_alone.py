@@ -30,12 +30,19 @@ def start():
         parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         child = int(parent.stdout.readline())
         begun.extend([parent.pid, child])
+        deadline = time.monotonic() + 5.0
+        while not environment(child) and time.monotonic() < deadline:
+            time.sleep(0.01)  # between fork and exec a process has none
         return parent, child
 
     yield run
     for pid in begun:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def environment(pid):
+    return [each for each in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if each]
 
 
 def alive(pid):
@@ -52,10 +59,7 @@ def kill(process):
 
 def test_a_process_that_titles_itself_leaves_its_environment_readable(start):
     _, child = start(f"test-{time.time_ns()}")
-    deadline = time.monotonic() + 5.0
-    while not (told := Path(f"/proc/{child}/environ").read_bytes()) and time.monotonic() < deadline:
-        time.sleep(0.01)  # between fork and exec a process has none
-    assert b"SPT_NOENV=1" in told.split(b"\0")
+    assert b"SPT_NOENV=1" in environment(child)
 
 
 def test_the_next_of_a_name_ends_what_a_killed_one_left(start):
