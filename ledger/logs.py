@@ -1,6 +1,6 @@
 """How our processes log: lines for people, or a JSON object a line for whoever collects them.
 
-Neither holds a key, a prompt or an answer: what is logged names exchanges, tasks, releases and kinds of errors.
+Neither is to hold a key, a prompt or an answer: name exchanges, tasks, releases and kinds of errors.
 """
 
 import logging
