@@ -28,13 +28,14 @@ class Workload:
     tokens: int
     rich: bool
 
-    def message(self, model: str, *, unsure: bool = False) -> bytes:
-        """The request as it goes over the wire."""
+    def message(self, model: str, *, unsure: bool = False, headers: Mapping[str, str] | None = None) -> bytes:
+        """The request as it goes over the wire, with `headers` beside the usual ones."""
         prompt = PROMPT + " [20x20]" * self.rich + " [unsure]" * unsure
         messages = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": prompt}]
         streamed = {"stream": True} if self.stream else {}
         body = orjson.dumps({"model": model, "messages": messages, "max_tokens": self.tokens, **streamed})
-        head = "".join(f"{name}: {value}\r\n" for name, value in {**HEADERS, "content-length": len(body)}.items())
+        named = {**HEADERS, **(headers or {}), "content-length": len(body)}
+        head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         return f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
@@ -117,7 +118,7 @@ class Bench:
     def asked(self, target: Target, workload: Workload, *, unsure: bool = False) -> Asked:
         """The message as a file. One that leaves the student unsure is the teacher's."""
         path = self.folder / f"{target.name}-{workload.name}-{unsure:d}.http"
-        path.write_bytes(workload.message(target.model, unsure=unsure))
+        path.write_bytes(workload.message(target.model, unsure=unsure, headers=target.headers))
         return Asked(path, BY_TEACHER if unsure else target.expected)
 
 
@@ -136,7 +137,7 @@ def check(target: Target, workload: Workload) -> None:
     url = f"http://127.0.0.1:{target.port}/v1/chat/completions"
     where = f"{target.name}, {workload.name}"
     try:
-        reply = httpx.post(url, content=body, headers=HEADERS, timeout=60.0)
+        reply = httpx.post(url, content=body, headers={**HEADERS, **target.headers}, timeout=60.0)
     except httpx.HTTPError as error:
         raise BenchError(f"{where}: {type(error).__name__}") from error
     if reply.status_code != httpx.codes.OK:

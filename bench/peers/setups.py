@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import yaml
 from bench.peers import many
 from bench.peers.subject import KEY, write_subject
 from router.metrics import SHARED_DIR
+from tests.node import node_packages
 from tutelage.environments import ProvisionError, Recipe, Say, Step, ensure_environment
 from tutelage.processes import Program, gateway, teacher
 from tutelage.provision import Home
@@ -23,13 +24,15 @@ BY_STUDENT, BY_TEACHER = "x-tutelage-route: student", "x-tutelage-route: teacher
 
 @dataclass(frozen=True)
 class Target:
-    """Where clients ask, for what model, and what the head of a good reply holds."""
+    """Where clients ask, for what model, with what `headers` beside the usual ones, and what the head of a good reply
+    holds."""
 
     name: str
     port: int
     model: str = "desk"
     expected: str = ""
     streams_only: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,24 @@ def vllm_router(site: Site) -> Setup:
     return Setup(program, (Target("vllm-router", port),))
 
 
+def portkey(site: Site) -> Setup:
+    """Portkey's gateway for Node, told in each request's headers whom to ask."""
+    try:
+        root = node_packages(LOCKS / "portkey", site.home.root / "bench" / "portkey")
+    except OSError as error:
+        raise ProvisionError(f"cannot be installed: {error}") from error
+    port = site.ports[0]
+    start = root / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    program = Program("portkey", ["node", str(start), f"--port={port}", "--headless"], f"http://127.0.0.1:{port}/")
+    asks = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{site.upstream}/v1"}
+    return Setup(program, (Target("Portkey", port, headers=asks),))
+
+
+def production_stack(_: Site) -> Setup:
+    """The router of vLLM's production stack, in Python."""
+    raise ProvisionError("it is on no package index: it comes as an image and from its repository alone")
+
+
 def tutelage(site: Site) -> Setup:
     """Our gateway with everything it does: key, draft with log-probabilities, evidence, decision, metrics, record."""
     port, teacher_port = site.ports
@@ -161,6 +182,8 @@ SETUPS: dict[str, Maker] = {
     "nginx": nginx,
     "bare": bare,
     "litellm": litellm,
+    "Portkey": portkey,
+    "production-stack": production_stack,
     "vllm-router": vllm_router,
     US: tutelage,
 }

@@ -8,6 +8,7 @@ import asyncio
 import csv
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from starlette.routing import Route
 
 from bench.load import Load
 from bench.parts import Part, started, wait_until
+from ledger import aliases
 from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.schema import exchanges, teacher_replies
@@ -162,6 +164,34 @@ def test_a_client_that_leaves_mid_stream_cancels_the_teachers_and_is_recorded(pr
     wait_until(lambda: exchange_id in product.recorded())
     assert product.recorded()[exchange_id] == ("slow", 499)
     assert product.parts["gateway"].answers()
+
+
+def test_an_alias_holds_in_every_process_that_starts_after_it_however_the_last_ones_ended(product):
+    """Killed between the alias' writing and the gateways' next reading of the ledger."""
+    (task,) = product.settings.tasks
+
+    def asked() -> set[tuple[int, str | None]]:
+        """Status and recorded task, over connections of their own, which the kernel gives to either process."""
+        body = {"model": "told-apart", "messages": [{"role": "user", "content": TEXTS[0]}]}
+        replies = [httpx.post(product.url, json=body) for _ in range(20)]
+        product.recorded()  # once the ingester has caught up
+        query = sa.select(exchanges.c.id, exchanges.c.task)
+        with product.engine.connect() as connection:
+            tasks = {row.id: row.task for row in connection.execute(query)}
+        return {(reply.status_code, tasks.get(reply.headers["x-request-id"])) for reply in replies}
+
+    def kill_and_start() -> None:
+        product.parts["gateway"].kill()
+        product.parts["gateway"].start()
+        product.parts["gateway"].wait_ready()
+
+    assert asked() == {(404, None)}
+    made = aliases.add(product.engine, kind="model", value="told-apart", task=task, now=time.time())
+    kill_and_start()
+    assert asked() == {(200, task)}
+    aliases.end(product.engine, made.id, now=time.time())
+    kill_and_start()
+    assert asked() == {(404, None)}
 
 
 def pids_of(records: Path) -> set[str]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.node import node_packages
 from tests.wire.rig import KEY, Rig
-from tutelage.environments import Recipe, Step, ensure_environment
+from tutelage.environments import ProvisionError, Recipe, Step, ensure_environment
 
 HERE = Path(__file__).parent
 LOCKS = HERE.parent / "locks"
 HOME = Path(os.environ.get("TUTELAGE_HOME", HERE.parents[2] / ".tutelage")).resolve() / "wire"
-NODE_FILES = ("package.json", "package-lock.json")
 LIMIT_S = 300.0
 
 
@@ -25,17 +25,11 @@ def python(name: str) -> Path:
 
 def node() -> Path:
     """A folder with the packages of clients/node; skips, with the reason, where Node is missing."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("NOT TESTED: the Vercel AI SDK and openai for Node need node and npm (20 or newer) on the PATH")
-    folder, source = HOME / "node", HERE / "node"
-    stamp = folder / ".stamp"
-    wanted = (source / "package-lock.json").read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in NODE_FILES:
-            shutil.copy(source / name, folder / name)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
-        stamp.write_text(wanted)
+    source = HERE / "node"
+    try:
+        folder = node_packages(source, HOME / "node")
+    except ProvisionError as error:
+        pytest.skip(f"NOT TESTED: the Vercel AI SDK and openai for Node: {error}")
     shutil.copy(source / "check.mjs", folder / "check.mjs")
     return folder
 
