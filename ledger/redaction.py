@@ -10,9 +10,9 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Literal, get_args
 
-import re2
 import sqlalchemy as sa
 from msgspec.structs import replace
 
@@ -42,6 +42,8 @@ class BadPattern(ValueError):
 
 def compiled(pattern: str) -> Any:
     """An own pattern. Raises BadPattern where RE2 has no such expression, or where it finds the empty text."""
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     try:
@@ -204,6 +206,21 @@ def _without_text(reply: TeacherReply) -> TeacherReply:
     return replace(reply, text=None, rationale=None, logprobs=None, error=reply.error or FAILED)
 
 
+class _Late:
+    """An expression of RE2, which is loaded for the first text: a gateway that redacts nothing is 3 MiB smaller."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    @cached_property
+    def finditer(self) -> Callable[[str], Iterator[Any]]:
+        """As of `re`."""
+        import re2
+
+        finditer: Callable[[str], Iterator[Any]] = re2.compile(self._pattern).finditer
+        return finditer
+
+
 def _finder(expression: Any) -> Finder:
     return lambda text: (found.span() for found in expression.finditer(text))
 
@@ -292,14 +309,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-_FOUR = re2.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_SIX = re2.compile(r"[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*")
-_EMAIL = re2.compile(r"[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+")
+_FOUR = _Late(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_SIX = _Late(r"[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*")
+_EMAIL = _Late(r"[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+")
 _SEVERAL_DIGITS = re.compile(r"[0-9][^0-9]{0,4}[0-9]+[^0-9]{0,4}[0-9]+[^0-9]{0,4}[0-9]")
-_IBAN = re2.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,}")
-_CARD = re2.compile(r"[0-9]{4,}(?:[ -]?[0-9]{3,})*")
+_IBAN = _Late(r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,}")
+_CARD = _Late(r"[0-9]{4,}(?:[ -]?[0-9]{3,})*")
 _IBAN_BEGINS, _CARD_BEGINS = re.compile("[A-Za-z]{2}[0-9]{2}"), re.compile("(?<![0-9])[0-9]{4}")
-_PHONE = re2.compile(
+_PHONE = _Late(
     r"(?:\+|\b00)[1-9](?:[ ()./-]{0,2}[0-9]){6,14}"  # international
     r"|\(?\b0[1-9][0-9]{1,4}\)?(?:[ ./-]{0,3}[0-9]){4,10}"  # with the prefix of a country's own calls
     r"|\(?\b[2-9][0-9]{2}\)?[ .-][2-9][0-9]{2}[ .-][0-9]{4}\b"  # North America

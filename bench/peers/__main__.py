@@ -118,7 +118,7 @@ def _cells(stack: Running) -> list[Cell]:
         for workload in WORKLOADS
         for clients in CLIENTS
         for target in random.sample(stack.targets, len(stack.targets))
-        if workload.stream or not target.streams_only
+        if target.takes(stream=workload.stream)
     ]
 
 

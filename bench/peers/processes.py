@@ -53,7 +53,7 @@ class Running:
         """Raises BenchError where one does not answer as the model server does."""
         for target in targets:
             for workload in WORKLOADS:
-                if workload.stream or not target.streams_only:
+                if target.takes(stream=workload.stream):
                     check(target, workload)
             self.targets.append(target)
             self.pids[target.name] = part.process.pid

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -31,8 +32,12 @@ class Target:
     port: int
     model: str = "desk"
     expected: str = ""
-    streams_only: bool = False
+    only: Literal["plain", "streams"] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, *, stream: bool) -> bool:
+        """Whether it is asked such requests."""
+        return self.only in (None, "streams" if stream else "plain")
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,8 @@ def vllm_router(site: Site) -> Setup:
 
 
 def portkey(site: Site) -> Setup:
-    """Portkey's gateway for Node, told in each request's headers whom to ask."""
+    """Portkey's gateway for Node, told in each request's headers whom to ask. Streams are not asked for: of them this
+    version makes an error ("immutable": it sets headers on what `fetch` returns), whatever the provider."""
     try:
         root = node_packages(LOCKS / "portkey", site.home.root / "bench" / "portkey")
     except OSError as error:
@@ -142,7 +148,7 @@ def portkey(site: Site) -> Setup:
     start = root / "node_modules/@portkey-ai/gateway/build/start-server.js"
     program = Program("portkey", ["node", str(start), f"--port={port}", "--headless"], f"http://127.0.0.1:{port}/")
     asks = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{site.upstream}/v1"}
-    return Setup(program, (Target("Portkey", port, headers=asks),))
+    return Setup(program, (Target("Portkey", port, only="plain", headers=asks),))
 
 
 def production_stack(_: Site) -> Setup:
@@ -156,8 +162,8 @@ def tutelage(site: Site) -> Setup:
     config, settings = write_subject(site.folder, upstream=site.upstream, gateway=port, teacher_server=teacher_port)
     targets = (
         Target(US, port, "desk", BY_STUDENT),
-        Target(PREFIX, port, "letters", BY_STUDENT, streams_only=True),
-        Target(PASSED, port, "mock", BY_TEACHER, streams_only=True),
+        Target(PREFIX, port, "letters", BY_STUDENT, only="streams"),
+        Target(PASSED, port, "mock", BY_TEACHER, only="streams"),
     )
     return Setup(gateway(settings, config), targets, (teacher(settings, config),))
 

@@ -1,7 +1,8 @@
 """A student of one task of a log: the older part teaches it, its drafts for the newer part are judged by the log.
 
 What is kept on disk is evidence, agreement and token counts, never a prompt or an answer. A finished adapter, and
-finished drafts, are used again for the same log, task and settings; a newer vLLM is not noticed.
+finished drafts, are used again for the same log, task, settings, lessons and rules of evidence; a newer vLLM is not
+noticed, nor a base model whose files are exchanged under the same name.
 """
 
 import math
@@ -15,6 +16,7 @@ import msgspec
 
 from calibration.agreement import Measure
 from calibration.certificate import fingerprint
+from calibration.code import CODE
 from calibration.fit import MIN_ROWS
 from calibration.study import FIT_SHARE
 from distill.adapters import AdapterError, base_folder, digest, verify
@@ -72,12 +74,12 @@ def make(log: Log, task: TaskLog, workshop: Workshop, *, home: Home, progress: R
     tokens = _tokens(lines, base_model=workshop.base_model)
     settings = workshop.configure(max_tokens=answer_room([each.answer for each in tokens]))
     config = run_config(settings, TASK)
-    made = candidate(config, f"replay-{_key(log, task, config)[:12]}", progress=progress)
+    part = _divide(lines, tokens, config, progress=progress)
+    made = candidate(config, f"replay-{_key(log, task, config, lessons=part.lessons)[:12]}", progress=progress)
     kept = workshop.folder / f"{made.name}-{workshop.measure}.json"
     if (trial := _kept(kept)) is not None:
         progress.step(f"the drafts of {made.name} are there from an earlier run")
         return trial
-    part = _divide(lines, tokens, config, progress=progress)
     check_room(config.adapters_dir)
     progress.step(f"{len(part.lessons.train)} rows teach, rejected {part.rejected or 'none'}; {len(part.drafted)} test")
     if part.lessons.noise is not None:
@@ -106,11 +108,13 @@ def _tokens(lines: Sequence[Line], *, base_model: str) -> list[_Tokens]:
     return [_Tokens(prompt=len(mask) - sum(mask), answer=sum(mask)) for mask in masks]
 
 
-def _key(log: Log, task: TaskLog, config: RunConfig) -> str:
-    """Of everything that the adapter and its drafts depend on but the measure."""
+def _key(log: Log, task: TaskLog, config: RunConfig, *, lessons: Lessons) -> str:
+    """Of everything that the adapter and its drafts depend on but the measure. Curation may choose otherwise in another
+    version: so what it has left counts, not only what it was given."""
     rows = [line.number for line in task.rows]
-    job = [log.digest, task.model, task.system_prompt, rows, config.max_tokens]
-    return fingerprint([*job, asdict(config.train), config.window_share, asdict(config.shares)])
+    job = [log.digest, task.model, task.system_prompt, rows, config.max_tokens, CODE]
+    taught = [[row.exchange_id, row.completion, row.weight] for row in (*lessons.train, *lessons.validate)]
+    return fingerprint([*job, taught, asdict(config.train), config.window_share, asdict(config.shares)])
 
 
 def _kept(path: Path) -> Trial | None:

@@ -3,7 +3,7 @@
 import io
 import json
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from tests.distill import tiny
 from tests.tutelage.replay.lines import entry, label
 from tutelage.progress import RunProgress
 from tutelage.provision import Home
+from tutelage.replay import student
 from tutelage.replay.student import NoStudent, answer_room, make
 from tutelage.replay.traffic import read
 from tutelage.replay.workshop import CONTEXT_TOKENS, Workshop
@@ -131,6 +132,27 @@ def test_the_same_log_is_neither_trained_nor_drafted_again(log, try_, world):
     path.write_text(path.read_text() + "\n" + json.dumps(entry(301)))
     try_(path)
     assert (world.trained, world.stacks) == (2, 2)
+
+
+def test_other_rules_of_evidence_make_another_student(log, try_, world):
+    path = log(300)
+    first = try_(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(student, "CODE", "another")
+        assert try_(path).rows == first.rows and (world.trained, world.stacks) == (2, 2)
+
+
+def test_a_curation_that_chooses_otherwise_makes_another_student(log, try_, world):
+    path = log(300)
+    first, before = try_(path), student.divide
+
+    def fewer(*given, **more):
+        found = before(*given, **more)
+        return replace(found, train=found.train[1:])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(student, "divide", fewer)
+        assert try_(path).taught == first.taught - 1 and (world.trained, world.stacks) == (2, 2)
 
 
 def test_another_measure_asks_the_finished_adapter_again(log, try_, world):
