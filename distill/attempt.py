@@ -33,7 +33,7 @@ from distill.anchor import Seen, anchor, beside
 from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
-from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, scored
+from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, lost, scored
 from distill.harvest import Harvest
 from distill.judge import Requests
 from distill.lessons import Lessons
@@ -172,7 +172,8 @@ class Attempt:
             attempt=attempt,
         )
         seen = self._judge_window([harvested.window[one.index] for one in kept], calibrator, modes=modes)
-        return certify(weigh(seen.rows, kept), plan=plan), replace(seen, weights=tuple(one.weight for one in kept))
+        rows = [*weigh(seen.rows, kept), *lost(harvested.forgotten)]
+        return certify(rows, plan=plan), replace(seen, weights=tuple(one.weight for one in kept))
 
     def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int) -> Refusal | None:
         contract = self.config.contract

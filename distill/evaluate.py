@@ -100,5 +100,10 @@ def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:
     return [ScoredRow(_score(row, calibrator), row.disagreement, row.asked) for row in rows]
 
 
+def lost(count: int) -> list[ScoredRow]:
+    """Rows that left the window after they were drawn: whatever is accepted, each would have been, and been wrong."""
+    return [ScoredRow(1.0, 1.0)] * count
+
+
 def _score(row: Judged, calibrator: Calibrator) -> float:
     return calibrator.score(row.draft.evidence) if row.usable and row.draft else -1.0

@@ -35,13 +35,15 @@ class HarvestError(DistillError):
 @dataclass(frozen=True)
 class Harvest:
     """Rows on both sides of the cut (seconds since the epoch). `window` rows are references nobody has used;
-    `synthetic` ones were written before the cut, and only teach."""
+    `synthetic` ones were written before the cut, and only teach. So many references of the window were `forgotten`
+    after they were drawn: each counts as lost, answered and in disagreement."""
 
     cut_at: float
     older: tuple[TrainingRow, ...]
     window: tuple[Row, ...]
     window_span: tuple[float, float]
     synthetic: tuple[TrainingRow, ...] = ()
+    forgotten: int = 0
 
 
 def with_rationales(engine: sa.Engine, rows: Sequence[TrainingRow]) -> tuple[TrainingRow, ...]:
@@ -73,7 +75,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     adapter_digest: str | None = None,
     easy_weight: float = 1.0,
 ) -> Harvest:
-    """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on.
+    """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on, or
+    later, where every request began to be a reference, if that gives more of them.
 
     What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only, of which
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
@@ -86,7 +89,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
 
     Raises HarvestError where nothing is recorded.
     """
-    rows = [row for row in task_rows(engine, task) if row.eligible and _counts(row, teacher)]
+    recorded = task_rows(engine, task)
+    rows = [row for row in recorded if row.eligible and _counts(row, teacher)]
     with engine.connect() as connection:
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
         if adapter_digest is not None:
@@ -95,11 +99,11 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification, alarm or study"
         raise HarvestError(f"no eligible request is recorded for the task {task!r} {when}")
-    cut_at = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
     settled = list(takewhile(lambda row: row.replied or not row.reference or row.at < due, fresh))
     key = reference_key(engine)
     # What came while a budget left no room for references was part of no draw, whatever it was.
     drawn = [row for row in settled if row.rho is not None]
+    cut_at = _later(max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at), drawn, key)
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]
@@ -109,15 +113,37 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     ]
     room = max(0, max_rows - len(lessons))
     written = [_lesson(row, reference=False) for row in _synthetic(engine, task, teacher=teacher, cut_at=cut_at)]
-    references = _uniform([row for row in drawn if row.at >= cut_at], key)
-    window = _drawn(_unused(references, rows_used(engine, task)), key, most=max_references)
+    drawn = [row for row in drawn if row.at >= cut_at]
+    window = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
+    last = max(cut_at, settled[-1].at) if settled else cut_at
+    gone = [row for row in recorded if cut_at <= row.at <= last and row.forgotten]
     return Harvest(
         cut_at=cut_at,
         older=tuple(lessons[-max_rows:]),
         window=tuple(window),
-        window_span=(cut_at, max(cut_at, settled[-1].at) if settled else cut_at),
+        window_span=(cut_at, last),
         synthetic=tuple(written[:room]),
+        forgotten=sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < _rate(drawn) for row in gone),
     )
+
+
+def _later(cut_at: float, drawn: Sequence[Row], key: bytes) -> float:
+    """The cut, or where rows begin that were all drawn for certain, if there are more references behind that.
+
+    What a release in force has left to references is little of its traffic, and as little would be taken of the rest.
+    Nothing but rates and times decides.
+    """
+    begins = _all_drawn_since(drawn)
+    if begins <= cut_at:
+        return cut_at
+    usual, late = (len(_uniform([row for row in drawn if row.at >= since], key)) for since in (cut_at, begins))
+    return begins if late > usual else cut_at
+
+
+def _all_drawn_since(drawn: Sequence[Row]) -> float:
+    """When the first row came behind the last that was drawn at a lower rate than 1; -inf where there is none such."""
+    lower = max((row.at for row in drawn if row.rho != 1.0), default=math.inf)
+    return min((row.at for row in drawn if row.at > lower), default=-math.inf)
 
 
 def _synthetic(engine: sa.Engine, task: str, *, teacher: str | None, cut_at: float) -> list[Row]:
@@ -138,11 +164,17 @@ def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
     permanent, so the lower rate's references are among the higher one's: all are taken at the lowest. Unless hardly any
     was drawn at less than 1: then all rows are references, and a label that is missing counts as lost.
     """
-    if sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows):  # also of none
+    lowest = _rate(rows)
+    if lowest == 1.0:
         return list(rows)
-    lowest = min(row.rho or 0.0 for row in rows)
     drawn = [row for row in rows if row.reference]
     return [row for row in drawn if row.rho == lowest or draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < lowest]
+
+
+def _rate(rows: Sequence[Row]) -> float:
+    """At which rate rows are taken, as `_uniform` has it."""
+    hardly_any = sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows)  # also of none
+    return 1.0 if hardly_any else min(row.rho or 0.0 for row in rows)
 
 
 def _drawn(rows: Sequence[Row], key: bytes, *, most: int) -> list[Row]:

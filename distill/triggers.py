@@ -6,7 +6,9 @@ In order: what forbids training, what waits for more rows, then what asks for it
 from dataclasses import dataclass
 from typing import Literal
 
-Trigger = Literal["forbidden", "judge", "rows", "first", "voided", "escalations", "age", "price", "settled"]
+Trigger = Literal[
+    "forbidden", "judge", "rows", "first", "forgotten", "voided", "escalations", "age", "price", "settled"
+]
 DAY_S = 86_400.0
 MOST_DOUBLED = 5
 
@@ -33,7 +35,8 @@ class Facts:
     `references` are unused ones after the cut that a run would make now, `references_wanted` is what the last refusal
     asked for, or 0; `new_rows` came since the last attempt began; so many `refusals` in a row came last. The escalation
     rate is of the champion's recent requests, None while there are too few; `champion_age_s` is None without a
-    champion; `unchecked`: why the task's judge cannot be used yet, None where it can or where there is none.
+    champion; `unchecked`: why the task's judge cannot be used yet, None where it can or where there is none;
+    `forgotten`: the release that is to be trained again without what was forgotten, which waits for no new rows.
     """
 
     may_train: bool
@@ -47,6 +50,7 @@ class Facts:
     voided: bool
     escalation_rate: float | None
     unchecked: str | None = None
+    forgotten: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def weigh(facts: Facts, config: TriggerConfig) -> Verdict:
     if facts.unchecked:
         return Verdict(False, "judge", facts.unchecked)
     if lacking := _lacking(facts, config):
-        return Verdict(False, "rows", lacking)
+        again = f"{facts.forgotten} is to be trained again without what is forgotten: " if facts.forgotten else ""
+        return Verdict(False, "forgotten" if facts.forgotten else "rows", again + lacking)
     return _urgent(facts, config) or Verdict(False, "settled", "nothing asks for another release")
 
 
@@ -76,7 +81,7 @@ def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
     wanted = min(max(config.min_references, facts.references_wanted), config.max_references)
     if facts.references < wanted:
         return f"{facts.references} of {wanted} unused references after the cut"
-    if facts.new_rows < (needed := _rows_worth_it(facts, config)):
+    if not facts.forgotten and facts.new_rows < (needed := _rows_worth_it(facts, config)):
         refused = f", the last {facts.refusals} were refused" if facts.refusals > 1 else ""
         return f"{facts.new_rows} of {needed} new rows since the last attempt{refused}"
     return None
@@ -92,6 +97,9 @@ def _rows_worth_it(facts: Facts, config: TriggerConfig) -> int:
 def _urgent(facts: Facts, config: TriggerConfig) -> Verdict | None:
     if facts.attempts == 0:
         return Verdict(True, "first", f"{facts.rows} rows are enough for a first student")
+    if facts.forgotten:
+        why = f"{facts.forgotten} had learned from what is forgotten: another is made of {facts.rows} other rows"
+        return Verdict(True, "forgotten", why)
     if facts.champion_age_s is None:
         why = "the last release was voided" if facts.voided else "no release is in force"
         return Verdict(True, "voided" if facts.voided else "rows", f"{why}, and there are {facts.new_rows} new rows")

@@ -354,6 +354,7 @@ class Worker:
             champion_age_s=None if found.champion_since is None else now - found.champion_since,
             voided=found.voided,
             escalation_rate=found.escalation_rate,
+            forgotten=found.forgotten,
         )
 
     def _unchecked(self, task: str) -> str | None:

@@ -1,11 +1,12 @@
 """To forget exchanges: their texts go, and with them every release that has learned from them.
 
 What stays is what money and guarantees are counted from: when, which route, tokens, costs, scores. It stands for no
-traffic any more: it teaches, certifies and is heard nowhere.
+traffic any more: it teaches, certifies and is heard nowhere. Of the traffic beside it nothing is said by that: what
+has not learned from it holds as before (docs/decisions/0041).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,10 @@ import sqlalchemy as sa
 from ledger import schema
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
-from ledger.releases import FORGOTTEN, SERVED, Release, learned_from
+from ledger.releases import FORGOTTEN, SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
+Bindings = Mapping[str, Mapping[str, str]]  # by task, what a release must have been certified with
 USER_FIELDS = ("user", "safety_identifier")  # of a request: who is behind it
 
 
@@ -48,11 +50,14 @@ class Meant:
 @dataclass(frozen=True)
 class Found:
     """The exchanges that are meant, by task (None: of no task), and the releases whose adapter has learned from any. So
-    many more are `waiting` for a label that is on its way, and would come back with it."""
+    many more are `waiting` for a label that is on its way, and would come back with it. `instead`: by task, which
+    release takes the place of a champion among them; `on_trial`: which canary is none of them."""
 
     ids: dict[str | None, list[str]]
     releases: list[Release]
     waiting: int
+    instead: Mapping[str, Release] = field(default_factory=dict)
+    on_trial: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_ids(self) -> list[str]:
@@ -76,10 +81,38 @@ def find(engine: sa.Engine, meant: Meant, *, due: float) -> Found:
                 else:
                     ids.setdefault(row.task, {})[row.id] = None
         found = Found({task: list(several) for task, several in ids.items()}, [], len(waiting))
-        taught = [release for part in parts(found.all_ids) for release in learned_from(connection, part)]
+        taught = [release for part in parts(found.all_ids) for release in _learned_from(connection, part)]
     if not found.ids and not found.waiting:
         raise NothingToForget(f"nothing is recorded, or left, of {meant}")
     return replace(found, releases=list({release.name: release for release in taught}.values()))
+
+
+def _learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list[Release]:
+    """The releases whose adapter has learned from any of these exchanges or was stopped by one, under whichever name;
+    some hundred ids at most."""
+    taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(TAUGHT))
+    digests = sa.select(releases.c.adapter_digest).join(row_uses, row_uses.c.release == releases.c.name).where(taught)
+    has_one = sa.and_(releases.c.adapter_digest != "", releases.c.adapter_path != FORGOTTEN)
+    return _releases(connection, sa.and_(has_one, releases.c.adapter_digest.in_(digests)))
+
+
+def _releases(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Release]:
+    columns = [releases.c[name] for name in Release.__dataclass_fields__]
+    query = sa.select(*columns).where(condition).order_by(releases.c.task, releases.c.number)
+    return [Release(*row) for row in connection.execute(query)]
+
+
+def instead(engine: sa.Engine, ending: Sequence[Release], *, bindings: Bindings, now: float) -> dict[str, Release]:
+    """By task, which release takes the place of the champion among those that are `ending`, where one does: as by a
+    rollback. No task that is not among the `bindings` gets one."""
+    names = {release.name for release in ending}
+    with engine.connect() as connection:
+        found = {
+            release.task: in_line(connection, release.task, binding=bindings[release.task], now=now, but=names)
+            for release in ending
+            if release.status == "champion" and release.task in bindings
+        }
+    return {task: release for task, release in found.items() if release}
 
 
 def _known(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -106,26 +139,67 @@ def _conditions(meant: Meant) -> Iterator[sa.ColumnElement[bool]]:
         yield sa.or_(*(exchanges.c.params[field].as_string().in_(part) for field in USER_FIELDS))
 
 
-def forget(engine: sa.Engine, found: Found, *, meant: Meant, now: float) -> None:
+def forget(
+    engine: sa.Engine, found: Found, *, meant: Meant, now: float, bindings: Bindings | None = None
+) -> dict[str, Release]:
     """Take the texts of these exchanges out of the ledger, and end the releases: all of it or nothing.
 
-    Nobody may be making a release of their tasks meanwhile. What SQLite frees is overwritten; PostgreSQL's own files
-    keep it until they are vacuumed.
+    Returns by task what has taken the place of a champion; `bindings` as for `instead`. Nobody may be making a release
+    of their tasks meanwhile. What SQLite frees is overwritten; PostgreSQL's own files keep it until they are vacuumed.
     """
     with writing(engine) as connection:
         _forget_pairs(connection, found)
         for part in parts(found.all_ids):
             _wipe(connection, part)
         reason = f"it has learned from what is forgotten: {meant.recorded}"
-        for release in found.releases:
-            values = {"adapter_path": FORGOTTEN, **_end(release, reason, now)}
-            connection.execute(releases.update().where(releases.c.name == release.name).values(values))
+        ended = _end(connection, found, reason, now=now)
+        in_force = _step_in(connection, ended, bindings=bindings or {}, now=now)
         for task, ids in found.ids.items():
             if task is not None:
+                retired = [release.name for release in ended if release.task == task]
                 asked = f"{len(ids)} exchanges, a person has asked for it: {meant.recorded}"
-                decision = Decision(now, task, "forget", "hand", asked)
+                became = f"; retired: {', '.join(retired)}, in force: {_named(in_force.get(task))}" if retired else ""
+                decision = Decision(now, task, "forget", "hand", asked + became, retired[-1] if retired else None)
                 connection.execute(schema.decisions.insert().values(**vars(decision)))
     _overwrite(engine)
+    return in_force
+
+
+def _end(connection: sa.Connection, found: Found, reason: str, *, now: float) -> list[Release]:
+    """End the releases that have learned from it; returns those that were in force, as they were. Read anew: one that
+    the alarm has voided since it was found stays voided, and the traffic before that with it."""
+    known = _releases(connection, releases.c.name.in_([release.name for release in found.releases]))
+    for release in known:
+        values: dict[str, Any] = {"adapter_path": FORGOTTEN}
+        if release.status in (*SERVED, "ready"):
+            status = "forgotten" if release.status in SERVED else "retired"
+            values |= {"status": status, "changed_at": now, "refusal": {"reason": reason}}
+        connection.execute(releases.update().where(releases.c.name == release.name).values(values))
+    return [release for release in known if release.status in SERVED]
+
+
+def _step_in(
+    connection: sa.Connection, ended: Sequence[Release], *, bindings: Bindings, now: float
+) -> dict[str, Release]:
+    """Fill the place of every champion that has ended, where a release holds that can."""
+    in_force = {}
+    for release in ended:
+        if release.status != "champion":
+            continue
+        # What is on trial has not learned from it, and goes on; what it is compared with is another one now.
+        canary = sa.and_(releases.c.task == release.task, releases.c.status == "canary")
+        connection.execute(releases.update().where(canary).values(changed_at=now))
+        if release.task not in bindings:
+            continue
+        if follows := in_line(connection, release.task, binding=bindings[release.task], now=now):
+            crowned = {"status": "champion", "changed_at": now}
+            connection.execute(releases.update().where(releases.c.name == follows.name).values(crowned))
+            in_force[release.task] = follows
+    return in_force
+
+
+def _named(release: Release | None) -> str:
+    return release.name if release else "none, the teacher answers"
 
 
 def expire(engine: sa.Engine, *, before: float, most: int = 1000) -> int:
@@ -146,13 +220,6 @@ def expire(engine: sa.Engine, *, before: float, most: int = 1000) -> int:
     if found.all_ids:
         _overwrite(engine)
     return len(found.all_ids)
-
-
-def _end(release: Release, reason: str, now: float) -> dict[str, Any]:
-    """One in force is voided; one that waits is none to wait for."""
-    if release.status in SERVED:
-        return {"status": "voided", "changed_at": now, "refusal": {"reason": reason}}
-    return {"status": "retired", "changed_at": now} if release.status == "ready" else {}
 
 
 def _wipe(connection: sa.Connection, ids: Sequence[str]) -> None:

@@ -12,12 +12,13 @@ from ledger import teachers
 from ledger.database import parts, writing
 from ledger.random_keys import random_key
 from ledger.records import TRAFFIC, Draft, Origin, Usage
-from ledger.releases import TAUGHT, last_voided, of_adapter
+from ledger.releases import FORGOTTEN, TAUGHT, last_voided, of_adapter
 from ledger.schema import exchanges, feedback, releases, row_uses, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]
 REFERENCE_KEY = "reference_key"
 _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
+_GONE = exchanges.c.prompt_fingerprint == FORGOTTEN
 
 
 class RowReused(Exception):
@@ -27,7 +28,8 @@ class RowReused(Exception):
 @dataclass(frozen=True)
 class Row:
     """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost, or, while
-    the teacher has not `replied`, may still be on its way. `good` and `correction`: what people say of the `answer`."""
+    the teacher has not `replied`, may still be on its way. `good` and `correction`: what people say of the `answer`.
+    Of one that is `forgotten` nothing is left but when it came."""
 
     exchange_id: str
     at: float
@@ -50,6 +52,7 @@ class Row:
     answer: str | None
     good: bool | None
     correction: str | None
+    forgotten: bool
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def task_rows(
             teacher_replies.c.exchange_id.is_not(None).label("replied"),
             feedback.c.good,
             feedback.c.correction,
+            _GONE.label("forgotten"),
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .join(feedback, exchanges.c.id == feedback.c.exchange_id, isouter=True)
@@ -156,12 +160,17 @@ def fresh_since(connection: sa.Connection, task: str) -> float:
     """Where the traffic begins that the next release is certified on, in seconds since the epoch; -inf for all of it.
 
     Behind the last row that has certified, whatever came of it, and behind the last alarm: traffic before an alarm
-    says nothing of the traffic that a release made after it will meet. And behind a change of the teacher's model.
+    says nothing of the traffic that a release made after it will meet. And behind a change of the teacher's model. And
+    behind the newest that is forgotten, if that is more than hardly any of it: what is left is no random part.
     """
     query = sa.select(sa.func.max(exchanges.c.at)).where(exchanges.c.task == task, _used_to_certify())
     certified = connection.execute(query).scalar()
     anew = max(last_voided(connection, task), teachers.since(connection, task))
-    return max(anew, -math.inf if certified is None else float(certified))
+    since = max(anew, -math.inf if certified is None else float(certified))
+    fresh = (exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.at > since)
+    counts = sa.select(sa.func.count(), sa.func.count().filter(_GONE), sa.func.max(exchanges.c.at).filter(_GONE))
+    known, forgotten, newest = connection.execute(counts.where(*fresh)).one()
+    return float(newest) if forgotten > HARDLY_ANY * known else since
 
 
 def last_cut(connection: sa.Connection, task: str) -> float:

@@ -1,4 +1,4 @@
-"""The life of a release: candidate -> canary -> champion -> retired | rolled_back | voided, or candidate -> refused.
+"""The life of a release: candidate -> canary -> champion -> retired | rolled_back | voided | forgotten, or -> refused.
 
 A canary answers a share of the conversations beside the champion, or without one; it is rolled back or voided too. One
 that is certified for settings to come is `ready` first, until they have. A promotion, a cut-over or a rollback is one
@@ -6,7 +6,7 @@ transaction: readers see the old champion or the new one, never both or neither.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
 from ledger.modes import FREE
-from ledger.schema import releases, row_uses
+from ledger.schema import releases
 
-FORMER = ("champion", "canary", "retired", "rolled_back", "voided")
+FORMER = ("champion", "canary", "retired", "rolled_back", "voided", "forgotten")
 SERVED = ("champion", "canary")
 FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 TAUGHT = ("train", "validate")  # uses of a row by which an adapter has learned from it
@@ -249,14 +249,21 @@ def rollback(
         for row in _of(connection, task, "ready"):
             if row.mismatch(binding) is None:  # it would be taken up at once
                 _take_step(connection, row.name, from_status="ready", values=ended)
-        voided_at = last_voided(connection, task)
-        before = [row for row in _of(connection, task, "retired") if row.changed_at > voided_at]
-        before = [row for row in before if _holds(row, binding, now=now)]
-        last = max(before, key=lambda row: (row.changed_at, row.number), default=None)
+        last = in_line(connection, task, binding=binding, now=now)
         if last is None:
             return None
         _take_step(connection, last.name, from_status="retired", values=_crowned(now))
         return _one(connection, last.name)
+
+
+def in_line(
+    connection: sa.Connection, task: str, *, binding: Mapping[str, str], now: float, but: Collection[str] = ()
+) -> Release | None:
+    """Which release takes a champion's place when that ends, as `rollback` has it; none of those `but`."""
+    voided_at = last_voided(connection, task)
+    before = [row for row in _of(connection, task, "retired") if row.changed_at > voided_at and row.name not in but]
+    before = [row for row in before if _holds(row, binding, now=now)]
+    return max(before, key=lambda row: (row.changed_at, row.number), default=None)
 
 
 def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: float) -> Release:
@@ -322,15 +329,6 @@ def history(engine: sa.Engine, task: str) -> list[Release]:
 def of_adapter(digest: Any) -> sa.Select[tuple[str]]:
     """The names under which an adapter is known: its digest, or an expression for one."""
     return sa.select(releases.c.name).where(releases.c.adapter_digest == digest)
-
-
-def learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list[Release]:
-    """The releases whose adapter has learned from any of these exchanges or was stopped by one, under whichever name;
-    some hundred ids at most."""
-    taught = sa.and_(row_uses.c.exchange_id.in_(exchange_ids), row_uses.c.use.in_(TAUGHT))
-    digests = sa.select(releases.c.adapter_digest).join(row_uses, row_uses.c.release == releases.c.name).where(taught)
-    has_one = sa.and_(releases.c.adapter_digest != "", releases.c.adapter_path != FORGOTTEN)
-    return _select(connection, sa.and_(has_one, releases.c.adapter_digest.in_(digests)))
 
 
 def last_in_force(engine: sa.Engine, task: str) -> Release | None:

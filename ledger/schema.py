@@ -115,7 +115,7 @@ feedback = sa.Table(
 
 releases = sa.Table(
     # A release is adapter + base + calibrator + certificate, one lifecycle:
-    # candidate [-> canary | ready] -> champion -> retired | rolled_back | voided, or candidate -> refused.
+    # candidate [-> canary | ready] -> champion -> retired | rolled_back | voided | forgotten, or refused.
     "releases",
     metadata,
     sa.Column("name", sa.String(96), primary_key=True),

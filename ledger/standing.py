@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ledger.queries import HARDLY_ANY, fresh_since, last_cut
 from ledger.records import TRAFFIC
+from ledger.releases import SERVED
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
 RECENT = 500  # requests that an escalation rate is told from
@@ -23,6 +24,8 @@ class Standing:
     `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
     after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt. So
     many `refusals` came last.
+    `forgotten`: the release that is to be trained again, since what it has learned from is forgotten; None where none
+    is, or where that was tried, or where a newer one serves.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
     refusal asked for. `first_at`: where clients' traffic since the last certification or alarm begins, of which
     `live_share` is the share among all since then, an imported log included.
@@ -36,6 +39,7 @@ class Standing:
     champion: str | None
     champion_since: float | None
     voided: bool
+    forgotten: str | None
     escalation_rate: float | None
     references_needed: int | None
     first_at: float | None
@@ -63,6 +67,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
             champion=champion.name if champion else None,
             champion_since=champion.changed_at if champion else None,
             voided=champion is None and _was_voided(history),
+            forgotten=_to_train_again(history),
             escalation_rate=_escalation_rate(connection, task, champion.name) if champion else None,
             references_needed=_references_needed(history[0]) if history else None,
             first_at=first_at,
@@ -166,8 +171,12 @@ def _used() -> sa.ColumnElement[bool]:
 
 
 def _history(task: str) -> sa.Select[tuple[object, ...]]:
-    columns = [releases.c[name] for name in ("name", "status", "created_at", "changed_at", "refusal", "report")]
-    return sa.select(*columns).where(releases.c.task == task).order_by(releases.c.number.desc())
+    names = ("name", "number", "status", "created_at", "changed_at", "refusal", "report")
+    return (
+        sa.select(*(releases.c[name] for name in names))
+        .where(releases.c.task == task)
+        .order_by(releases.c.number.desc())
+    )
 
 
 def _came_to_a_verdict(release: sa.Row[Any]) -> bool:
@@ -176,8 +185,16 @@ def _came_to_a_verdict(release: sa.Row[Any]) -> bool:
 
 def _was_voided(history: Sequence[sa.Row[Any]]) -> bool:
     """Whether it was that which ended the last champion."""
-    ended = [row for row in history if row.status in ("voided", "rolled_back")]
+    ended = [row for row in history if row.status in ("voided", "rolled_back", "forgotten")]
     return bool(ended) and max(ended, key=lambda row: (row.changed_at, row.name)).status == "voided"
+
+
+def _to_train_again(history: Sequence[sa.Row[Any]]) -> str | None:
+    """The newest that had to be forgotten and none was made since; one that serves and is newer has taken its place."""
+    serving = next((row.number for row in history if row.status in SERVED), 0)
+    ended = [row for row in history if row.status == "forgotten" and row.number > serving]
+    newest = max(ended, key=lambda row: (row.changed_at, row.number), default=None)
+    return newest.name if newest and newest.changed_at >= history[0].created_at else None
 
 
 def _refusals(history: Sequence[sa.Row[Any]]) -> int:
@@ -198,12 +215,26 @@ def _references_needed(last: sa.Row[Any]) -> int | None:
 def _cut(
     connection: sa.Connection, task: str, mine: sa.ColumnElement[bool], *, since: float, window_share: float
 ) -> float:
-    """Where the newest `window_share` of the fresh traffic begins; at its beginning where there is none yet."""
+    """Where the newest `window_share` of the fresh traffic begins; at its beginning where there is none yet; later,
+    where all began to be references, if there are more of them behind that."""
     fresh = sa.and_(mine, exchanges.c.at > since)
     position = int(_count(connection, fresh) * (1.0 - window_share))
     query = sa.select(exchanges.c.at).where(fresh).order_by(exchanges.c.at, exchanges.c.id)
     found = connection.execute(query.limit(1).offset(position)).scalar()
-    return max(last_cut(connection, task), math.nextafter(since, math.inf) if found is None else float(found))
+    cut_at = max(last_cut(connection, task), math.nextafter(since, math.inf) if found is None else float(found))
+    begins = _all_drawn_since(connection, fresh)
+    if begins <= cut_at:
+        return cut_at
+    usual, late = (_references(connection, mine, since=each) for each in (cut_at, begins))
+    return begins if late > usual else cut_at
+
+
+def _all_drawn_since(connection: sa.Connection, fresh: sa.ColumnElement[bool]) -> float:
+    """As a run has it: when the first came behind the last that was drawn at a lower rate than 1; -inf for none."""
+    lower = sa.select(sa.func.max(exchanges.c.at)).where(fresh, exchanges.c.rho < 1.0).scalar_subquery()
+    query = sa.select(sa.func.min(exchanges.c.at)).where(fresh, exchanges.c.rho.is_not(None), exchanges.c.at > lower)
+    found = connection.execute(query).scalar()
+    return -math.inf if found is None else float(found)
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

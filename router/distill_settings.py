@@ -22,7 +22,8 @@ class DistillSettings(Section):
     log-probabilities that it gave (teachers.NAME.record_logprobs), auto from what there is enough of
     (docs/patterns.md). easy_weight: by how much a reference that the student
     has answered may count among rows that teach, which else are mostly those it was unsure of; 1: as any other. start:
-    of the adapter, the base model, or the champion's as it is (docs/decisions/0032).
+    of the adapter, the base model, or the champion's as it is (docs/decisions/0032). Where lessons of the last are
+    forgotten the next waits for no new_rows.
 
     A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:

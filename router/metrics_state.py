@@ -19,8 +19,8 @@ from router.metrics_money import Money
 
 # What a task begins with: a counter that is not there before its first event hides that event from `increase`.
 DECIDED = (
-    *(("train", trigger) for trigger in ("first", "rows", "voided", "escalations", "age")),
-    *(("wait", trigger) for trigger in ("forbidden", "judge", "rows", "price", "settled")),
+    *(("train", trigger) for trigger in ("first", "rows", "forgotten", "voided", "escalations", "age")),
+    *(("wait", trigger) for trigger in ("forbidden", "judge", "rows", "forgotten", "price", "settled")),
     ("promote", "canary"),
     ("roll back", "canary"),
     *(("void", trigger) for trigger in ("alarm", "changed", "teacher")),

@@ -18,11 +18,14 @@ def forget(  # noqa: PLR0917  typer reads options from the signature
 ) -> None:
     """Take the texts of exchanges out of the ledger, and end the releases that have learned from them.
 
-    Costs, counts and certificates of the past stay. The next release is made without what is forgotten.
+    Costs, counts and certificates of the past stay. The release before serves again where it holds, and another student
+    is trained, by itself, from the rows that remain.
     """
+    import time
+
     from ledger.database import connect
     from ledger.forgetting import Meant
-    from tutelage.forgetting import forget_all, in_words, look
+    from tutelage.forgetting import forget_all, in_words, look, retraining
 
     meant = Meant(tuple(exchange or ()), tuple(key or ()), tuple(user or ()))
     with known_errors():
@@ -33,6 +36,7 @@ def forget(  # noqa: PLR0917  typer reads options from the signature
         if redactor := settings.redactor(engine):  # as they are recorded by now
             meant = replace(meant, users=(*meant.users, *map(redactor.text, meant.users)))
         found = forget_all(engine, settings, meant, say=say) if yes else look(engine, settings, meant)
-    for words in in_words(found):
-        say(words)
+        due = retraining(settings, engine, found, now=time.time()) if yes else []
+        for words in (*in_words(found), *due):
+            say(words)
     say("forgotten" if yes else "nothing is changed yet: say --yes to do it")

@@ -56,21 +56,20 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
             yield f"  {false_alarms(settings.tasks[task], pace=watched[task])}"
             yield f"  {exposed(settings.tasks[task], alpha=held.tested_at)}"
         else:
-            chosen = settings.distill
-            needs = measure(
-                found,
-                min_rows=chosen.min_rows,
-                min_references=chosen.min_references,
-                max_references=chosen.max_references,
-                now=now,
-            )
-            yield f"  {in_words(needs)}"
+            yield f"  {in_words(measured(settings, found, now=now))}"
         plan, earns = settings.tasks[task], terms(settings, settings.tasks[task])
         if worth := appraise(engine, task, teacher=plan.teacher, terms=earns, now=now):
             yield f"  {worth.words}"
         yield from (f"  {words}" for words in _past(settings, engine, task, now=now))
     if len(watched) > 1:
         yield false_alarms_of_all(settings, watched)
+
+
+def measured(settings: Settings, found: Standing, *, now: float) -> Progress:
+    """How far a task is from its next release."""
+    chosen = settings.distill
+    needs = {name: getattr(chosen, name) for name in ("min_rows", "min_references", "max_references")}
+    return measure(found, **needs, now=now)
 
 
 def _past(settings: Settings, engine: sa.Engine, task: str, *, now: float) -> Iterator[str]:
@@ -225,10 +224,12 @@ def _pace(engine: sa.Engine, task: str, *, now: float) -> Pace:
 
 
 def _in_force(found: Standing) -> str:
+    gone = found.forgotten
+    due = f"; retraining is due: {gone} had learned from what is forgotten" if gone else ""
     if found.champion is None:
-        return "no release in force, the teacher answers" + (" (the last one was voided)" if found.voided else "")
+        return "no release in force, the teacher answers" + (" (the last one was voided)" if found.voided else due)
     rate = "" if found.escalation_rate is None else f", {found.escalation_rate:.0%} of recent requests escalate"
-    return f"{found.champion} in force since {date(found.champion_since or 0.0)}{rate}"
+    return f"{found.champion} in force since {date(found.champion_since or 0.0)}{rate}{due}"
 
 
 def date(at: float) -> str:

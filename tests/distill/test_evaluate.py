@@ -3,10 +3,11 @@ import random
 
 import pytest
 
+from calibration.certify import ScoredRow
 from calibration.evidence import SHORT
 from calibration.question import Judge
 from distill import judge as asking
-from distill.evaluate import StudentMute, acceptable, agreement, calibrate, compare, judge, scored
+from distill.evaluate import StudentMute, acceptable, agreement, calibrate, compare, judge, lost, scored
 from distill.rows import TrainingRow
 from tests.fakes import draft
 
@@ -87,3 +88,9 @@ def test_a_judge_decides_about_what_differs_and_a_draft_without_a_verdict_disagr
     assert [row.asked for row in scored(found, calibrate(rows(80)))] == [True, True, True, False, False]
     by_rule = compare(asked_of, drafts, answers, by="exact", ask_judge=ask, progress=lambda *_: None)
     assert [row.disagreement for row in by_rule] == [1.0, 1.0, 1.0, 0.0, 1.0]
+
+
+def test_what_left_the_window_is_accepted_at_every_threshold_and_wrong():
+    rows = [*lost(3), ScoredRow(0.2, 0.0)]
+    assert [row.score >= 1.0 for row in rows] == [True, True, True, False]
+    assert sum(row.disagreement for row in rows) == 3

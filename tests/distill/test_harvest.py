@@ -6,6 +6,7 @@ import pytest
 from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit, with_rationales
 from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
 from ledger.ingest import ingest_once, store
 from ledger.queries import Use, record_uses, reference_key
 from ledger.records import Draft, Feedback, Label, TeacherReply, Usage
@@ -125,6 +126,55 @@ def test_traffic_before_an_alarm_certifies_nothing_after_it(ledger):
     found = take(engine, window_share=0.999)
     assert [row.at for row in found.window] == [14.0, 16.0, 18.0]
     assert len(found.older) == 14
+
+
+def under_a_champion(numbers, *, rho=0.05):
+    return [exchange(n, rho=rho, reference=n % 20 == 0) for n in numbers]
+
+
+def all_drawn(numbers):
+    return [exchange(n, rho=1.0, reference=True) for n in numbers]
+
+
+def test_the_window_begins_where_all_are_references_again_if_there_are_more_of_them(ledger):
+    engine = ledger(*under_a_champion(range(200)), *all_drawn(range(200, 220)))
+    found = take(engine)
+    assert [row.exchange_id for row in found.window] == ids(range(200, 220))
+    assert (found.cut_at, len(found.older)) == (200.0, 200)
+
+
+def test_the_window_begins_as_usual_while_there_are_fewer_of_them(ledger):
+    found = take(ledger(*under_a_champion(range(200)), *all_drawn(range(200, 203))))
+    assert found.cut_at == 121.0 and len(found.window) >= 3  # of 82 requests at a rate of one in twenty
+
+
+def forgotten(engine, *numbers):
+    meant = Meant(exchanges=tuple(ids(numbers)))
+    forget(engine, find(engine, meant, due=1e9), meant=meant, now=1e6)
+    return engine
+
+
+def test_what_is_forgotten_of_a_window_counts_as_lost(ledger):
+    engine = ledger(*all_drawn(range(400)))
+    assert take(engine).forgotten == 0
+    found = take(forgotten(engine, 3, 300, 399))
+    assert (len(found.window), found.forgotten) == (159, 1)  # 399 is behind the last row that is left
+    assert not {*ids([3, 300, 399])} & {row.exchange_id for row in (*found.older, *found.window)}
+
+
+def test_where_much_is_forgotten_the_window_begins_behind_it_and_the_rest_teaches(ledger):
+    engine = forgotten(ledger(*all_drawn(range(400))), *range(300, 306))
+    found = take(engine, window_share=0.999)
+    assert (found.window[0].at, found.forgotten) == (306.0, 0)
+    assert len(found.older) == 300
+
+
+def test_of_what_is_forgotten_so_many_count_as_the_windows_rate_would_have_drawn(ledger):
+    engine = ledger(*(exchange(n, rho=0.5, reference=True) for n in range(1000)))
+    key = reference_key(engine)
+    rows = range(700, 708)
+    drawn = sum(draw(key, name, domain="reference") < 0.5 for name in ids(rows))
+    assert take(forgotten(engine, *rows)).forgotten == drawn
 
 
 def test_nothing_fresh_is_said(ledger):

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from calibration.certificate import Contract
 from calibration.evidence import SHORT
 from calibration.question import Judge, Pair
+from calibration.references import REFERENCE_DOMAIN, draw
 from distill import candidate as making
 from distill import judge as asking
 from distill import run as pipeline
@@ -39,7 +40,7 @@ from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.modes import FREE, decoding_mode
-from ledger.queries import rows_that_taught, rows_used
+from ledger.queries import reference_key, rows_that_taught, rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
@@ -600,6 +601,31 @@ def test_what_is_forgotten_teaches_no_later_release_and_its_adapter_is_not_certi
         run(engine, replace(config, reuse=first), progress=world)
     second = run(engine, config, progress=world)
     assert isinstance(second, Released) and taught not in used_by(engine, second.release)
+
+
+def test_what_is_forgotten_of_the_window_counts_as_answered_and_wrong(engine, config, world):
+    meant = Meant(exchanges=tuple(traffic()[n].id for n in range(880, 887)))
+    forget(engine, find(engine, meant, due=1e12), meant=meant, now=1.0)
+    key = reference_key(engine)
+    drawn = sum(draw(key, gone, domain=REFERENCE_DOMAIN) < 0.5 for gone in meant.exchanges)  # at the rate of the window
+    assert run(engine, config, progress=world).certificate.errors == drawn
+
+
+def test_after_forgetting_the_next_one_certifies_on_references_from_before_it_that_nobody_has_used(
+    engine, config, world
+):
+    first = run(engine, config, progress=world).release
+    store(engine, traffic()[ROWS:])
+    taught = next(id for id, use in used_by(engine, first).items() if use == "train")
+    meant = Meant(exchanges=(taught,))
+    forget(engine, find(engine, meant, due=1e12), meant=meant, now=time.time())
+    assert champions(engine) == {}
+    second = run(engine, config, progress=world)  # nothing has come since
+    assert isinstance(second, Released) and champions(engine)["desk"].name == second.release
+    once, then = used_by(engine, first), used_by(engine, second.release)
+    assert taught not in then
+    assert not set(once) & {id for id, use in then.items() if use == "certify"}
+    assert {"train", "fit"} & {then.get(id) for id, use in once.items() if use == "certify"}
 
 
 def test_what_is_certified_for_other_settings_waits_for_them(engine, config, world):

@@ -29,8 +29,10 @@ from distill.worker import (
 from distill.worth import Terms
 from ledger import decisions, leases, live, progress, releases, schema, verdicts
 from ledger.database import connect, writing
+from ledger.forgetting import Meant, find, forget
 from ledger.ingest import ingest_once
 from ledger.prices import Price
+from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
 from ledger.savings import savings
 from ledger.spool import SpoolWriter
@@ -277,6 +279,28 @@ def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new
     world.record(exchange, 60)
     worker.step()
     assert world.told()[0] == ("train", "voided")
+
+
+def test_what_is_forgotten_is_trained_again_once_it_can_be_and_waits_for_no_new_rows(world):
+    world.record(exchange, 60)
+    world.now += 1.0
+    name = world.candidate()
+    releases.set_adapter(world.engine, name, path="/a", digest="d")
+    releases.promote(world.engine, name, values=certified(), now=world.now)
+    record_uses(world.engine, release=name, uses=[Use("id-000002", "train")])
+    worker = world.worker()
+    worker.step()
+    assert world.runs == [] and world.told() == [("wait", "rows")]
+    meant = Meant(exchanges=("id-000002",))
+    forget(world.engine, find(world.engine, meant, due=1e9), meant=meant, now=world.now)
+    worker.step()
+    assert world.told()[:2] == [("train", "forgotten"), ("forget", "hand")] and len(world.runs) == 1
+    assert name in decisions.latest(world.engine, "desk")[0].reason
+    world.runs[-1].status = 0
+    world.now += 1.0
+    world.promote()  # what the run has come to
+    worker.step()
+    assert world.told()[0] == ("wait", "rows")
 
 
 def test_a_release_of_another_teacher_is_voided_with_what_has_changed(world):

@@ -6,12 +6,26 @@ import sqlalchemy as sa
 from ledger import keys, verdicts
 from ledger.database import connect
 from ledger.decisions import latest
-from ledger.forgetting import Meant, NothingToForget, expire, find, forget
+from ledger.forgetting import Meant, NothingToForget, expire, find, forget, instead
 from ledger.ingest import store
 from ledger.keys import Grant
-from ledger.queries import Use, answers_since, record_uses, spend, task_rows
+from ledger.queries import Use, answers_since, fresh_since, record_uses, spend, task_rows
 from ledger.records import Feedback, Label, TeacherReply, Usage
-from ledger.releases import ReleaseError, add_candidate, get, hold, newest_certified, promote, rollback, set_adapter
+from ledger.releases import (
+    ReleaseError,
+    add_candidate,
+    get,
+    hold,
+    newest_certified,
+    promote,
+    reinstate,
+    rollback,
+    served,
+    set_adapter,
+    take_up,
+    try_out,
+    void,
+)
 from ledger.schema import exchanges
 from ledger.standing import standing
 from tests.ledger.make import certified, exchange, student_exchange
@@ -33,12 +47,12 @@ def told(number, **fields):
     return exchange(number, **{**asked, "teacher_reply": reply, "answer": f"{SECRET} label", **fields})
 
 
-def release(engine, *, learned=(), digest=None, status="champion"):
-    made = add_candidate(engine, task="desk", cut_at=50.0, base_model="base", now=60.0)
+def release(engine, *, learned=(), digest=None, status="champion", cut_at=50.0):
+    made = add_candidate(engine, task="desk", cut_at=cut_at, base_model="base", now=60.0)
     set_adapter(engine, made.name, path=f"/adapters/{made.name}", digest=digest or made.name)
     record_uses(engine, release=made.name, uses=[Use(each, "train", SECRET) for each in learned])
-    step = {"champion": promote, "ready": hold}[status]
-    step(engine, made.name, values=certified(), now=70.0)
+    step = {"champion": promote, "ready": hold, "canary": try_out}[status]
+    step(engine, made.name, values=certified(), now=max(70.0, cut_at))
     return made.name
 
 
@@ -126,7 +140,7 @@ def _answered():
     return {name: getattr(found, name) for name in ("route", "reason", "draft", "score", "release", "teacher_reply")}
 
 
-def test_the_champion_that_learned_from_it_is_voided_and_none_with_its_adapter_comes_back(engine):
+def test_the_champion_that_learned_from_it_ends_and_none_with_its_adapter_comes_back(engine):
     store(engine, [told(1), exchange(2)])
     first = release(engine, learned=["id-000001"], digest="a")
     again = release(engine, digest="a")  # the same adapter, certified anew
@@ -134,12 +148,14 @@ def test_the_champion_that_learned_from_it_is_voided_and_none_with_its_adapter_c
     found = look(engine, Meant(exchanges=("id-000001",)))
     assert [each.name for each in found.releases] == [first, again, waits]
     run(engine, exchanges=("id-000001",))
-    assert [get(engine, each).status for each in (first, again, waits)] == ["retired", "voided", "retired"]
-    assert "id-000001" in get(engine, again).refusal["reason"]
+    assert [get(engine, each).status for each in (first, again, waits)] == ["retired", "forgotten", "retired"]
+    assert all("id-000001" in get(engine, each).refusal["reason"] for each in (again, waits))
     assert all(get(engine, each).forgotten for each in (first, again, waits))
     with pytest.raises(ReleaseError):
         newest_certified(engine, "desk")
-    assert [each.action for each in latest(engine, "desk")] == ["forget"]
+    (told_of,) = latest(engine, "desk")
+    assert (told_of.action, told_of.release) == ("forget", again)
+    assert told_of.reason.endswith(f"retired: {again}, in force: none, the teacher answers")
 
 
 def test_one_that_has_not_learned_from_it_stays_in_force_and_cannot_be_rolled_back_to_one_that_has(engine):
@@ -148,6 +164,80 @@ def test_one_that_has_not_learned_from_it_stays_in_force_and_cannot_be_rolled_ba
     run(engine, exchanges=("id-000001",))
     assert (get(engine, learned).status, get(engine, other).status) == ("retired", "champion")
     assert rollback(engine, "desk", binding={}, now=200.0) is None
+
+
+def after_forgetting_its_first(engine, *, bindings=None, meanwhile=lambda: None):
+    """What serves then: the champion has learned from the first exchange, and nothing before it has."""
+    asked = Meant(exchanges=("id-000001",))
+    found = look(engine, asked)
+    meanwhile()
+    forget(engine, found, meant=asked, now=100.0, bindings=bindings)
+    return {each.task: each.name for each in served(engine)}
+
+
+def test_the_one_before_serves_again_where_a_rollback_would_go_to_it(engine):
+    store(engine, [told(1), exchange(2)])
+    before, champion = release(engine, learned=["id-000002"]), release(engine, learned=["id-000001"])
+    ends = look(engine, Meant(exchanges=("id-000001",))).releases
+    assert instead(engine, ends, bindings={"desk": {}}, now=100.0)["desk"].name == before
+    assert after_forgetting_its_first(engine, bindings={"desk": {}}) == {"desk": before}
+    assert (get(engine, champion).status, get(engine, before).changed_at) == ("forgotten", 100.0)
+    assert latest(engine, "desk")[0].reason.endswith(f"retired: {champion}, in force: {before}")
+
+
+@pytest.mark.parametrize("bindings", [{}, {"desk": {"engine": "2"}}, {"another": {}}])
+def test_nothing_serves_again_that_is_not_known_to_hold(engine, bindings):
+    store(engine, [told(1), exchange(2)])
+    before, _ = release(engine, learned=["id-000002"]), release(engine, learned=["id-000001"])
+    ends = look(engine, Meant(exchanges=("id-000001",))).releases
+    assert instead(engine, ends, bindings=bindings, now=100.0) == {}
+    assert after_forgetting_its_first(engine, bindings=bindings) == {}
+    assert reinstate(engine, before, binding={}, now=101.0).status == "champion"  # by a person, who knows
+
+
+def test_nothing_serves_again_from_before_an_alarm(engine):
+    store(engine, [told(1), exchange(2)])
+    for _ in range(2):
+        last = release(engine)
+    void(engine, last, reason="alarm", now=80.0)
+    release(engine, learned=["id-000001"], cut_at=90.0)
+    assert after_forgetting_its_first(engine, bindings={"desk": {}}) == {}
+
+
+def test_one_that_the_alarm_voids_meanwhile_stays_voided(engine):
+    store(engine, [told(1), exchange(2)])
+    before, champion = release(engine, learned=["id-000002"]), release(engine, learned=["id-000001"])
+    sound = lambda: void(engine, champion, reason="alarm", now=99.0)  # noqa: E731
+    assert after_forgetting_its_first(engine, bindings={"desk": {}}, meanwhile=sound) == {}
+    assert (get(engine, champion).status, get(engine, champion).forgotten) == ("voided", True)
+    assert get(engine, before).status == "retired"
+
+
+def test_of_the_traffic_before_nothing_is_said(engine):
+    store(engine, [told(1), *map(exchange, range(2, 99))])
+    release(engine, learned=["id-000001"])
+    waits = release(engine, status="ready")
+    with engine.connect() as connection:
+        before = fresh_since(connection, "desk")
+        assert after_forgetting_its_first(engine) == {}
+        assert fresh_since(connection, "desk") == before
+    assert take_up(engine, "desk", binding={}, now=101.0).name == waits
+
+
+def test_a_clean_canary_goes_on_and_its_trial_begins_anew_beside_what_serves_now(engine):
+    store(engine, [told(1), exchange(2)])
+    before, _ = release(engine, learned=["id-000002"]), release(engine, learned=["id-000001"])
+    canary = release(engine, status="canary")
+    after_forgetting_its_first(engine, bindings={"desk": {}})
+    assert {each.status: each.name for each in served(engine)} == {"champion": before, "canary": canary}
+    assert get(engine, canary).changed_at == 100.0
+
+
+def test_a_canary_that_learned_from_it_ends_alone(engine):
+    store(engine, [told(1), exchange(2)])
+    champion, canary = release(engine), release(engine, learned=["id-000001"], status="canary")
+    assert after_forgetting_its_first(engine, bindings={"desk": {}}) == {"desk": champion}
+    assert (get(engine, canary).status, get(engine, champion).changed_at) == ("forgotten", 70.0)
 
 
 def test_a_line_of_keys_and_a_user_are_forgotten_with_all_that_they_asked(engine):

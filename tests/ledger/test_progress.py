@@ -13,6 +13,7 @@ EMPTY = Standing(
     champion=None,
     champion_since=None,
     voided=False,
+    forgotten=None,
     escalation_rate=None,
     references_needed=None,
     first_at=None,

@@ -3,6 +3,7 @@ import pytest
 
 from ledger import releases
 from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
 from ledger.ingest import ingest_once
 from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
@@ -107,6 +108,51 @@ def test_a_release_that_was_rolled_back_after_one_was_voided_is_no_alarm(ledger)
             assert ask(engine).voided
     releases.rollback(engine, "desk", binding={}, now=30.0)
     assert ask(engine).champion is None and not ask(engine).voided
+
+
+def test_the_cut_is_where_all_are_references_again_if_there_are_more_of_them(ledger):
+    found = ask(ledger(*(exchange(n, rho=0.05, reference=n % 20 == 0) for n in range(200))))
+    assert (found.rows, found.references) == (100, 5)
+    found = ask(ledger(*(exchange(n, rho=1.0, reference=True) for n in range(200, 204))))
+    assert found.rows == 102
+    found = ask(ledger(*(exchange(n, rho=1.0, reference=True) for n in range(204, 220))))
+    assert (found.rows, found.references) == (200, 20)
+
+
+def test_what_is_forgotten_is_to_be_trained_again_until_that_was_tried_or_a_newer_one_serves(ledger):
+    engine = ledger(*(exchange(n, rho=1.0, reference=True) for n in range(200)))
+    made = {"task": "desk", "cut_at": 5.0, "base_model": "b"}
+    one, two = (releases.add_candidate(engine, **made, now=now).name for now in (201.0, 202.0))
+    releases.promote(engine, one, values=certified(), now=210.0)
+    record_uses(engine, release=two, uses=[Use("id-000001", "train"), Use("id-000100", "certify")])
+    releases.set_adapter(engine, two, path="/a", digest="d")
+    releases.promote(engine, two, values=certified(), now=220.0)
+    before = ask(engine)
+    assert before.forgotten is None
+    meant = Meant(exchanges=("id-000001",))
+    forget(engine, find(engine, meant, due=1e9), meant=meant, now=230.0, bindings={"desk": {}})
+    found = ask(engine)
+    assert (found.champion, found.forgotten, found.voided) == (one, two, False)
+    assert (found.references, found.rows) == (before.references, before.rows - 1)
+    three = releases.add_candidate(engine, **made, now=235.0).name
+    releases.promote(engine, three, values=certified(), now=240.0)
+    assert ask(engine).forgotten is None
+
+
+def test_a_refusal_of_the_next_one_is_an_attempt_to_train_it_again_and_a_failure_is_none(ledger):
+    engine = ledger(*(exchange(n, rho=1.0, reference=True) for n in range(200)))
+    name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=201.0).name
+    record_uses(engine, release=name, uses=[Use("id-000001", "train")])
+    releases.set_adapter(engine, name, path="/a", digest="d")
+    releases.promote(engine, name, values=certified(), now=210.0)
+    meant = Meant(exchanges=("id-000001",))
+    forget(engine, find(engine, meant, due=1e9), meant=meant, now=230.0)
+    releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=231.0)
+    releases.abandon(engine, "desk", now=232.0)
+    assert ask(engine).forgotten == name
+    again = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=233.0).name
+    releases.refuse(engine, again, refusal={"reason": "few", "n": 9, "rows_needed": 99}, report={}, now=234.0)
+    assert ask(engine).forgotten is None
 
 
 def test_the_load_counts_clients_and_what_their_teacher_answered(ledger):

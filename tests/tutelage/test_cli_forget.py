@@ -15,6 +15,7 @@ from router.settings import load
 from tests.ledger.make import certified, exchange
 from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
+from tutelage.standing import describe
 
 TAUGHT = "id-000001"
 
@@ -63,8 +64,47 @@ def test_it_is_told_first_and_changes_nothing(config, tmp_path):
 
 def test_the_exchange_the_adapter_and_its_release_are_gone(config, tmp_path):
     assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
-    assert left(config) == {"id-000002"} and champion(config).status == "voided"
+    assert left(config) == {"id-000002"} and champion(config).status == "forgotten"
     assert list((tmp_path / "adapters").iterdir()) == []
+
+
+def test_it_tells_what_serves_then_and_that_a_student_is_trained_again(config):
+    told = ask(config, "--exchange", TAUGHT)
+    assert "desk: the teacher answers" in told.stdout and "desk: another student is trained" in told.stdout
+    assert "retraining is due" not in told.stdout
+    done = ask(config, "--exchange", TAUGHT, "--yes").stdout
+    assert "it is retired, and its adapter is deleted" in done and "none is trained" in done
+    values = yaml.safe_load(config.read_text())
+    values["teachers"]["big"] |= {"may_train": True, "terms": "they allow it"}
+    config.write_text(yaml.safe_dump(values))
+    settings = load(config)
+    assert any("retraining is due: desk--v000001" in words for words in describe(settings, engine(config), now=200.0))
+
+
+def test_the_release_before_serves_again_and_what_keeps_it_from_that_is_told(config, monkeypatch):
+    record_uses(engine(config), release=second(config), uses=[Use("id-000002", "train")])
+    monkeypatch.setattr("tutelage.forgetting.binding_now", lambda *_: {"engine": "1", "base_digest": "b"})
+    bound = {"desk": {"engine": "1", "base_digest": "b"}}
+    assert "desk: the teacher answers" in ask(config, "--exchange", "id-000002").stdout  # it was certified with others
+    monkeypatch.setattr("tutelage.forgetting._bindings", lambda *_: {task: {} for task in bound})
+    monkeypatch.setattr("tutelage.forgetting.load_champion", lambda *_: "no engine")
+    done = ask(config, "--exchange", "id-000002", "--yes").stdout
+    assert "desk: desk--v000001 serves again" in done and "until this is mended the teacher answers: no engine" in done
+    assert champion(config).status == "champion"
+
+
+def test_while_it_is_not_known_what_serves_the_teacher_does(config, monkeypatch):
+    record_uses(engine(config), release=second(config), uses=[Use("id-000002", "train")])
+    monkeypatch.setattr("tutelage.forgetting.binding_now", lambda *_: {})
+    assert "desk: the teacher answers" in ask(config, "--exchange", "id-000002", "--yes").stdout
+    assert champion(config).status == "retired"
+
+
+def second(config):
+    made = add_candidate(engine(config), task="desk", cut_at=50.0, base_model="m", now=80.0)
+    set_adapter(engine(config), made.name, path="elsewhere", digest="e")
+    promote(engine(config), made.name, values=certified(), now=90.0)
+    return made.name
 
 
 def test_what_was_killed_half_way_is_finished_by_the_next_call(config, tmp_path, monkeypatch):
@@ -73,7 +113,7 @@ def test_what_was_killed_half_way_is_finished_by_the_next_call(config, tmp_path,
         assert ask(config, "--exchange", TAUGHT, "--yes").exit_code != 0
     assert list((tmp_path / "adapters").iterdir()) == [] and champion(config).status == "champion"
     assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
-    assert left(config) == {"id-000002"} and champion(config).status == "voided"
+    assert left(config) == {"id-000002"} and champion(config).status == "forgotten"
 
 
 def test_what_has_taught_nothing_ends_nothing(config):

@@ -72,9 +72,9 @@ class Facts:
                 "adapter or what they are bound to were altered. No gateway uses it, and what follows is not to be "
                 "relied on."
             )
-        if self.release.status == "voided":
-            reason = (self.release.refusal or {}).get("reason", "no reason is known")
-            yield f"{self.release.name} has been voided, and its certificate holds no more: {reason}"
+        if self.release.status in ("voided", "forgotten"):
+            reason, ended = (self.release.refusal or {}).get("reason", "no reason is known"), self.release.status
+            yield f"{self.release.name} has been {ended}, and its certificate holds no more: {reason}"
 
 
 def gather(settings: Settings, engine: sa.Engine, task_name: str, *, release: str | None = None) -> Facts:
