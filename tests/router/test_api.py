@@ -748,7 +748,7 @@ async def test_a_stream_is_recorded_with_them_and_its_client_sees_none():
     assert parts.spool.records[0].teacher_reply.logprobs == [[("delivery", -0.5)]]
 
 
-@pytest.mark.parametrize("origin", ["probe", "writer", "synthetic"])
+@pytest.mark.parametrize("origin", ["probe", "writer", "synthetic", "curate"])
 async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(origin):
     parts = gateway()
     order = {"task": "desk", "origin": origin, "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
@@ -759,7 +759,7 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(or
             for bad in ({"task": "nobody"}, {"origin": "client"}, {"requests": [{"messages": []}]})
         ]
         counted = (await session.get("/metrics")).text
-    assert [answer["text"] for answer in answers] == [parts.teacher.text] * 2
+    assert answers == [{"text": parts.teacher.text, "finish_reason": "stop", "usd": 0.01}] * 2
     assert [(r.origin, r.route, r.reason, r.eligible, r.rho) for r in parts.spool.records] == [
         (origin, "teacher", "own", False, None)
     ] * 2
