@@ -31,7 +31,7 @@ from sklearn.svm import LinearSVC
 
 from distill.again import Bounds, Fate, Second
 from distill.clusters import cluster
-from distill.curate import Curated, Rules, curate
+from distill.curate import Rules, curate
 from distill.gateway import Reply, Request
 from distill.rows import TrainingRow
 from distill.suspicion import NoLabels
@@ -111,6 +111,10 @@ class Teacher:
         at = {text: number for number, (text, _) in enumerate(self.taught)}
         return [Reply(self._says(at[request["messages"][-1]["content"]]), "stop") for request in requests]
 
+    def errs_in(self, row: TrainingRow) -> bool:
+        """Whether it teaches another intent than its own."""
+        return row.completion != self.taught[int(row.exchange_id)][1]
+
     def _says(self, number: int) -> str:
         rng, intent = random.Random(f"{self.seed} {number}"), self.taught[number][1]
         if (before := self.wrong[number]) and rng.random() < self.repeats:
@@ -120,36 +124,42 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Heard:
-    """Of one training set: suspects by whether their answer was wrong and what became of them; accuracies after
-    training on all rows, without the suspects, and without those that are dropped still."""
+    """Of one training set: suspects by whether their answer was wrong and what became of them; how many were put right
+    to what is not the intent; the rows that teach with suspects, without, and once these were asked about, and the
+    share of each that is wrong."""
 
     fates: Mapping[tuple[bool, str], int]
-    falsely: int  # put right to what is not the intent
-    accuracy: tuple[float, float, float]
+    falsely: int
+    teach: tuple[int, int, int]
+    false: tuple[float, float, float]
 
 
-def hear(teacher: Teacher, *, test: Sequence[Pair]) -> Heard:
+def hear(teacher: Teacher) -> Heard:
     """Curate with it."""
     pairs = zip(teacher.taught, teacher.wrong, strict=True)
     rows = [_row(n, text, said or intent) for n, ((text, intent), said) in enumerate(pairs)]
 
-    def kept(rules: Rules) -> Curated:
-        clusters = cluster([row.variable_text for row in rows])
-        return curate(rows, clusters=clusters, seed=teacher.seed, progress=lambda *_: None, rules=rules)
-
-    asked = kept(Rules(second=Second(teacher.answers, Bounds(len(rows), 1.0), teacher)))
+    asked = curate(
+        rows,
+        clusters=cluster([row.variable_text for row in rows]),
+        seed=teacher.seed,
+        progress=lambda *_: None,
+        rules=Rules(second=Second(teacher.answers, Bounds(len(rows), 1.0), teacher)),
+    )
     fates = asked.again.fates if asked.again else {}
     counts = Counter((teacher.wrong[int(n)] is not None, fate) for n, fate in fates.items())
-    falsely = sum(row.put_right and row.completion != teacher.taught[int(row.exchange_id)][1] for row in asked.kept)
+    falsely = sum(row.put_right and teacher.errs_in(row) for row in asked.kept)
     without = [row for row in asked.kept if row.exchange_id not in fates]
     whole = [*without, *(rows[int(n)] for n in fates)]
-    return Heard(counts, falsely, tuple(_accuracy(some, test) for some in (whole, without, asked.kept)))
+    sets = (whole, without, asked.kept)
+    false = tuple(sum(map(teacher.errs_in, some)) / len(some) for some in sets)
+    return Heard(counts, falsely, tuple(map(len, sets)), false)
 
 
 def again_lines(pairs: Sequence[Pair], *, seeds: int) -> Iterator[str]:
     """Of the table of what becomes of suspects: sums and means over seeds."""
     header = "rows|errors|errs|suspects: wrong, right|put right (falsely)|repeated: wrong, right|dropped: wrong, right"
-    header += "|all|without suspects|asked again|asked - without"
+    header += "|teach: with, without, asked about|of these wrong"
     yield f"| {header.replace('|', ' | ')} |"
     yield "|---" * (1 + header.count("|")) + "|"
     like = likeness(pairs)
@@ -161,9 +171,9 @@ def again_lines(pairs: Sequence[Pair], *, seeds: int) -> Iterator[str]:
                     continue
                 found = []
                 for seed in range(seeds):
-                    shuffled = random.Random(seed).sample(pairs, size + TEST_ROWS)
-                    taught, wrong = shuffled[:size], injected(shuffled[:size], kind=kind, like=like, seed=seed)
-                    found.append(hear(Teacher(taught, wrong, others, repeats, seed), test=shuffled[size:]))
+                    taught = random.Random(seed).sample(pairs, size + TEST_ROWS)[:size]
+                    wrong = injected(taught, kind=kind, like=like, seed=seed)
+                    found.append(hear(Teacher(taught, wrong, others, repeats, seed)))
                 yield _again_line((f"{size:,}", kind, errs), found)
 
 
@@ -174,15 +184,14 @@ def _again_line(names: Sequence[str], found: Sequence[Heard]) -> str:
 
     of = {fate: count(fate) for fate in FATES}
     suspects = [sum(each[side] for each in of.values()) for side in (0, 1)]
-    gains = [each.accuracy[2] - each.accuracy[1] for each in found]
     cells = (
         *names,
         f"{suspects[0]}, {suspects[1]}",
         f"{sum(of['put right'])} ({sum(each.falsely for each in found)})",
         f"{of['repeated'][0]}, {of['repeated'][1]}",
         f"{of['otherwise'][0]}, {of['otherwise'][1]}",
-        *(f"{mean(each.accuracy[i] for each in found):.1%}" for i in range(3)),
-        f"{mean(gains):+.2%}" + (f" ± {stdev(gains):.2%}" if len(gains) > 1 else ""),
+        ", ".join(f"{mean(each.teach[i] for each in found):,.0f}" for i in range(3)),
+        ", ".join(f"{mean(each.false[i] for each in found):.2%}" for i in range(3)),
     )
     return f"| {' | '.join(cells)} |"
 

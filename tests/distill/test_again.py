@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 
 from distill.again import Bounds, Second, Suspect, ask_again, second
@@ -8,7 +9,10 @@ from ledger import teachers
 from ledger.database import connect
 from ledger.ingest import store
 from ledger.records import TeacherReply, Usage
+from router.answers import answer_many, parse_answers
+from router.keyring import ANYBODY
 from tests.distill.tiny import row
+from tests.fakes import TASK, gateway
 from tests.ledger.make import exchange
 
 PRICE = 0.01
@@ -184,6 +188,20 @@ def test_what_was_answered_before_is_not_paid_for_again(engine):
     stay, again = ask_again(suspects(5), of_ledger(engine, teacher))
     assert (again.known, again.asked, len(stay)) == (1, 4, 5) and again.usd == pytest.approx(4 * PRICE)
     assert teacher.parts == [4] and "1 had been answered before" in again.words
+
+
+async def test_what_a_gateway_has_recorded_before_a_crash_is_found(engine):
+    params = {"max_tokens": 5, "user": "u", "response_format": {"type": "json_object"}, "stream": True, "store": True}
+    suspect = Suspect(replace(row("q", "refund", system="Sort."), params=params), "delivery")
+    teacher, parts = Teacher(), gateway()
+    ask(teacher, [suspect])
+    order = msgspec.json.encode({"task": "desk", "origin": "curate", "requests": teacher.asked})
+    orders = parse_answers(order, {"desk": TASK}, teachers={"big"})
+    (entry,) = await answer_many(orders, parts, caller=ANYBODY)
+    assert msgspec.convert(entry, Reply) == Reply("delivery", "stop", 0.01)
+    store(engine, parts.spool.records)
+    stay, again = ask_again([suspect], of_ledger(engine, Teacher(fails=GatewayAway("nobody is to be asked"))))
+    assert (again.known, again.asked, again.ended) == (1, 0, None) and stay["x"].put_right
 
 
 def test_answers_of_before_another_model_came_behind_its_name_do_not_count(engine):

@@ -15,7 +15,7 @@ from ledger.records import Exchange, Label, Usage
 from router.api import _student_stream
 from router.app import create_app
 from router.cascade import Verdict
-from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
+from router.errors import InsufficientQuota, TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.keyring import ANYBODY, Keyring
 from router.ports import Canary, Shortage
 from router.relay import EventStream
@@ -25,6 +25,7 @@ from tests.fakes import (
     RELEASE,
     TASK,
     UNSURE,
+    FakeBudgets,
     FakeCapacity,
     FakeOngoing,
     FakeReleases,
@@ -766,6 +767,17 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(or
     assert refused == [400, 400, 400]
     assert [priority for _, _, priority in parts.capacity.asked] == ["low"] * 2
     assert "tutelage_requests_total{" not in counted
+
+
+async def test_a_suspect_is_asked_about_on_the_budget_and_a_budget_that_is_used_up_is_told():
+    budgets = FakeBudgets(limited=True, refusals=[None, InsufficientQuota("used up")])
+    parts = gateway(budgets=budgets)
+    order = {"task": "desk", "origin": "curate", "requests": [{"messages": MESSAGES}] * 2}
+    async with http(parts) as session:
+        answers = (await session.post("/internal/answers", json=order)).json()["answers"]
+        await parts.drain(timeout_s=5)
+    assert [answer.get("error") for answer in answers] == [None, "InsufficientQuota"]
+    assert budgets.settled == {"r1": 0.01} and [bill.task for bill in budgets.bills] == ["desk", "desk"]
 
 
 async def test_another_teacher_judges_and_is_recorded_and_paid_as_itself():
