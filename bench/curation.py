@@ -1,6 +1,6 @@
 """Are the teacher's errors found among its labels, and is it worth while to leave them out?
 
-    python -m bench.curation [../shared/data/banking77/train.csv] [--seeds 3]
+    python -m bench.curation [../shared/data/banking77/train.csv] [--seeds 3] [--again]
 
 Banking77's labels are the teacher's answers; a share of them is made wrong: any other intent, or one of the three that
 are most like the right one, as a teacher errs. Curation sees texts and answers as in a run. What is measured of it:
@@ -8,14 +8,17 @@ precision and recall of the suspicion, the estimated share of errors beside the 
 wrong in Banking77 itself counts as right), and the accuracy on 3,000 other rows of a classifier trained on all rows, on
 those that are left, and on the right ones alone. That one is a linear support vector machine on words and letters, no
 student. Prints the table of docs/curation.md.
+
+With --again every suspect is put to a scripted teacher a second time: it errs anew in a tenth of its answers, or errs
+once more where it has erred, in half of these; what becomes of the suspects is told instead.
 """
 
 import argparse
 import csv
 import random
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -26,13 +29,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
+from distill.again import Bounds, Fate, Second
 from distill.clusters import cluster
-from distill.curate import curate
+from distill.curate import Rules, curate
+from distill.gateway import Reply, Request
 from distill.rows import TrainingRow
 from distill.suspicion import NoLabels
 
 SIZES, INJECTED, TEST_ROWS, ALIKE = (1000, 4000), 0.1, 3000, 3
 KINDS = ("none", "any other", "one alike")
+REPEATED = {"anew": 0.0, "half of it again": 0.5}  # of its errors, when it is asked again
+FATES: tuple[Fate, ...] = ("put right", "repeated", "otherwise")
 Pair = tuple[str, str]  # text, intent
 
 
@@ -80,6 +87,113 @@ def measure(taught: Sequence[Pair], wrong: Sequence[str | None], *, test: Sequen
         accuracy=tuple(_accuracy([rows[n] for n in sorted(some)], test) for some in (before, kept, before - false)),
         seconds=seconds,
     )
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One that has erred in some of what it taught, and when it is asked again repeats so much of that, and errs in a
+    tenth of the rest."""
+
+    taught: Sequence[Pair]
+    wrong: Sequence[str | None]
+    like: Mapping[str, Sequence[str]]
+    repeats: float
+    seed: int
+
+    def step(self, words: str) -> None:
+        """Nothing is shown."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Nothing is shown."""
+
+    def answers(self, requests: Sequence[Request]) -> list[Reply]:
+        """To each of its texts."""
+        at = {text: number for number, (text, _) in enumerate(self.taught)}
+        return [Reply(self._says(at[request["messages"][-1]["content"]]), "stop") for request in requests]
+
+    def errs_in(self, row: TrainingRow) -> bool:
+        """Whether it teaches another intent than its own."""
+        return row.completion != self.taught[int(row.exchange_id)][1]
+
+    def _says(self, number: int) -> str:
+        rng, intent = random.Random(f"{self.seed} {number}"), self.taught[number][1]
+        if (before := self.wrong[number]) and rng.random() < self.repeats:
+            return before
+        return rng.choice(self.like[intent]) if rng.random() < INJECTED else intent
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Of one training set: suspects by whether their answer was wrong and what became of them; how many were put right
+    to what is not the intent; the rows that teach with suspects, without, and once these were asked about, and the
+    share of each that is wrong."""
+
+    fates: Mapping[tuple[bool, str], int]
+    falsely: int
+    teach: tuple[int, int, int]
+    false: tuple[float, float, float]
+
+
+def hear(teacher: Teacher) -> Heard:
+    """Curate with it."""
+    pairs = zip(teacher.taught, teacher.wrong, strict=True)
+    rows = [_row(n, text, said or intent) for n, ((text, intent), said) in enumerate(pairs)]
+
+    asked = curate(
+        rows,
+        clusters=cluster([row.variable_text for row in rows]),
+        seed=teacher.seed,
+        progress=lambda *_: None,
+        rules=Rules(second=Second(teacher.answers, Bounds(len(rows), 1.0), teacher)),
+    )
+    fates = asked.again.fates if asked.again else {}
+    counts = Counter((teacher.wrong[int(n)] is not None, fate) for n, fate in fates.items())
+    falsely = sum(row.put_right and teacher.errs_in(row) for row in asked.kept)
+    without = [row for row in asked.kept if row.exchange_id not in fates]
+    whole = [*without, *(rows[int(n)] for n in fates)]
+    sets = (whole, without, asked.kept)
+    false = tuple(sum(map(teacher.errs_in, some)) / len(some) for some in sets)
+    return Heard(counts, falsely, tuple(map(len, sets)), false)
+
+
+def again_lines(pairs: Sequence[Pair], *, seeds: int) -> Iterator[str]:
+    """Of the table of what becomes of suspects: sums and means over seeds."""
+    header = "rows|errors|errs|suspects: wrong, right|put right (falsely)|repeated: wrong, right|dropped: wrong, right"
+    header += "|teach: with, without, asked about|of these wrong"
+    yield f"| {header.replace('|', ' | ')} |"
+    yield "|---" * (1 + header.count("|")) + "|"
+    like = likeness(pairs)
+    for size in SIZES:
+        for kind in KINDS:
+            others = {intent: like[intent][:ALIKE] if kind == "one alike" else like[intent] for intent in like}
+            for errs, repeats in REPEATED.items():
+                if kind == "none" and repeats:
+                    continue
+                found = []
+                for seed in range(seeds):
+                    taught = random.Random(seed).sample(pairs, size + TEST_ROWS)[:size]
+                    wrong = injected(taught, kind=kind, like=like, seed=seed)
+                    found.append(hear(Teacher(taught, wrong, others, repeats, seed)))
+                yield _again_line((f"{size:,}", kind, errs), found)
+
+
+def _again_line(names: Sequence[str], found: Sequence[Heard]) -> str:
+    def count(fate: str) -> tuple[int, int]:
+        wrong, right = (sum(each.fates.get((side, fate), 0) for each in found) for side in (True, False))
+        return wrong, right
+
+    of = {fate: count(fate) for fate in FATES}
+    suspects = [sum(each[side] for each in of.values()) for side in (0, 1)]
+    cells = (
+        *names,
+        f"{suspects[0]}, {suspects[1]}",
+        f"{sum(of['put right'])} ({sum(each.falsely for each in found)})",
+        f"{of['repeated'][0]}, {of['repeated'][1]}",
+        f"{of['otherwise'][0]}, {of['otherwise'][1]}",
+        ", ".join(f"{mean(each.teach[i] for each in found):,.0f}" for i in range(3)),
+        ", ".join(f"{mean(each.false[i] for each in found):.2%}" for i in range(3)),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _row(number: int, text: str, answer: str) -> TrainingRow:
@@ -160,10 +274,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.curation")
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data/banking77/train.csv"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--again", action="store_true", help="put the suspects to the teacher again")
     options = parser.parse_args()
     with options.data.open(newline="") as file:
         pairs = [(row["text"], row["category"]) for row in csv.DictReader(file)]
-    print("\n".join(lines(pairs, seeds=options.seeds)))
+    print("\n".join((again_lines if options.again else lines)(pairs, seeds=options.seeds)))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ certificate (CALIBRATION.md).
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from calibration.agreement import normalised
+from distill.again import Again, Second, Suspect, ask_again
 from distill.clusters import normalise
 from distill.formats import Misfit, misfit
 from distill.rows import TrainingRow
@@ -26,6 +28,7 @@ Reason = (
         "redacted",
         "truncated",
         "refusal",
+        "no label of the task",
         "conflicting labels",
         "near-duplicate",
         "suspected teacher error",
@@ -47,6 +50,18 @@ REFUSAL = re.compile(
 
 
 @dataclass(frozen=True)
+class Rules:
+    """Of a task: the `labels` that its answers may be, none where they may be anything; whom to ask a `second` time
+    about suspected errors, None: nobody."""
+
+    labels: tuple[str, ...] = ()
+    second: Second | None = None
+
+
+NO_RULES = Rules()
+
+
+@dataclass(frozen=True)
 class Rejected:
     """A row that does not teach, and why."""
 
@@ -57,11 +72,12 @@ class Rejected:
 @dataclass(frozen=True)
 class Curated:
     """The rows that teach, in their old order, and those that do not, by step; how often the teacher errs among what
-    the steps before suspicion have left."""
+    the steps before suspicion have left; what its teacher said again, where it was asked."""
 
     kept: tuple[TrainingRow, ...]
     rejected: tuple[Rejected, ...]
     noise: Noise | NoLabels
+    again: Again | None = None
 
 
 def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
@@ -73,7 +89,12 @@ Verdicts = list[Reason | None]  # one per row; None keeps it
 
 
 def curate(
-    rows: Sequence[TrainingRow], *, clusters: Sequence[int], seed: int, progress: Callable[[int, int], None]
+    rows: Sequence[TrainingRow],
+    *,
+    clusters: Sequence[int],
+    seed: int,
+    progress: Callable[[int, int], None],
+    rules: Rules = NO_RULES,
 ) -> Curated:
     """Keep the rows that teach; people's corrections stand in them already (`TrainingRow.corrected`). `clusters`: of
     near-duplicates, aligned with the rows.
@@ -81,11 +102,16 @@ def curate(
     In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
     where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer). Texts
     and answers are compared after `clusters.normalise`. Then, where answers are labels, suspected teacher errors:
-    `seed` and `progress` are for that (`suspicion.suspect`). What people have corrected is never suspected.
+    `seed` and `progress` are for that (`suspicion.suspect`). What people have corrected is never suspected. What is, is
+    put to its teacher again where the `rules` say so (`again.ask_again`).
     """
     where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
     steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...]
-    steps = (_unusable, _conflicts, partial(_duplicates, where=where))
+    steps = (
+        partial(_unusable, labels=frozenset(map(normalised, rules.labels))),
+        _conflicts,
+        partial(_duplicates, where=where),
+    )
     kept, rejected = list(rows), list[Rejected]()
     for step in steps:
         kept, out = _sifted(kept, step(kept))
@@ -98,9 +124,22 @@ def curate(
         seed=seed,
         progress=progress,
     )
-    suspected = noise.suspected if isinstance(noise, Noise) and noise.doubt is None else ()
+    stay, again = _asked_again(kept, noise, rules.second)
+    suspected = _believed(noise) - {i for i, row in enumerate(kept) if row.exchange_id in stay}
     kept, out = _sifted(kept, ["suspected teacher error" if i in suspected else None for i in range(len(kept))])
-    return Curated(tuple(kept), (*rejected, *out), noise)
+    return Curated(tuple(stay.get(row.exchange_id, row) for row in kept), (*rejected, *out), noise, again)
+
+
+def _believed(noise: Noise | NoLabels) -> frozenset[int]:
+    return noise.suspected if isinstance(noise, Noise) and noise.doubt is None else frozenset()
+
+
+def _asked_again(
+    rows: Sequence[TrainingRow], noise: Noise | NoLabels, second: Second | None
+) -> tuple[dict[str, TrainingRow], Again | None]:
+    if second is None or not isinstance(noise, Noise) or not _believed(noise):
+        return {}, None
+    return ask_again([Suspect(rows[i], label) for i, label in noise.expected.items()], second)
 
 
 def _sifted(rows: Sequence[TrainingRow], verdicts: Verdicts) -> tuple[list[TrainingRow], list[Rejected]]:
@@ -109,8 +148,13 @@ def _sifted(rows: Sequence[TrainingRow], verdicts: Verdicts) -> tuple[list[Train
     return [row for row, reason in pairs if reason is None], rejected
 
 
-def _unusable(rows: Sequence[TrainingRow]) -> Verdicts:
-    return [_unusable_alone(row) for row in rows]
+def _unusable(rows: Sequence[TrainingRow], *, labels: Set[str]) -> Verdicts:
+    return [_unusable_alone(row) or _no_label(row, labels) for row in rows]
+
+
+def _no_label(row: TrainingRow, labels: Set[str]) -> Reason | None:
+    """As the measure `exact` reads them: that is who certifies."""
+    return "no label of the task" if labels and normalised(row.completion) not in labels else None
 
 
 def _unusable_alone(row: TrainingRow) -> Reason | None:

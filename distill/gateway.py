@@ -31,6 +31,15 @@ class GatewaySlow(GatewayAway):
     """It was asked, and has not answered in time."""
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What a teacher says, and takes for it; without a `text` the `error` says why there is none."""
+
+    text: str | None = None
+    finish_reason: str | None = None
+    usd: float = 0.0
+    error: str | None = None
+
+
 class GatewayClient:
     """Asks for drafts, and for a teacher's answers. `base_url` without /v1.
 
@@ -85,6 +94,14 @@ class GatewayClient:
             entries = self._post("answers", task, {"origin": origin, "teacher": teacher, "requests": part})
             found += [entry.get("text") for entry in entries]
         return found
+
+    def replies(self, task: str, requests: Sequence[Request], *, origin: str) -> list[Reply]:
+        """What the task's teacher says to each of a few, at most ANSWERS_AT_ONCE, and what it takes for that.
+
+        Raises GatewayUnavailable.
+        """
+        entries = self._post("answers", task, {"origin": origin, "requests": list(requests)})
+        return msgspec.convert(entries, list[Reply])
 
     def answers_patiently(
         self, task: str, requests: Sequence[Request], *, origin: str, progress: Progress

@@ -48,8 +48,10 @@ class Harvest:
 
 def with_rationales(engine: sa.Engine, rows: Sequence[TrainingRow]) -> tuple[TrainingRow, ...]:
     """Rows that teach with what their teacher thought, where that is recorded and leads to what they teach: not to what
-    people have corrected, and none of which something was taken out before it was stored."""
-    found = rationales(engine, [row.exchange_id for row in rows if row.correction is None])
+    people have corrected or the teacher itself has put right, and none of which something was taken out before it was
+    stored."""
+    as_recorded = [row.exchange_id for row in rows if row.correction is None and not row.put_right]
+    found = rationales(engine, as_recorded)
     usable = {name: text for name, text in found.items() if not holds_placeholder(text)}
     return tuple(replace(row, rationale=usable.get(row.exchange_id)) for row in rows)
 

@@ -1,12 +1,13 @@
 """What becomes of harvested rows: some teach, some stop training in time, the newest references fit one calibrator."""
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.certify import cluster_cap
+from distill.again import Again
 from distill.clusters import cluster
-from distill.curate import Rejected, curate
+from distill.curate import NO_RULES, Rejected, Rules, curate
 from distill.harvest import Harvest
 from distill.pattern import Pair
 from distill.rows import TrainingRow
@@ -27,8 +28,8 @@ class GoesOn:
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among them,
-    where anything teaches. `cap` is the M of the window's thinning; `pairs`: of the rows that teach, with wrong answers
-    to learn from; `goes_on`: from which adapter, None: the base model."""
+    where anything teaches, and what it said `again`. `cap` is the M of the window's thinning; `pairs`: of the rows that
+    teach, with wrong answers to learn from; `goes_on`: from which adapter, None: the base model."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -38,13 +39,16 @@ class Lessons:
     noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
     goes_on: GoesOn | None = None
+    again: Again | None = None
 
     @property
     def marks(self) -> dict[str, str]:
-        """Exchange id -> what a row teaches with beside its answer."""
+        """Exchange id -> what a row teaches with beside its answer, or why it does though it was suspected."""
         reasoned = {row.exchange_id: "reasoned" for row in self.train if row.rationale is not None}
         told_of = {row.exchange_id: "told of" for row in self.train if row.targets}
-        return reasoned | told_of | {pair.exchange_id: "paired" for pair in self.pairs}
+        repeated = dict.fromkeys(self.again.of("repeated") if self.again else (), "repeated")
+        put_right = {row.exchange_id: "put right" for row in self.train if row.put_right}
+        return repeated | reasoned | told_of | {pair.exchange_id: "paired" for pair in self.pairs} | put_right
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,11 @@ def divide(
     shares: Shares,
     progress: Callable[[int, int], None],
     synthetic: Sequence[TrainingRow] = (),
+    rules: Rules = NO_RULES,
 ) -> Lessons:
     """The lessons of the rows before the cut. `window`: how many references lie behind it. `progress`: of curation.
-    `synthetic` rows teach, where nothing like them validates.
+    `synthetic` rows teach, where nothing like them validates. `rules`: of curation; nobody is asked again about rows
+    that validate.
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
@@ -80,6 +86,9 @@ def divide(
     wanted = {"train": 1.0 - validate, "validate": validate}
     parts = split_by_cluster([clusters[i] for i in others], shares=wanted, seed=shares.seed)
     validating = [older[others[i]] for i in parts["validate"]]
+    held = {row.exchange_id for row in validating}
+    if rules.second:
+        rules = replace(rules, second=replace(rules.second, spared=frozenset(held)))
     written, echoes = _apart(synthetic, validating)
     # Together, since errors are seen the better the more rows there are: what is compared with each other lies in one
     # cluster, so in one part, and to which of them a row belongs decides nothing.
@@ -89,8 +98,8 @@ def divide(
         clusters=cluster([row.variable_text for row in taught]) if written else [clusters[i] for i in others],
         seed=shares.seed,
         progress=progress,
+        rules=rules,
     )
-    held = {row.exchange_id for row in validating}
     return Lessons(
         train=tuple(row for row in curated.kept if row.exchange_id not in held),
         validate=tuple(row for row in curated.kept if row.exchange_id in held),
@@ -98,6 +107,7 @@ def divide(
         cap=_cap(clusters, window=window),
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
+        again=curated.again,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from calibration.certificate import Certificate, Contract, Refusal
 from calibration.question import By
+from distill.again import NOBODY, Bounds
 from distill.anew import Anew
 from distill.lessons import Shares
 from distill.pattern import Asked
@@ -19,7 +20,8 @@ class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
     with, and without which it is not in force. `canary`: it is tried on a share of the conversations first. `reuse`: a
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
-    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs."""
+    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs. `labels`:
+    what answers may be, none: anything; `again`: how far the teacher may be asked again about suspected errors."""
 
     task: str
     teacher: str
@@ -48,6 +50,8 @@ class RunConfig:
     reuse: str | None = None
     canary: bool = False
     anew: Anew | None = None
+    labels: tuple[str, ...] = ()
+    again: Bounds = NOBODY
 
     @property
     def shares(self) -> Shares:

@@ -38,7 +38,8 @@ class TrainingRow:
     answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
     answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole. `weight`: by
     how much it counts among rows that teach. `rationale`: what the teacher thought, `targets`: what it said of the
-    completion's tokens, where a student learns from that as well.
+    completion's tokens, where a student learns from that as well. `put_right`: the completion is not what was recorded,
+    but what the teacher said when it was asked again.
     """
 
     exchange_id: str
@@ -53,6 +54,7 @@ class TrainingRow:
     weight: float = 1.0
     rationale: str | None = None
     targets: Targets | None = None
+    put_right: bool = False
 
     @property
     def corrected(self) -> "TrainingRow":

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 
 from calibration.certificate import Refusal
 from calibration.fit import MIN_ROWS
+from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.candidate import Candidate, Progress, check_room
-from distill.curate import by_reason
+from distill.curate import Rules, by_reason
 from distill.errors import DistillError
 from distill.fleet import AdapterFleet
 from distill.gateway import GatewayClient
@@ -83,9 +84,13 @@ def candidate(config: RunConfig, name: str, *, progress: Progress) -> Candidate:
         config=config.train,
         max_tokens=config.max_tokens,
         server=AdapterFleet(config.student_url),
-        gateway=GatewayClient(config.gateway_url, api_key=config.gateway_key, bindings={config.task: config.binding}),
+        gateway=_gateway(config),
         progress=progress,
     )
+
+
+def _gateway(config: RunConfig) -> GatewayClient:
+    return GatewayClient(config.gateway_url, api_key=config.gateway_key, bindings={config.task: config.binding})
 
 
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
@@ -121,6 +126,9 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     if lessons.noise is not None:
         report["noise"] = lessons.noise.facts
         progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {lessons.noise.words}")
+    if lessons.again is not None:
+        report["again"] = lessons.again.facts
+        progress.step(lessons.again.words)
     if config.reuse is None:
         lessons, because = begin(engine, lessons, task=config.task, asked=config.start, config=config.train)
         begun = lessons.goes_on.release if lessons.goes_on else None
@@ -177,12 +185,16 @@ def _told(engine: sa.Engine, rows: Sequence[TrainingRow], config: RunConfig) -> 
 
 def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: Progress) -> Lessons:
     if config.reuse is None:
+        asked = second(
+            engine, _gateway(config), task=config.task, teacher=config.teacher, bounds=config.again, watch=progress
+        )
         lessons = divide(
             found.older,
             synthetic=found.synthetic,
             window=len(found.window),
             shares=config.shares,
             progress=progress.advance,
+            rules=Rules(config.labels, asked),
         )
     else:
         lessons = _untaught(engine, found, config, reuse=config.reuse)

@@ -12,7 +12,7 @@ Knows texts and answers only. The classifier is no student and decides nothing a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,13 +48,15 @@ Ints = npt.NDArray[np.intp]
 class Noise:
     """Of `rows` answers that are one of `labels` labels about the share `estimate`, in [0, 1], is wrong: with a dozen
     rows a label half of that (docs/curation.md). `suspected`: the positions, among all answers, of those that probably
-    are. `surer`: by so much, in probability, the classifier is surer on average than it is right."""
+    are; `expected`: the label that each of them should have, the surest first. `surer`: by so much, in probability, the
+    classifier is surer on average than it is right."""
 
     rows: int
     labels: int
     estimate: float
     surer: float
     suspected: frozenset[int] = field(repr=False)
+    expected: Mapping[int, str] = field(default_factory=dict, repr=False)
 
     @property
     def doubt(self) -> str | None:
@@ -122,12 +124,17 @@ def suspect(
         model = LogisticRegression(C=INVERSE_L2, max_iter=ITERATIONS).fit(vectors[seen], given[seen])
         probable[np.ix_(unseen, model.classes_)] = model.predict_proba(vectors[unseen])
         progress(done, 1 + FOLDS)
+    names, expected = list(labels), dict[int, str]()
+    for row in _doubted(given, probable):
+        if (position := int(at[row])) not in sure:
+            expected[position] = names[probable[row].argmax()]
     return Noise(
         rows=len(at),
         labels=len(labels),
         estimate=float(num_label_issues(given, probable)) / len(at),
         surer=float(probable.max(axis=1).mean() - (probable.argmax(axis=1) == given).mean()),
-        suspected=frozenset(at[_doubted(given, probable)].tolist()) - sure,
+        suspected=frozenset(expected),
+        expected=expected,
     )
 
 
@@ -164,10 +171,12 @@ def _vectors(texts: Sequence[str], *, seed: int) -> Floats:
     return vectors
 
 
-def _doubted(given: Ints, probable: Floats) -> npt.NDArray[np.bool_]:
-    """(N,): rows whose label is probably wrong."""
+def _doubted(given: Ints, probable: Floats) -> list[int]:
+    """The rows whose label is probably wrong, by the margin of the label that is more probable, the largest first."""
     own = probable[np.arange(len(given)), given]
     issues = find_label_issues(given, probable, filter_by="both", n_jobs=1)
     judged = own > 0.0  # exactly zero where the rows to learn from had no such label
-    doubted: npt.NDArray[np.bool_] = issues & judged & (probable.max(axis=1) - own >= MARGIN)
-    return doubted
+    margins = probable.max(axis=1) - own
+    doubted = np.flatnonzero(issues & judged & (margins >= MARGIN))
+    found: list[int] = doubted[np.argsort(-margins[doubted], kind="stable")].tolist()
+    return found

@@ -15,7 +15,8 @@ from ledger.schema import exchanges, row_uses
 @dataclass(frozen=True)
 class UsedRow:
     """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one,
-    "reasoned" with what its teacher thought, "told of" with what it said of tokens."""
+    "reasoned" with what its teacher thought, "told of" with what it said of tokens; where it was suspected,
+    "put right" by what the teacher said when it was asked again, or "repeated" by it."""
 
     exchange_id: str
     use: UseKind

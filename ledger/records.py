@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Origin = Literal["client", "import", "probe", "recertify", "judge", "writer", "synthetic"]
+Origin = Literal["client", "import", "probe", "recertify", "judge", "writer", "synthetic", "curate"]
 TRAFFIC: tuple[Origin, ...] = ("client", "import")  # what teaches and certifies; money is counted of "client" alone
 Route = Literal["student", "teacher", "none"]
 Piece = str | list[int]  # a token's text; its bytes where they are no text by themselves

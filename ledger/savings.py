@@ -34,6 +34,7 @@ COMPONENTS = (
     "judge",
     "writer",
     "synthetic",
+    "curate",
     "training",
     "upkeep",
     "machine",

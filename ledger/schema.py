@@ -155,7 +155,7 @@ row_uses = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
-    sa.Column("reason", sa.String(32)),  # of a rejected one, or "paired", "reasoned", "told of"
+    sa.Column("reason", sa.String(32)),  # of a rejected one, or as ledger.lineage.UsedRow
     sa.Column("draft_text", sa.Text),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),

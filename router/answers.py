@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from ledger.records import TeacherReply
 from router.errors import BadRequest
 from router.gateway import Gateway
 from router.orders import Order, parse_order
@@ -17,7 +18,7 @@ from router.ports import Caller, TaskPlan
 from router.wire import ChatRequest
 
 CONCURRENCY = 4  # beside the clients' own requests
-Purpose = Literal["probe", "recertify", "judge", "writer", "synthetic"]
+Purpose = Literal["probe", "recertify", "judge", "writer", "synthetic", "curate"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,20 @@ def parse_answers(body: bytes, tasks: Mapping[str, TaskPlan], *, teachers: Colle
 
 
 async def answer_many(order: AnswerOrder, gateway: Gateway, *, caller: Caller) -> list[dict[str, Any]]:
-    """One entry a request, in order: {"text": answer}, or {"error": why} where the teacher gave none."""
+    """One entry a request, in order: {"text": answer, "finish_reason"}, or {"error": why} where the teacher gave none;
+    with "usd" where it took something for that."""
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def one(request: ChatRequest) -> dict[str, Any]:
         async with gate:
             ticket = gateway.admit(request, task_header=order.task.name, priority="low", caller=caller)
             reply = await gateway.ask(replace(ticket, teacher=order.teacher), origin=order.origin)
-            return {"text": reply.text} if reply.text is not None else {"error": reply.error or "no text"}
+            return _entry(reply)
 
     return list(await asyncio.gather(*map(one, order.requests)))
+
+
+def _entry(reply: TeacherReply) -> dict[str, Any]:
+    answered = {"text": reply.text, "finish_reason": reply.finish_reason}
+    said = {"error": reply.error or "no text"} if reply.text is None else answered
+    return {**said, "usd": reply.cost_usd} if reply.cost_usd else said

@@ -25,6 +25,10 @@ class DistillSettings(Section):
     of the adapter, the base model, or the champion's as it is (docs/decisions/0032). Where lessons of the last are
     forgotten the next waits for no new_rows.
 
+    ask_again: of the rows whose label is probably wrong, so many at most are put to the teacher again in a run before
+    they are left out, the surest first, for ask_again_usd at most; 0, since every answer is paid for: none
+    (docs/decisions/0043).
+
     A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
     what it saves is told, and decides nothing.
@@ -48,6 +52,8 @@ class DistillSettings(Section):
     pattern: Literal["auto", "response", "preference", "reasoning", "logit"] = "response"
     easy_weight: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.0
     start: Literal["base", "champion"] = "base"
+    ask_again: Annotated[int, Field(ge=0, le=10_000)] = 0
+    ask_again_usd: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0

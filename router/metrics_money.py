@@ -27,8 +27,8 @@ class Money(Collector):
         cost = CounterMetricFamily(
             "tutelage_cost_usd",
             "US dollars by component: teacher (clients' answers), draft (rejected ones too), reference (labels in the "
-            "background), probe, recertify, judge, writer and synthetic (asked on our own account), training, upkeep, "
-            "machine (the student's, by the hour, once the hour is over).",
+            "background), probe, recertify, judge, writer, synthetic and curate (asked on our own account), training, "
+            "upkeep, machine (the student's, by the hour, once the hour is over).",
             labels=["task", "component"],
         )
         baseline = CounterMetricFamily(

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from yaml import YAMLError
 
-from calibration.agreement import Measure
+from calibration.agreement import Measure, normalised
 from calibration.certificate import fingerprint
 from calibration.code import CODE
 from calibration.question import By, Judge
@@ -161,6 +161,7 @@ class Task(Budgeted, Prompted):
     rho: share of requests that always also get a teacher's answer while a release is in force; alarm_references: B, a
     false alarm within m references has at most probability m / B; probe_every_hours: how often the teacher is asked
     thirty recorded requests again, to notice that another model answers under its name.
+    labels: all that an answer may be, for measure exact; another one does not teach. None: anything.
     max_tokens: of a draft at most, and of an answer that has no limit of its own; prefix: for long answers, judge
     drafts by so many first tokens, so that a stream begins before its end (what is certified is the agreement of whole
     answers; only coverage falls). None: by the whole draft.
@@ -180,6 +181,7 @@ class Task(Budgeted, Prompted):
     measure: Measure | Literal["judge"] = "exact"
     judge: Name | None = None
     judge_rubric: str = ""
+    labels: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _prefix_is_a_part(self) -> Self:
@@ -188,6 +190,19 @@ class Task(Budgeted, Prompted):
                 f"prefix {self.prefix} is no part of an answer of at most {self.max_tokens} tokens: raise max_tokens "
                 "to what answers need, or leave prefix out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_told_apart(self) -> Self:
+        if self.labels is None:
+            return self
+        if self.measure != "exact":
+            raise ValueError(f"labels are for measure: exact, and measure is {self.measure}: leave them out")
+        plain = [normalised(label) for label in self.labels]
+        if not all(plain):
+            raise ValueError(f"labels: {self.labels[plain.index('')]!r} is empty: leave it out")
+        if twice := [label for label in self.labels if plain.count(normalised(label)) > 1]:
+            raise ValueError(f"labels: {' and '.join(map(repr, twice))} are the same to measure exact: name each once")
         return self
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ def run_config(
 ) -> "RunConfig":
     """Plain values for one run; `reuse`: whose adapter is certified anew; `served`: the last that was in force while
     requests were recorded. Raises ConfigError where the task is not configured."""
+    from distill.again import Bounds
     from distill.plan import RunConfig  # with torch, which the worker and `up` do not need
     from distill.train import TrainConfig
 
@@ -47,6 +48,8 @@ def run_config(
         measure=settings.compares_by(task_name),
         pattern=chosen.pattern,
         easy_weight=chosen.easy_weight,
+        labels=task.labels or (),
+        again=Bounds(chosen.ask_again, chosen.ask_again_usd),
         start=chosen.start,
         prefix=task.prefix,
         training_usd=chosen.training_usd,

@@ -29,7 +29,7 @@ class Difference:
 def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
-    named = (*_made(release, report), *_rows(engine, release), *_noise(report.get("noise") or {}), *_training(report))
+    named = (*_made(release, report), *_rows(engine, release), *_noise(report), *_training(report))
     return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
 
 
@@ -69,9 +69,10 @@ def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:
             yield f"rows rejected: {reason}", f"{number:,}"
 
 
-def _noise(noise: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if noise:
-        yield "labels", noise["words"]
+def _noise(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, told in (("labels", report.get("noise")), ("suspected rows asked again", report.get("again"))):
+        if told:
+            yield name, told["words"]
 
 
 def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

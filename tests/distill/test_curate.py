@@ -3,19 +3,21 @@ from dataclasses import replace
 import pytest
 
 from distill import curate as curation
+from distill.again import Bounds, Second
 from distill.clusters import cluster
-from distill.curate import by_reason
+from distill.curate import NO_RULES, Rules, by_reason
+from distill.gateway import Reply
 from tests.distill.tiny import row
 from tests.distill.written import WORDS, written
 
 
-def curate(rows):
+def curate(rows, rules=NO_RULES):
     clusters = cluster([row.variable_text for row in rows])
-    return curation.curate(rows, clusters=clusters, seed=0, progress=lambda done, total: None)
+    return curation.curate(rows, clusters=clusters, seed=0, progress=lambda done, total: None, rules=rules)
 
 
-def reasons(rows):
-    return {rejected.exchange_id: rejected.reason for rejected in curate(rows).rejected}
+def reasons(rows, rules=NO_RULES):
+    return {rejected.exchange_id: rejected.reason for rejected in curate(rows, rules).rejected}
 
 
 def test_unusable_answers_are_rejected_with_their_reason():
@@ -108,6 +110,20 @@ def test_an_answer_that_is_not_what_was_asked_for_does_not_teach():
     assert reasons(rows) == {"Sure! {}": "no JSON", "I cannot help.": "refusal"}
 
 
+def test_an_answer_that_is_no_label_of_the_task_does_not_teach():
+    rows = [row(text, text, id=text) for text in ("refund", '"Refund."', "refunds", "delivery", "I cannot help.", "")]
+    rows += [row("corrected", "refund", id="corrected"), row("said", "the refund", id="said")]
+    rows[-2] = replace(rows[-2], correction="fraud").corrected
+    assert reasons(rows, Rules(labels=("Refund", "delivery"))) == {
+        "refunds": "no label of the task",
+        "I cannot help.": "refusal",
+        "": "empty answer",
+        "corrected": "no label of the task",
+        "said": "no label of the task",
+    }
+    assert set(reasons(rows)) == {"I cannot help.", ""}
+
+
 def labelled(*, wrong):
     """200 rows of two labels; those at `wrong` have the other one."""
     first, second, _ = WORDS
@@ -135,3 +151,42 @@ def test_too_many_suspicions_are_told_and_nothing_is_left_out(monkeypatch):
     monkeypatch.setattr("distill.suspicion.MOST_NOISE", 0.001)
     outcome = curate(labelled(wrong={3, 40, 77}))
     assert outcome.rejected == () and outcome.noise.doubt
+
+
+class Teacher:
+    """Says the right label, but of the row 40, where it repeats itself, and of 77, of which it says something else."""
+
+    def __init__(self, rows):
+        self.right = {each.variable_text: each.completion for each in rows}
+        self.wrong = {rows[40].variable_text: labelled(wrong={40})[40].completion, rows[77].variable_text: "login"}
+        self.asked = []
+
+    def step(self, words):
+        pass
+
+    def advance(self, done, total):
+        pass
+
+    def __call__(self, requests):
+        texts = [request["messages"][-1]["content"] for request in requests]
+        self.asked += texts
+        return [Reply(self.wrong.get(text, self.right[text]), "stop", 0.01) for text in texts]
+
+
+def test_suspects_are_put_to_their_teacher_where_the_rules_say_so():
+    rows, teacher = labelled(wrong={3, 40, 77}), Teacher(labelled(wrong=()))
+    outcome = curate(rows, Rules(second=Second(teacher, Bounds(10, 1.0), teacher)))
+    assert {each.exchange_id: each.reason for each in outcome.rejected} == {"77": "suspected teacher error"}
+    assert outcome.again.fates == {"3": "put right", "40": "repeated", "77": "otherwise"}
+    kept = {each.exchange_id: each for each in outcome.kept}
+    assert [each.exchange_id for each in outcome.kept] == [str(n) for n in range(200) if n != 77]
+    assert kept["3"].put_right and kept["3"].completion == labelled(wrong=())[3].completion
+    assert kept["40"] == rows[40] and set(teacher.asked) == {rows[n].variable_text for n in (3, 40, 77)}
+    assert outcome.noise == curate(rows).noise
+
+
+def test_nobody_is_asked_about_suspicions_that_are_not_believed(monkeypatch):
+    monkeypatch.setattr("distill.suspicion.MOST_NOISE", 0.001)
+    teacher = Teacher(labelled(wrong=()))
+    outcome = curate(labelled(wrong={3, 40, 77}), Rules(second=Second(teacher, Bounds(10, 1.0), teacher)))
+    assert outcome.again is None and not teacher.asked and not outcome.rejected

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from distill import gateway
-from distill.gateway import GatewayAway, GatewayClient, GatewaySlow, GatewayUnavailable
+from distill.gateway import GatewayAway, GatewayClient, GatewaySlow, GatewayUnavailable, Reply
 from tests.fakes import draft
 
 GIVEN = msgspec.to_builtins(draft())
@@ -103,6 +103,16 @@ def test_a_teacher_is_asked_in_parts_and_what_it_does_not_say_is_missing():
     found = client.answers("t", [{"n": n} for n in range(20)], origin="probe")
     assert found == [None if n == 3 else str(n) for n in range(20)]
     assert client.answers("t", [{"n": 3}], origin="judge", teacher="referee") == [None]
+
+
+def test_a_teacher_says_what_it_takes_for_an_answer_and_why_there_is_none():
+    told = {"text": "refund", "finish_reason": "stop", "usd": 0.25}
+    client = answering(lambda n: [told, {"error": "no text", "usd": 0.5}, {"error": "InsufficientQuota"}][n])
+    assert client.replies("t", [{"n": n} for n in range(3)], origin="curate") == [
+        Reply("refund", "stop", 0.25),
+        Reply(usd=0.5, error="no text"),
+        Reply(error="InsufficientQuota"),
+    ]
 
 
 def test_patiently_what_it_does_not_say_is_asked_again(monkeypatch):

@@ -343,3 +343,5 @@ def test_what_the_teacher_thought_is_given_to_the_rows_whose_answers_it_leads_to
     found = {row.exchange_id: row.rationale for row in with_rationales(engine, rows)}
     assert found == dict.fromkeys(ids(range(1, 6))) | {"id-000001": "one"}
     assert [replace(row, rationale=None) for row in with_rationales(engine, rows)] == rows
+    righted = [replace(row, put_right=True) for row in rows]
+    assert not any(row.rationale for row in with_rationales(engine, righted))

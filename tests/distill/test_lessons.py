@@ -3,6 +3,9 @@ from functools import partial
 from hashlib import sha256
 
 from distill import lessons as lesson_making
+from distill.again import Bounds, Second
+from distill.curate import Rules
+from distill.gateway import Reply
 from distill.harvest import Harvest
 from distill.lessons import Shares, untaught
 from distill.rows import TrainingRow
@@ -70,6 +73,36 @@ def test_errors_are_looked_for_in_all_that_teaches_or_validates_and_in_no_fit_ro
     assert {each.reason for each in lessons.rejected} == {"suspected teacher error"}
     assert lessons.noise.rows == 320 and {390, 391} <= set(numbers(lessons.fit))
     assert len(lessons.train) + len(lessons.validate) + len(rejected) == 320 and len(lessons.validate) > 25
+
+
+class Watch:
+    def step(self, words):
+        pass
+
+    def advance(self, done, total):
+        pass
+
+
+def test_the_teacher_is_asked_again_about_rows_that_teach_and_about_no_others():
+    right = [list(WORDS)[number % 2] for number in range(400)]
+    given = [list(WORDS)[(number + (number % 11 == 0)) % 2] for number in range(400)]
+    texts = written(right)
+    of_text = dict(zip(texts, right, strict=True))
+    asked = []
+
+    def teacher(requests):
+        asked.extend(request["messages"][-1]["content"] for request in requests)
+        return [Reply(of_text[request["messages"][-1]["content"]], "stop") for request in requests]
+
+    rows = [tiny_row(text, label, id=str(n)) for n, (text, label) in enumerate(zip(texts, given, strict=True))]
+    plain = divide(rows, window=10, shares=SHARES)
+    lessons = divide(rows, window=10, shares=SHARES, rules=Rules(second=Second(teacher, Bounds(100, 1.0), Watch())))
+    righted = {each.exchange_id for each in lessons.train if each.put_right}
+    assert righted == {str(texts.index(text)) for text in asked} and len(righted) > 15
+    assert (lessons.fit, lessons.validate) == (plain.fit, plain.validate)
+    assert {each.exchange_id for each in plain.rejected} - {each.exchange_id for each in lessons.rejected} == righted
+    assert len(lessons.rejected) > 0  # those that would have validated
+    assert {lessons.marks[each] for each in righted} == {"put right"} == set(lessons.marks.values())
 
 
 def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():

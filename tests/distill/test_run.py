@@ -22,9 +22,10 @@ from distill import judge as asking
 from distill import run as pipeline
 from distill import serving as binding
 from distill.adapters import AdapterError
+from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
 from distill.candidate import DiskFull
-from distill.gateway import GatewayUnavailable
+from distill.gateway import GatewayUnavailable, Reply
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
 from distill.pattern import NoPairs, NoRationales, NoTargets
@@ -44,7 +45,7 @@ from ledger.queries import reference_key, rows_that_taught, rows_used
 from ledger.records import Draft, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
-from ledger.schema import exchanges, row_uses
+from ledger.schema import exchanges, row_uses, teacher_replies
 from ledger.verdicts import JudgedLabel
 from tests.distill import tiny
 from tests.ledger.make import exchange
@@ -69,6 +70,7 @@ class World:
     meanwhile: Callable[[], None] = lambda: None
     says: Callable[[str], str] = str
     mute: bool = False
+    away: bool = False
     judged: int = 0
     pairs: Any = None
     rows: Any = None
@@ -111,6 +113,14 @@ class World:
         self.asked += [request["messages"] for request in requests]
         return [f"new {label(request['messages'][-1]['content'])}" for request in requests]
 
+    def replies(self, task, requests, *, origin):
+        """The teacher asked again: it takes back what it has said."""
+        assert (task, origin) == ("desk", "curate")
+        if self.away:
+            raise GatewayUnavailable("it is away")
+        self.asked += [request["messages"] for request in requests]
+        return [Reply(other(label(request["messages"][-1]["content"])), "stop", 0.01) for request in requests]
+
     def verdicts(self, task, requests, *, origin, teacher):
         """The judge: it takes a label for the sentence that holds it, and lets a tenth of the wrong ones pass."""
         assert (task, origin, teacher) == ("desk", "judge", "referee")
@@ -145,6 +155,10 @@ def label(text):
     return LABELS["bal" in text]
 
 
+def other(answer):
+    return LABELS[answer == LABELS[0]]
+
+
 @pytest.fixture
 def world(monkeypatch):
     world = World()
@@ -169,6 +183,7 @@ def world(monkeypatch):
         drafts = staticmethod(world.drafts)
         answers = staticmethod(world.answers)
         answers_patiently = staticmethod(world.answers)
+        replies = staticmethod(world.replies)
 
         def __init__(self, url, *, api_key, bindings):
             pass
@@ -246,6 +261,53 @@ def test_suspected_errors_do_not_teach_and_are_told(engine, config, *, world, fo
     told = [step for step in world.steps if step.endswith(found.words)]
     assert len(told) == 1 and "{'suspected teacher error': 3}" in told[0]
     assert lineage.counts(engine, outcome.release)["reject", "suspected teacher error"] == 3
+
+
+@pytest.fixture
+def doubted(monkeypatch):
+    """Of the first twenty rows that might teach the other label is expected."""
+
+    def suspect(texts, answers, **_):
+        expected = {n: other(answers[n]) for n in range(20)}
+        return Noise(len(texts), 2, 0.05, 0.0, suspected=frozenset(expected), expected=expected)
+
+    monkeypatch.setattr("distill.curate.suspect", suspect)
+
+
+def test_what_the_teacher_takes_back_teaches_and_the_ledger_says_how(engine, config, *, world, doubted):
+    outcome = run(engine, replace(config, again=Bounds(8, 1.0)), progress=world)
+    righted = {row.exchange_id: row.completion for row in world.rows if row.put_right}
+    told = outcome.report["again"]
+    assert (told["put right"], told["asked"], told["usd"]) == (8, 8, pytest.approx(0.08)) and len(righted) == 8
+    assert told["not asked"] == outcome.report["rejected"]["suspected teacher error"] - held(engine, outcome) > 0
+    assert lineage.counts(engine, outcome.release)["train", "put right"] == 8
+    recorded = {row.id: row.teacher_reply.text for row in traffic()}
+    assert all(completion == other(recorded[each]) for each, completion in righted.items())
+    with engine.connect() as connection:
+        query = sa.select(teacher_replies.c.text).where(teacher_replies.c.exchange_id.in_(righted))
+        assert sorted(connection.execute(query).scalars()) == sorted(map(recorded.get, righted))
+    assert facts(engine, champions(engine)["desk"])["suspected rows asked again"] == told["words"]
+    assert told["words"] in world.steps
+
+
+def held(engine, outcome):
+    """Suspected rows that would have stopped the training: nobody was asked about them."""
+    return 20 - sum(outcome.report["again"][name] for name in ("put right", "not asked"))
+
+
+def test_a_teacher_that_is_away_leaves_the_run_as_it_was(engine, config, *, world, doubted):
+    world.away = True
+    outcome = run(engine, replace(config, again=Bounds(8, 1.0)), progress=world)
+    assert isinstance(outcome, Released) and not any(row.put_right for row in world.rows)
+    assert outcome.report["rejected"]["suspected teacher error"] == 20
+    assert "dropped unasked: it is away" in outcome.report["again"]["words"]
+
+
+def test_nobody_is_asked_again_unless_it_is_wanted_or_without_permission(engine, config, *, world, doubted):
+    assert "again" not in run(engine, config, progress=world).report
+    with pytest.raises(HarvestError):
+        run(engine, replace(config, may_train=False, again=Bounds(8, 1.0)), progress=world)
+    assert world.asked == []
 
 
 def in_modes(*, every):

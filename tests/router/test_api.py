@@ -15,7 +15,7 @@ from ledger.records import Exchange, Label, Usage
 from router.api import _student_stream
 from router.app import create_app
 from router.cascade import Verdict
-from router.errors import TeacherResting, TeacherUnavailable, UpstreamRefused
+from router.errors import InsufficientQuota, TeacherResting, TeacherUnavailable, UpstreamRefused
 from router.keyring import ANYBODY, Keyring
 from router.ports import Canary, Shortage
 from router.relay import EventStream
@@ -25,6 +25,7 @@ from tests.fakes import (
     RELEASE,
     TASK,
     UNSURE,
+    FakeBudgets,
     FakeCapacity,
     FakeOngoing,
     FakeReleases,
@@ -748,7 +749,7 @@ async def test_a_stream_is_recorded_with_them_and_its_client_sees_none():
     assert parts.spool.records[0].teacher_reply.logprobs == [[("delivery", -0.5)]]
 
 
-@pytest.mark.parametrize("origin", ["probe", "writer", "synthetic"])
+@pytest.mark.parametrize("origin", ["probe", "writer", "synthetic", "curate"])
 async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(origin):
     parts = gateway()
     order = {"task": "desk", "origin": origin, "requests": [{"messages": MESSAGES, "temperature": 0}] * 2}
@@ -759,13 +760,24 @@ async def test_answers_on_our_own_account_are_recorded_apart_from_the_clients(or
             for bad in ({"task": "nobody"}, {"origin": "client"}, {"requests": [{"messages": []}]})
         ]
         counted = (await session.get("/metrics")).text
-    assert [answer["text"] for answer in answers] == [parts.teacher.text] * 2
+    assert answers == [{"text": parts.teacher.text, "finish_reason": "stop", "usd": 0.01}] * 2
     assert [(r.origin, r.route, r.reason, r.eligible, r.rho) for r in parts.spool.records] == [
         (origin, "teacher", "own", False, None)
     ] * 2
     assert refused == [400, 400, 400]
     assert [priority for _, _, priority in parts.capacity.asked] == ["low"] * 2
     assert "tutelage_requests_total{" not in counted
+
+
+async def test_a_suspect_is_asked_about_on_the_budget_and_a_budget_that_is_used_up_is_told():
+    budgets = FakeBudgets(limited=True, refusals=[None, InsufficientQuota("used up")])
+    parts = gateway(budgets=budgets)
+    order = {"task": "desk", "origin": "curate", "requests": [{"messages": MESSAGES}] * 2}
+    async with http(parts) as session:
+        answers = (await session.post("/internal/answers", json=order)).json()["answers"]
+        await parts.drain(timeout_s=5)
+    assert [answer.get("error") for answer in answers] == [None, "InsufficientQuota"]
+    assert budgets.settled == {"r1": 0.01} and [bill.task for bill in budgets.bills] == ["desk", "desk"]
 
 
 async def test_another_teacher_judges_and_is_recorded_and_paid_as_itself():

@@ -55,6 +55,18 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
             {"tasks": {"desk": {"teacher": "big", "measure": "judge", "judge": "nobody"}}},
             "tasks.desk.judge: no teacher named 'nobody' under teachers",
         ),
+        ({"tasks": {"desk": {"teacher": "big", "labels": []}}}, "tasks.desk.labels"),
+        ({"tasks": {"desk": {"teacher": "big", "labels": ["a", " "]}}}, "labels: ' ' is empty"),
+        (
+            {"tasks": {"desk": {"teacher": "big", "labels": ["Fee", "b", "fee."]}}},
+            "labels: 'Fee' and 'fee.' are the same to measure exact: name each once",
+        ),
+        (
+            {"tasks": {"desk": {"teacher": "big", "labels": ["1"], "measure": "number"}}},
+            "labels are for measure: exact, and measure is number",
+        ),
+        ({"distill": {"ask_again": -1}}, "distill.ask_again"),
+        ({"distill": {"ask_again": 1, "ask_again_usd": 0}}, "distill.ask_again_usd"),
         ({"tasks": {"desk": {"teacher": "big", "judge": "big"}}}, "for measure: judge, and measure is exact"),
         ({"tasks": {"desk": {"teacher": "big", "judge_rubric": "x"}}}, "for measure: judge, and measure is exact"),
         ({"teachers": {"big": {"model": "x", "may_train": True}}}, "terms"),

@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from distill.adapters import AdapterError
+from distill.again import Bounds
 from router.settings import load
 from tutelage.cli import app
 from tutelage.distilling import gateway_client, run_config, serving_now
@@ -46,6 +47,15 @@ def test_the_pattern_is_the_settings(settings_of):
     assert run_config(settings, "desk").pattern == settings.distill.pattern
     chosen = settings.model_copy(update={"distill": settings.distill.model_copy(update={"pattern": "preference"})})
     assert run_config(chosen, "desk").pattern == "preference"
+
+
+def test_nobody_is_asked_again_unless_it_is_set_and_labels_are_the_tasks(settings_of):
+    config = run_config(settings_of(), "desk")
+    assert config.again.questions == 0 and config.labels == ()
+    settings = settings_of(labels=["refund", "delivery"])
+    chosen = settings.distill.model_copy(update={"ask_again": 50, "ask_again_usd": 2.5})
+    config = run_config(settings.model_copy(update={"distill": chosen}), "desk")
+    assert (config.again, config.labels) == (Bounds(50, 2.5), ("refund", "delivery"))
 
 
 def test_a_compact_prompt_is_taught_and_bound_to_and_asks_no_teacher_anew(settings_of):

@@ -1,6 +1,7 @@
 """The page over a small ledger: its numbers are those of the ledger, and it needs nothing but itself."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -86,6 +87,15 @@ def test_the_page_holds_its_figures_and_every_release_and_asks_nobody(engine, tm
     names = ("reliability", "risk-coverage", "cost-quality", "references")
     assert sorted(file.name for file in page.parent.glob("*.png")) == sorted(f"{name}.png" for name in names)
     assert (page.parent / "references.svg").read_text().startswith("<svg")
+
+
+def test_what_the_teacher_said_when_it_was_asked_again_is_on_the_page(engine, tmp_path):
+    release(engine, tmp_path)
+    found = gather(SETTINGS, engine, "desk")
+    assert "suspected" not in write(found, tmp_path / "without").read_text()
+    report = {**found.release.report, "again": {"words": "asked again about 3 of 4 suspected rows for $0.010"}}
+    told = replace(found, release=replace(found.release, report=report))
+    assert "asked again about 3 of 4 suspected rows for $0.010." in write(told, tmp_path / "with").read_text()
 
 
 def test_a_release_that_has_answered_nothing_is_reported_without_a_timeline(engine, tmp_path):
