@@ -17,8 +17,8 @@ from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
-from distill.recital import MESSAGES, load_heard, note
-from distill.render import as_said, render_prompt
+from distill.recital import MESSAGES, WARM_UP, load_heard, note
+from distill.render import as_said, render_prompt, takes
 from distill.student import load_chat
 from distill.train import TrainConfig, TrainReport, train
 from ledger.records import Draft
@@ -61,6 +61,13 @@ def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
                     f"vLLM at {engine.url} takes adapters of rank {most} at most, and distill.rank is {rank}: start it "
                     f"with a --max-lora-rank of {rank} or more, or set distill.rank to {most}"
                 )
+
+
+def keep_recital(server: AdapterServer, name: str, *, path: Path, config: TrainConfig) -> None:
+    """Note beside the adapter what it makes of a fixed text, now that it is known to be served. Raises AdapterError."""
+    chat = load_chat(config.base_model)
+    tokens = render_prompt(chat, MESSAGES if takes(chat, MESSAGES) else MESSAGES[:1])
+    note(server, name, path, tokens=tokens[: config.max_tokens - WARM_UP])
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,7 @@ class Candidate:
             adapter=self.path,
             max_tokens=self.max_tokens,
         )
-        recited = render_prompt(load_chat(self.config.base_model), MESSAGES)
-        note(self.server, self.name, self.path, tokens=recited)
+        keep_recital(self.server, self.name, path=self.path, config=self.config)
         self.progress.step(
             f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
             f"{found.to_base:.2f} from the base model"

@@ -23,7 +23,7 @@ MESSAGES = (  # of nobody: words, numbers, fields, in turns that every chat temp
     {"role": "assistant", "content": 'Yes. 1. Send it back: {"status": "refund"}.'},
     {"role": "user", "content": "No, thanks. What is the total of 12 and 30, and is that more than half of 80?"},
 )
-UNNOTED = " ".join(message["content"] for message in MESSAGES)
+UNNOTED = MESSAGES[0]["content"]
 # Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
 TOLERANCE = 0.25
 APART = 0.1  # nats from the base model, where nothing was noted; one that is not applied is as far as kernels differ

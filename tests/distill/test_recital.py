@@ -43,7 +43,9 @@ def test_it_is_heard_under_another_name_on_every_engine_before_it_has_its_own(fl
 
 def test_an_engine_that_serves_the_base_model_never_has_the_name_and_is_named(fleet, folder):
     fleet.engines["10.0.0.2"] = broken = FakeEngine(ignores=True)
-    with pytest.raises(AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.2:8000: .* is the adapter applied"):
+    with pytest.raises(
+        AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.2:8000: .* is the adapter applied"
+    ):
         load_heard(fleet.server, NAME, folder)
     assert broken.folders == {} and NAME not in broken.asked
     assert fleet.engines["10.0.0.1"].folders == {NAME: str(folder)}
