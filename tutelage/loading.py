@@ -6,6 +6,7 @@ here its share of the drafts fails, and the teacher answers those.
 
 import logging
 import threading
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -38,16 +39,16 @@ def keep_loaded(settings: Settings, engine: sa.Engine, *, stop: threading.Event)
 
 
 def too_few_slots(settings: Settings) -> dict[str, str]:
-    """Engines that were started with less room than the tasks want, and what to do; "" once that is done.
+    """Engines that were started with less room than the tasks want, and what to do.
 
     Nothing is answered otherwise: requests wait for one another, and adapters are read from disk again and again.
     """
     wanted, found = room(settings), dict[str, str]()
     for engine in AdapterFleet(settings.student.engines_url).engines():
-        if (slots := engine.slots()) is None or slots >= wanted.loras:
-            continue
-        found[engine.url] = (
-            f"{slots} adapters have room in a batch, and {wanted.loras} may be asked at once: start it with "
-            f"--max-loras={wanted.loras} --max-cpu-loras={wanted.cpu_loras}"
-        )
+        with suppress(AdapterError):  # that it is away is told by what cannot be loaded
+            if (slots := engine.slots()) is not None and slots < wanted.loras:
+                found[engine.url] = (
+                    f"{slots} adapters have room in a batch, and {wanted.loras} may be asked at once: start it with "
+                    f"--max-loras={wanted.loras} --max-cpu-loras={wanted.cpu_loras}"
+                )
     return found

@@ -59,6 +59,7 @@ def test_an_engine_with_too_few_slots_is_named_with_what_to_start_it_with(tmp_pa
     settings = settings.model_copy(update={"student": settings.student.model_copy(update=elsewhere)})
     fleet = Fleet(monkeypatch, "10.0.0.1", "10.0.0.2")
     assert loading.too_few_slots(settings) == {}  # none has said it yet
+    fleet.engines["10.0.0.1"].down = True
     fleet.engines["10.0.0.2"].asked.append("base")
     found = loading.too_few_slots(settings)
     assert found.keys() == {"http://10.0.0.2:8000"}
