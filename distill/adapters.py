@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ from distill.errors import DistillError
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+SLOTS = re.compile(r'vllm:lora_requests_info{[^}]*max_lora="(\d+)"')
+MOST_RANK = re.compile(r"greater than max_lora_rank (\d+)")
 TIMEOUT_S = 60.0
 LOOK_S = 2.0  # from one try to reach the engine to the next
 
@@ -125,11 +128,20 @@ def _shapes(file: Path) -> dict[str, Sequence[int]]:
         raise AdapterError(f"{file} is missing, cut off or no safetensors file: {error}") from error
 
 
+def _place(path: Path) -> str:
+    return str(path.absolute())  # the engine runs elsewhere
+
+
 class AdapterServer:
     """vLLM's private endpoints for adapters. `base_url` without /v1."""
 
     def __init__(self, base_url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = base_url
         self._http = httpx.Client(base_url=base_url, timeout=timeout_s)
+
+    def engines(self) -> "list[AdapterServer]":
+        """All that answer under this address, each by itself: this one."""
+        return [self]
 
     def load(self, name: str, path: Path, *, patience_s: float = 0.0) -> None:
         """Load a folder under a name; nothing happens where the engine already serves this folder under it.
@@ -137,10 +149,13 @@ class AdapterServer:
         Never in place: the engine's prefix cache would keep answers of the old weights. Raises AdapterError where the
         name serves another folder, EngineDown where the engine does not come back within `patience_s`.
         """
-        folder = str(path.absolute())  # the engine runs elsewhere
-        self._await(patience_s)
-        if self._adapters().get(name) != folder:
-            self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": folder})
+        self.await_one(patience_s)
+        if not self.serves(name, path):
+            self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": _place(path)})
+
+    def serves(self, name: str, path: Path) -> bool:
+        """Whether this folder is loaded under this name."""
+        return self._adapters().get(name) == _place(path)
 
     def unload(self, name: str) -> None:
         """Take an adapter out."""
@@ -167,7 +182,43 @@ class AdapterServer:
         choice = self._ask("POST", "/v1/chat/completions", body).json()["choices"][0]
         return choice["message"]["content"] or "", [token["logprob"] for token in choice["logprobs"]["content"]]
 
-    def _await(self, patience_s: float) -> None:
+    def recite(self, name: str, prompt: str | Sequence[int], *, max_tokens: int) -> list[float]:
+        """Log-probabilities (nats) of a prompt's tokens but the first, after which so many are drafted. Nothing that
+        the engine has cached is used."""
+        body = {"model": name, "prompt": prompt, "temperature": 0, "max_tokens": max_tokens, "prompt_logprobs": 0}
+        answer = self._ask("POST", "/v1/completions", body)
+        try:
+            told = answer.json()["choices"][0]["prompt_logprobs"][1:]
+            return [float(token["logprob"]) for place in told for token in place.values()]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise AdapterError(f"vLLM at {self.url} gives no log-probabilities of a prompt") from error
+
+    def slots(self) -> int | None:
+        """How many adapters have room in one batch; None where it has not said so, as before its first request."""
+        found = SLOTS.search(self._ask("GET", "/metrics").text)
+        return int(found[1]) if found else None
+
+    def most_rank(self, wanted: int, *, scratch: Path) -> int | None:
+        """The highest rank that the engine takes, where that is less than `wanted`; None where it is not.
+
+        It is asked for an adapter that is a configuration alone, in a folder of `scratch`, which it refuses in any
+        case: for its rank, or for the weights that are missing.
+        """
+        with TemporaryDirectory(dir=scratch, prefix=".rank-") as folder:
+            Path(folder).chmod(0o755)  # the engine may run as somebody else
+            config = {"peft_type": "LORA", "r": wanted, "lora_alpha": wanted, "target_modules": ["q_proj"]}
+            (Path(folder) / CONFIG).write_text(json.dumps(config))
+            try:
+                self.load(Path(folder).name, Path(folder))
+            except EngineDown:
+                raise
+            except AdapterError as error:
+                found = MOST_RANK.search(str(error))
+                return int(found[1]) if found else None
+        raise AdapterError(f"vLLM at {self.url} has loaded an adapter without weights")
+
+    def await_one(self, patience_s: float) -> None:
+        """Until an engine answers, or so long."""
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             try:

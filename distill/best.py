@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from typing_extensions import override
 
 from distill.render import Rendered
-from distill.student import Batch, collate, completion_logprobs
+from distill.student import collate, completion_logprobs, moved
 
 Weights = dict[str, torch.Tensor]  # an adapter's
 Learned = Literal["rows", "pairs"]
@@ -47,14 +47,10 @@ class HeldOut:
         model.eval()
         with torch.no_grad():
             for batch in self._batches:
-                logprobs = completion_logprobs(model, _to(device, batch))
+                logprobs = completion_logprobs(model, moved(batch, device))
                 total, tokens = total - float(logprobs.sum()), tokens + len(logprobs)
         model.train()
         return total / tokens
-
-
-def _to(device: torch.device, batch: Batch) -> Batch:
-    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed

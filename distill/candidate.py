@@ -6,17 +6,20 @@ Knows no ledger and no certificate: what its drafts are worth is for whoever ask
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from distill.adapters import AdapterServer, check_compatible
+from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible
 from distill.best import TrainProgress
 from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
-from distill.render import as_said
+from distill.recital import MESSAGES, WARM_UP, load_heard, note
+from distill.render import as_said, render_prompt, takes
+from distill.student import load_chat
 from distill.train import TrainConfig, TrainReport, train
 from ledger.records import Draft
 
@@ -46,6 +49,25 @@ def check_room(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
         raise DiskFull(f"{folder}: {free >> 20} MiB are free, {ROOM_BYTES >> 20} are wanted for a run: make room")
+
+
+def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
+    """Raises AdapterError where an engine takes no adapter of this rank, which else is known once it is trained. One
+    that is away is not waited for."""
+    with suppress(EngineDown):
+        for engine in server.engines():
+            if most := engine.most_rank(rank, scratch=folder):
+                raise AdapterError(
+                    f"vLLM at {engine.url} takes adapters of rank {most} at most, and distill.rank is {rank}: start it "
+                    f"with a --max-lora-rank of {rank} or more, or set distill.rank to {most}"
+                )
+
+
+def keep_recital(server: AdapterServer, name: str, *, path: Path, config: TrainConfig) -> None:
+    """Note beside the adapter what it makes of a fixed text, now that it is known to be served. Raises AdapterError."""
+    chat = load_chat(config.base_model)
+    tokens = render_prompt(chat, MESSAGES if takes(chat, MESSAGES) else MESSAGES[:1])
+    note(server, name, path, tokens=tokens[: config.max_tokens - WARM_UP])
 
 
 @dataclass(frozen=True)
@@ -85,9 +107,9 @@ class Candidate:
         return trained
 
     def load(self, prompts: Sequence[Sequence[Mapping[str, Any]]]) -> Probe:
-        """Put it on the engine and see that it is served. Raises AdapterError."""
+        """Put it on every engine and see that each serves it. Raises AdapterError."""
         check_compatible(self.path, base_model=self.config.base_model)
-        self._ensure_loaded()
+        self.server.load(self.name, self.path, patience_s=ENGINE_PATIENCE_S)
         found = probe(
             self.server,
             self.name,
@@ -96,6 +118,7 @@ class Candidate:
             adapter=self.path,
             max_tokens=self.max_tokens,
         )
+        keep_recital(self.server, self.name, path=self.path, config=self.config)
         self.progress.step(
             f"loaded on vLLM and probed: {found.to_adapter:.3f} nats a token from transformers + peft, "
             f"{found.to_base:.2f} from the base model"
@@ -126,9 +149,11 @@ class Candidate:
         """A refused candidate leaves the engine; the engine may be what failed."""
         try:
             self.server.unload(self.name)
+        except AdapterError as error:
+            log.warning("%s stays loaded: %s", self.name, error)
         except Exception as error:  # noqa: BLE001  cleaning up after a failure must not hide it
             log.warning("%s stays loaded: %s", self.name, type(error).__name__)
 
     def _ensure_loaded(self) -> None:
-        """An engine that was started again knows no adapter."""
-        self.server.load(self.name, self.path, patience_s=ENGINE_PATIENCE_S)
+        """An engine that was started again knows no adapter. What it loads is heard before it drafts."""
+        load_heard(self.server, self.name, self.path, patience_s=ENGINE_PATIENCE_S)

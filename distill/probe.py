@@ -15,12 +15,11 @@ import torch
 from peft import PeftModel
 
 from distill.adapters import AdapterError, AdapterServer
-from distill.render import Rendered, render_pair, takes
-from distill.student import collate, completion_logprobs, load_base, load_chat, silence
+from distill.recital import apart
+from distill.render import Chat, Rendered, render_pair, takes
+from distill.student import collate, completion_logprobs, home, load_base, load_chat, moved, silence
 
 PROMPTS = 8
-# Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
-TOLERANCE = 0.25
 MIN_TOKENS = 8
 
 
@@ -38,14 +37,7 @@ class Probe:
         """None where the adapter is served; otherwise what is wrong, in words."""
         if self.tokens < MIN_TOKENS or self.compared * 2 < self.prompts:
             return f"only {self.tokens} tokens of {self.compared} answers to {self.prompts} prompts could be compared"
-        if not self.to_adapter <= TOLERANCE:  # so that NaN is no pass
-            return (
-                f"its log-probabilities are {self.to_adapter:.2f} nats from the adapter's (at most {TOLERANCE}), and "
-                f"{self.to_base:.2f} from the base model's: is the adapter applied, and to this base model?"
-            )
-        if not self.to_adapter < self.to_base / 2:
-            return f"it cannot be told from the base model ({self.to_base:.2f} nats from it): is the adapter applied?"
-        return None
+        return apart(self.to_adapter, self.to_base)
 
 
 def probe(
@@ -57,28 +49,39 @@ def probe(
     adapter: Path,
     max_tokens: int,
 ) -> Probe:
-    """Compare what vLLM serves under `name` with the adapter folder. Raises AdapterError where they differ."""
-    chat = load_chat(base_model)
+    """Compare what each engine serves under `name` with the adapter folder; of what was found, that of the engine which
+    is farthest from it. Raises AdapterError with the engines that serve something else."""
+    chat, engines = load_chat(base_model), server.engines()
     prompts = list(islice((messages for messages in prompts if takes(chat, messages)), PROMPTS))
-    served = [server.greedy(name, messages, max_tokens=max_tokens) for messages in prompts]
+    told = [_ask(engine, name, prompts, chat=chat, max_tokens=max_tokens) for engine in engines]
+    scores = _scored([rows for rows, _ in told], base_model=base_model, adapter=adapter)
+    found = [
+        Probe(
+            to_adapter=float((observed - with_adapter).abs().mean()),
+            to_base=float((observed - without).abs().mean()),
+            tokens=len(observed),
+            compared=len(rows),
+            prompts=len(prompts),
+        )
+        for (rows, observed), (with_adapter, without) in zip(told, scores, strict=True)
+    ]
+    if wrong := [(engine, words) for engine, one in zip(engines, found, strict=True) if (words := one.verdict())]:
+        where = "; ".join(f"at {engine.url} {words}" for engine, words in wrong)
+        raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {where}")
+    return max(found, key=lambda one: one.to_adapter)
+
+
+def _ask(
+    engine: AdapterServer, name: str, prompts: Sequence[Sequence[Mapping[str, Any]]], *, chat: Chat, max_tokens: int
+) -> tuple[list[Rendered], torch.Tensor]:
+    """An engine's answers that can be compared, and its log-probabilities of their tokens, shape (N,)."""
+    served = [engine.greedy(name, messages, max_tokens=max_tokens) for messages in prompts]
     rows = [
-        _told(render_pair(chat, messages, text), len(values), most=max_tokens)
+        (_told(render_pair(chat, messages, text), len(values), most=max_tokens), values)
         for messages, (text, values) in zip(prompts, served, strict=True)
     ]
-    fitting = [row for row in rows if row is not None]
-    told = [values for row, (_, values) in zip(rows, served, strict=True) if row is not None]
-    observed = torch.tensor([value for values in told for value in values])
-    with_adapter, without = _scored(fitting, base_model=base_model, adapter=adapter)
-    found = Probe(
-        to_adapter=float((observed - with_adapter).abs().mean()),
-        to_base=float((observed - without).abs().mean()),
-        tokens=len(observed),
-        compared=len(fitting),
-        prompts=len(prompts),
-    )
-    if words := found.verdict():
-        raise AdapterError(f"{name} as vLLM serves it is not {adapter}: {words}")
-    return found
+    fitting = [(row, values) for row, values in rows if row is not None]
+    return [row for row, _ in fitting], torch.tensor([value for _, values in fitting for value in values])
 
 
 def _told(row: Rendered, tokens: int, *, most: int) -> Rendered | None:
@@ -92,12 +95,17 @@ def _told(row: Rendered, tokens: int, *, most: int) -> Rendered | None:
     return Rendered(row.input_ids[:-1], row.completion_mask[:-1]) if (untold, tokens) == (1, most) else None
 
 
-def _scored(rows: Sequence[Rendered], *, base_model: str, adapter: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of the completions with the adapter and without it, shape (N,) each."""
-    if not rows:
-        return torch.zeros(0), torch.zeros(0)
-    batch = collate(rows)
+def _scored(
+    told: Sequence[Sequence[Rendered]], *, base_model: str, adapter: Path
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Log-probabilities of each engine's completions with the adapter and without it, shape (N,) each, computed where
+    the adapter was trained."""
     with silence(), torch.no_grad():
-        base = load_base(base_model).eval()
-        without = completion_logprobs(base, batch)
-        return completion_logprobs(PeftModel.from_pretrained(base, adapter).eval(), batch), without
+        base = load_base(base_model).to(home()).eval()
+        without = [_of(base, rows) for rows in told]
+        student = PeftModel.from_pretrained(base, adapter).eval()
+        return list(zip([_of(student, rows) for rows in told], without, strict=True))
+
+
+def _of(model: torch.nn.Module, rows: Sequence[Rendered]) -> torch.Tensor:
+    return completion_logprobs(model, moved(collate(rows), home())).cpu() if rows else torch.zeros(0)

@@ -18,7 +18,7 @@ from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
-from distill.candidate import Candidate, Progress, check_room
+from distill.candidate import Candidate, Progress, check_rank, check_room
 from distill.curate import Rules, by_reason
 from distill.errors import DistillError
 from distill.fleet import AdapterFleet
@@ -48,8 +48,9 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat or DiskFull before
-    anything is written. An error after that is recorded with the candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, DiskFull or AdapterError
+    (an engine takes no such rank) before anything is written. An error after that is recorded with the candidate, which
+    is refused, and raised.
     """
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
@@ -96,6 +97,8 @@ def _gateway(config: RunConfig) -> GatewayClient:
 def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[Lessons, Harvest, dict[str, Any]]:
     """Harvest, split, curate, and choose how it is learned."""
     check_room(config.adapters_dir)
+    if config.reuse is None:
+        check_rank(AdapterFleet(config.student_url), config.adapters_dir, rank=config.train.rank)
     found = harvest(
         engine,
         task=config.task,

@@ -65,6 +65,16 @@ def load_base(base_model: str) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, local_files_only=True)
 
 
+def home() -> torch.device:
+    """Where the student is trained, by transformers' trainer, and so where else it is computed."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch there."""
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
 def _has_bfloat16() -> bool:
     # A CPU without the instructions emulates them, some 30 times slower; with avx512_bf16 alone float32 is still the
     # faster (docs/decisions/0003).

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from distill.anew import Anew
     from distill.canary import Rules
     from distill.plan import RunConfig
+    from distill.recital import Checked
 
 
 def run_config(
@@ -174,23 +175,25 @@ def serving_now(settings: Settings) -> dict[str, str]:
     return found
 
 
-def load_champions(settings: Settings, engine: sa.Engine) -> dict[str, str]:
+def load_champions(settings: Settings, engine: sa.Engine, *, checked: "Checked | None" = None) -> dict[str, str]:
     """Load the adapter of every champion and canary on vLLM, whose registrations vanish when it is started again.
 
     Returns release -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
-    answers it), not the others. Raises AdapterError where vLLM itself does not answer.
+    answers it), not the others. `checked`: as of `load_heard`. Raises AdapterError where no engine answers.
     """
     from distill.fleet import AdapterFleet
 
-    AdapterFleet(settings.student.engines_url).loaded()
+    AdapterFleet(settings.student.engines_url).base()
     mine = (release for release in in_force(engine) if release.task in settings.tasks)
-    return {release.name: load_champion(settings, release) for release in mine}
+    return {release.name: load_champion(settings, release, checked=checked) for release in mine}
 
 
-def load_champion(settings: Settings, release: Release) -> str:
-    """Load one release's adapter on vLLM, if all is as the release was certified; says why not, "" if so."""
+def load_champion(settings: Settings, release: Release, *, checked: "Checked | None" = None) -> str:
+    """Load one release's adapter on every engine, if all is as the release was certified, and the engine serves it and
+    not the base model under its name; says why not, "" if so."""
     from distill.adapters import AdapterError, verify
     from distill.fleet import AdapterFleet
+    from distill.recital import load_heard
     from distill.serving import serving
 
     server, path = AdapterFleet(settings.student.engines_url), settings.student.adapters_dir / release.name
@@ -199,7 +202,7 @@ def load_champion(settings: Settings, release: Release) -> str:
         if words := release.mismatch({**settings.binding(release.task), **bound}):
             return words
         verify(path, expected=release.adapter_digest)
-        server.load(release.name, path)
+        load_heard(server, release.name, path, checked=checked)
     except AdapterError as error:
         return str(error)
     return ""

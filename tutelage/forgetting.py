@@ -6,7 +6,7 @@ In this order: whatever ends it half-way, the adapters are gone or the next call
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -93,7 +93,7 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
         found = look(engine, settings, meant)
         bindings = _bindings(settings, found)
         for release in found.releases:
-            _delete_adapter(settings, release.name)
+            _delete_adapter(settings, release.name, say=say)
         in_force = forget(engine, found, meant=meant, now=time.time(), bindings=bindings)
     for release in in_force.values():
         if failure := load_champion(settings, release):
@@ -105,9 +105,12 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
     return replace(found, instead=in_force)
 
 
-def _delete_adapter(settings: Settings, name: str) -> None:
-    with suppress(AdapterError):  # not loaded, or no engine: nothing is served from it
+def _delete_adapter(settings: Settings, name: str, *, say: Callable[[str], None]) -> None:
+    """Whatever the engines do: no gateway asks for it once the ledger has ended its release."""
+    try:
         AdapterFleet(settings.student.engines_url, timeout_s=5.0).unload(name)
+    except AdapterError as error:
+        say(f"WARNING: {name} may still be loaded, start such an engine again where it runs: {error}")
     try:
         shutil.rmtree(settings.student.adapters_dir / name)
     except FileNotFoundError:

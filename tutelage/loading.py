@@ -6,12 +6,16 @@ here its share of the drafts fails, and the teacher answers those.
 
 import logging
 import threading
+from contextlib import suppress
 
 import sqlalchemy as sa
 
 from distill.adapters import AdapterError
+from distill.fleet import AdapterFleet
+from distill.recital import Checked
 from router.settings import Settings
 from tutelage.distilling import load_champions
+from tutelage.student_server import room
 
 LOOK_S = 5.0
 log = logging.getLogger(__name__)
@@ -20,9 +24,10 @@ log = logging.getLogger(__name__)
 def keep_loaded(settings: Settings, engine: sa.Engine, *, stop: threading.Event) -> None:
     """Look until `stop` is set; what changes is logged once, and what cannot be done is tried again."""
     told: dict[str, str] = {}
+    checked: Checked = set()
     while True:
         try:
-            found = load_champions(settings, engine)
+            found = {**load_champions(settings, engine, checked=checked), **too_few_slots(settings)}
         except (AdapterError, sa.exc.SQLAlchemyError) as error:
             found = {"student": str(error)}
         for name, failure in found.items():
@@ -31,3 +36,19 @@ def keep_loaded(settings: Settings, engine: sa.Engine, *, stop: threading.Event)
         told = found
         if stop.wait(LOOK_S):
             return
+
+
+def too_few_slots(settings: Settings) -> dict[str, str]:
+    """Engines that were started with less room than the tasks want, and what to do.
+
+    Nothing is answered otherwise: requests wait for one another, and adapters are read from disk again and again.
+    """
+    wanted, found = room(settings), dict[str, str]()
+    for engine in AdapterFleet(settings.student.engines_url).engines():
+        with suppress(AdapterError):  # that it is away is told by what cannot be loaded
+            if (slots := engine.slots()) is not None and slots < wanted.loras:
+                found[engine.url] = (
+                    f"{slots} adapters have room in a batch, and {wanted.loras} may be asked at once: start it with "
+                    f"--max-loras={wanted.loras} --max-cpu-loras={wanted.cpu_loras}"
+                )
+    return found

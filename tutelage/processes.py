@@ -29,10 +29,9 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from router.settings import Settings
 from tutelage.provision import Home
-from tutelage.student_server import StudentServer, command, environment
+from tutelage.student_server import StudentServer, command, environment, room
 
 BASE_NAME = "base"  # the name under which vLLM serves the untrained base model
-MOST_LORAS = 16  # in one batch: each takes its share of the engine's memory, used or not
 STREAMS_S = 60.0  # that a gateway which is asked to end has to finish its streams
 LOADING_S = 60.0  # vLLM may fail as late
 READY_S = 300.0
@@ -128,17 +127,17 @@ def ingester(settings: Settings) -> Program:
 
 
 def student(settings: Settings, home: Home) -> Program:
-    """vLLM with the base model, ready to load adapters: a champion for each task, and one that is being made."""
-    adapters = max(1, len(settings.tasks)) + 1
+    """vLLM with the base model, ready to load adapters."""
+    wanted = room(settings)
     server = StudentServer(
         vllm_env=home.vllm_env,
         model=settings.student.base_model,
         served_name=BASE_NAME,
         port=settings.student.port,
         max_model_len=settings.student.max_context_tokens,
-        max_loras=min(adapters, MOST_LORAS),
-        max_cpu_loras=2 * adapters,  # the one before is asked while gateways still hold it
-        lora_rank=settings.distill.rank,
+        max_loras=wanted.loras,
+        max_cpu_loras=wanted.cpu_loras,
+        lora_rank=wanted.rank,
     )
     name = f"{settings.student.adapters_dir.resolve()}:{settings.student.port}"
     alone = [sys.executable, "-m", "tutelage.alone", name, *command(server)]

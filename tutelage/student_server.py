@@ -4,16 +4,52 @@ Starts nothing itself: whoever supervises processes does.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.settings import Settings
 from tutelage.environments import has_gpu
 from tutelage.provision import tcmalloc_preload
 
+MOST_LORAS = 16  # in one batch: each takes its share of the engine's memory, used or not
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM can be given as the highest
 LOCALHOST = "127.0.0.1"
 CPUINFO = Path("/proc/cpuinfo")
 FEW_CORES = 4  # of so few none is set aside for scheduling: 3.7 drafts a second on two cores instead of 2.1
 BF16_FLAGS = ("amx_bf16", "bf16")  # with avx512_bf16 alone float32 is faster (docs/decisions/0003)
+
+
+@dataclass(frozen=True)
+class Room:
+    """For adapters on an engine: so many in one batch, so many in the machine's memory, of this rank at most."""
+
+    loras: int
+    cpu_loras: int
+    rank: int
+
+
+def room(settings: Settings) -> Room:
+    """For all that may be asked at once: of each task champion and canary, and of the one run that a worker has a
+    candidate and the best release so far, which it is compared with.
+
+    Twice as many stay in memory: the releases before are asked while gateways still hold them, and what is loaded again
+    is heard under another name first. The rank is the highest of what is to be trained and what was.
+    """
+    adapters = max(1, len(settings.tasks)) * (2 if settings.canary.share < 1.0 else 1) + 2
+    highest = max([settings.distill.rank, *_ranks(settings.student.adapters_dir)])
+    allowed = next(each for each in RANKS if each >= highest)
+    return Room(min(adapters, MOST_LORAS), 2 * adapters, allowed)
+
+
+def _ranks(adapters_dir: Path) -> Iterator[int]:
+    """Of the adapters on this disk; what cannot be read cannot be loaded either."""
+    from distill.adapters import CONFIG, AdapterError, rank  # with the hub's client, which few commands need
+
+    for config in adapters_dir.glob(f"*/{CONFIG}"):
+        with suppress(AdapterError, KeyError, TypeError, ValueError):
+            yield min(rank(config.parent), RANKS[-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from distill.adapters import AdapterError
+from distill.recital import Checked
 from ledger import decisions
 from ledger.database import LedgerError, connect
 from ledger.progress import published
@@ -34,6 +35,7 @@ class Upkeep:
         self._releases: dict[str, str] = {}  # name -> status
         self._asked: frozenset[str] | None = None  # releases that vLLM was asked to load since it was last started
         self._failed: dict[str, str] = {}  # of them, and why
+        self._checked: Checked = set()
         self._again_at = 0.0
         self._trouble = ""
 
@@ -85,7 +87,7 @@ class Upkeep:
         if names == self._asked and not (may_change and time.monotonic() >= self._again_at):
             return True
         try:
-            found = load_champions(self._settings, engine)
+            found = load_champions(self._settings, engine, checked=self._checked)
         except AdapterError:
             return False
         for name, failure in found.items():

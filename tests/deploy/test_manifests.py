@@ -16,7 +16,7 @@ import yaml
 
 from router.settings import ConfigError, load
 from tests.deploy.locks import ROOT
-from tutelage.student_server import StudentServer, command
+from tutelage.student_server import StudentServer, command, room
 
 DEPLOY = ROOT / "deploy"
 CONFIG = DEPLOY / "config/tutelage.yaml"
@@ -126,6 +126,7 @@ def test_the_engine_is_started_as_by_us(compose, rendered, place):
         (vllm,) = [each for pod in _pods(rendered) for each in _containers(pod) if each["name"] == "vllm"]
         words = [*vllm["command"], *vllm["args"]]
     settings = load(CONFIG)
+    wanted = room(settings)
     ours = command(
         StudentServer(
             vllm_env=Path("/"),
@@ -133,12 +134,20 @@ def test_the_engine_is_started_as_by_us(compose, rendered, place):
             served_name="base",
             port=8000,
             max_model_len=settings.student.max_context_tokens,
-            max_loras=2,
-            lora_rank=settings.distill.rank,
+            max_loras=wanted.loras,
+            max_cpu_loras=wanted.cpu_loras,
+            lora_rank=wanted.rank,
         )
     )
     assert words[1:3] == ours[1:3]
     assert _flags(words) == _flags(ours)
+
+
+def test_env_example_says_what_compose_would_take_without_it(compose):
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]+)\}", " ".join(compose["services"]["student"]["command"])))
+    lines = (line.partition("=") for line in (DEPLOY / ".env.example").read_text().splitlines())
+    said = {name: value for name, _, value in lines if name in defaults}
+    assert said == defaults and {"STUDENT_LORAS", "STUDENT_CPU_LORAS", "STUDENT_LORA_RANK"} <= said.keys()
 
 
 def test_the_engines_version_is_the_tested_one(compose, rendered):
@@ -255,5 +264,6 @@ def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 def _flags(words: list[str]) -> dict[str, str]:
     """Flag -> value, but for those that depend on the place."""
-    found = dict(re.findall(r"(--[a-z-]+)[= ]?([^-\s]\S*)?", " ".join(words)))
+    said = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", " ".join(words))  # as where .env says nothing
+    found = dict(re.findall(r"(--[a-z-]+)[= ]?([^-\s]\S*)?", said))
     return {flag: value for flag, value in found.items() if flag not in FLEETING}

@@ -1,6 +1,7 @@
 import functools
 import json
 import shutil
+from pathlib import Path
 
 import httpx
 import pytest
@@ -116,16 +117,39 @@ def test_an_empty_folder_is_an_adapter_error(tmp_path, base):
 
 
 class FakeEngine:
-    """vLLM's adapter routes, as version 0.32 answers them."""
+    """vLLM's adapter routes, as version 0.32 answers them. Of every token of a prompt it says what its base model does,
+    or what the adapter does, by the last letters of its folder; `ignores`: it takes adapters and does not apply them.
+    """
 
-    def __init__(self):
-        self.folders = {}
+    def __init__(self, *, ignores=False, base=-3.0, max_rank=16):
+        self.folders, self.asked = {}, []
+        self.ignores, self.base, self.max_rank, self.down = ignores, base, max_rank, False
 
     def __call__(self, request):
-        answer = {"/v1/models": self.models, "/v1/load_lora_adapter": self.load, "/v1/unload_lora_adapter": self.unload}
+        if self.down:
+            raise httpx.ConnectError("refused")
+        answer = {
+            "/v1/models": self.models,
+            "/v1/load_lora_adapter": self.load,
+            "/v1/unload_lora_adapter": self.unload,
+            "/v1/completions": self.complete,
+        }
         if request.url.path == "/version":
             return httpx.Response(200, json={"version": "0.32.0"})
+        if request.url.path == "/metrics":
+            return httpx.Response(200, text=METRICS if self.asked else "")
         return answer[request.url.path](json.loads(request.content or "{}"))
+
+    def complete(self, body):
+        name, prompt = body["model"], body["prompt"]
+        if name not in {"base", *self.folders}:
+            return error(404, f"The model `{name}` does not exist.")
+        assert body["prompt_logprobs"] == 0 and body["temperature"] == 0
+        self.asked.append(name)
+        tokens = list(range(len(prompt.split()))) if isinstance(prompt, str) else prompt
+        value = self.base if name == "base" or self.ignores else -float(len(Path(self.folders[name]).name))
+        told = [None, *({str(token): {"logprob": value, "rank": 1}} for token in tokens[1:])]
+        return httpx.Response(200, json={"choices": [{"text": "", "prompt_logprobs": told}]})
 
     def models(self, body):
         base = {"id": "base", "root": "/models/base", "parent": None}
@@ -137,6 +161,12 @@ class FakeEngine:
         assert "load_inplace" not in body
         if body["lora_name"] in self.folders:
             return error(400, f"The lora adapter '{body['lora_name']}' has already been loaded.")
+        config = Path(body["lora_path"]) / "adapter_config.json"
+        if config.exists():
+            if (rank := json.loads(config.read_text())["r"]) > self.max_rank:
+                return error(500, f"LoRA rank {rank} is greater than max_lora_rank {self.max_rank}.")
+            if not config.with_name("adapter_model.safetensors").exists():
+                return error(404, "No adapter found for it")
         self.folders[body["lora_name"]] = body["lora_path"]
         return httpx.Response(200, text="Success")
 
@@ -144,6 +174,11 @@ class FakeEngine:
         if self.folders.pop(body["lora_name"], None) is None:
             return error(404, f"The lora adapter '{body['lora_name']}' cannot be found.")
         return httpx.Response(200, text="Success")
+
+
+METRICS = """# TYPE vllm:lora_requests_info gauge
+vllm:lora_requests_info{max_lora="2",running_lora_adapters="",waiting_lora_adapters=""} 1.7e+09
+"""
 
 
 def error(status, message):
@@ -180,6 +215,33 @@ def test_loading_the_same_folder_again_is_no_matter_but_another_is(server, tmp_p
 def test_the_servers_words_arrive(server):
     with pytest.raises(AdapterError, match=r"HTTP 404.*cannot be found"):
         server.unload("absent")
+
+
+def test_a_prompt_is_recited_by_the_adapter_that_is_asked(server, tmp_path):
+    server.load("task--v000001", tmp_path / "a")
+    assert server.recite("task--v000001", [5, 6, 7], max_tokens=8) == [-1.0, -1.0]
+    assert server.recite("base", "three short words", max_tokens=8) == [-3.0, -3.0]
+    with pytest.raises(AdapterError, match="HTTP 404"):
+        server.recite("absent", [5, 6], max_tokens=8)
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{"prompt_logprobs": None}]}])
+def test_a_recital_without_log_probabilities_is_an_adapter_error(monkeypatch, answer):
+    server = serve(monkeypatch, lambda _: httpx.Response(200, json=answer))
+    with pytest.raises(AdapterError, match="http://student gives no log-probabilities"):
+        server.recite("base", [5, 6], max_tokens=8)
+
+
+def test_how_many_adapters_have_room_is_known_from_the_first_request_on(server):
+    assert server.slots() is None
+    server.recite("base", [5, 6], max_tokens=1)
+    assert server.slots() == 2
+
+
+def test_the_highest_rank_is_found_without_an_adapter_of_it(server, tmp_path):
+    assert server.most_rank(32, scratch=tmp_path) == 16
+    assert server.most_rank(16, scratch=tmp_path) is None
+    assert server.loaded() == {"base"} and list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_is_down_is_an_adapter_error(monkeypatch, tmp_path):

@@ -5,18 +5,31 @@ from dataclasses import replace
 import pytest
 
 from distill import candidate as making
-from distill.adapters import AdapterError
-from distill.candidate import Candidate
+from distill.adapters import AdapterError, EngineDown
+from distill.candidate import Candidate, check_rank, keep_recital
 from distill.probe import Probe
+from distill.recital import MESSAGES
+from distill.render import render_prompt
 from distill.train import TrainConfig
+from tests.distill import tiny
 
 
 class Engine:
     """Notes what it is asked; broken, it refuses."""
 
-    def __init__(self, *, broken=False):
+    url = "http://10.0.0.1:8000"
+
+    def __init__(self, *, broken=False, max_rank=16):
         self.asked = []
-        self.broken = broken
+        self.broken, self.max_rank = broken, max_rank
+
+    def engines(self):
+        if self.broken:
+            raise EngineDown("the engine is down")
+        return [self]
+
+    def most_rank(self, wanted, *, scratch):
+        return self.max_rank if wanted > self.max_rank else None
 
     def load(self, name, path, *, patience_s):
         self._note("load", name, path)
@@ -56,8 +69,9 @@ def test_it_is_compared_with_the_base_model_before_it_is_loaded_and_probed(tmp_p
     made = candidate(tmp_path, engine)
     monkeypatch.setattr(making, "check_compatible", lambda path, *, base_model: engine.asked.append((path, base_model)))
     monkeypatch.setattr(making, "probe", lambda *_, **__: probed)
+    monkeypatch.setattr(making, "keep_recital", lambda _, name, *, path, config: engine.asked.append(("note", path)))
     assert made.load([[{"role": "user", "content": "hi"}]]) == probed
-    assert engine.asked == [(made.path, "base"), ("load", "a--v1", made.path)]
+    assert engine.asked == [(made.path, "base"), ("load", "a--v1", made.path), ("note", made.path)]
 
 
 def test_the_probe_leaves_out_what_training_has_left_out(tmp_path, monkeypatch):
@@ -70,18 +84,39 @@ def test_the_probe_leaves_out_what_training_has_left_out(tmp_path, monkeypatch):
         return Probe(0.0, 1.0, tokens=40, compared=8, prompts=8)
 
     monkeypatch.setattr(making, "probe", probed)
+    monkeypatch.setattr(making, "keep_recital", lambda *_, **__: None)
     made.load([[{"role": "system", "content": "Sort."}, {"role": "user", "content": "hi"}]])
     assert seen == [[{"role": "system", "content": ""}, {"role": "user", "content": "hi"}]]
 
 
-def test_it_drafts_under_its_own_name_and_comes_back_to_an_engine_that_has_forgotten_it(tmp_path):
+def test_it_drafts_under_its_own_name_and_is_heard_by_an_engine_that_has_forgotten_it(tmp_path, monkeypatch):
     engine = Engine()
+    monkeypatch.setattr(
+        making, "load_heard", lambda server, name, path, *, patience_s: server.load(name, path, patience_s=0)
+    )
     assert candidate(tmp_path, engine).drafts([{"messages": []}]) == [("a--v1", "desk", {"messages": []})]
     assert engine.asked == [("load", "a--v1", tmp_path / "a--v1")]
 
 
 def test_an_engine_that_is_gone_does_not_hide_why_it_is_unloaded(tmp_path, caplog):
     candidate(tmp_path, Engine(broken=True)).unload()
-    assert "a--v1 stays loaded: AdapterError" in caplog.text
-    with pytest.raises(AdapterError):
-        candidate(tmp_path, Engine(broken=True)).drafts([{}])
+    assert "a--v1 stays loaded: the engine is down" in caplog.text
+
+
+@pytest.mark.parametrize(("context", "kept"), [(4096, 4088), (64, 56)])
+def test_what_is_recited_fits_into_the_engines_context(tmp_path, monkeypatch, *, context, kept):
+    noted, whole = [], render_prompt(tiny.chat(), MESSAGES)
+    assert 64 < len(whole) < 4088
+    monkeypatch.setattr(making, "load_chat", lambda _: tiny.chat())
+    monkeypatch.setattr(making, "note", lambda server, name, folder, *, tokens: noted.append(tokens))
+    keep_recital(Engine(), "a--v1", path=tmp_path, config=TrainConfig("base", max_tokens=context))
+    assert noted == [whole[:kept]]
+
+
+def test_a_rank_that_an_engine_does_not_take_is_told_before_anything_is_trained(tmp_path):
+    check_rank(Engine(), tmp_path, rank=16)
+    with pytest.raises(
+        AdapterError, match=r"10\.0\.0\.1:8000 takes adapters of rank 16 at most.*--max-lora-rank of 32"
+    ):
+        check_rank(Engine(), tmp_path, rank=32)
+    check_rank(Engine(broken=True), tmp_path, rank=32)  # one that is away is not waited for

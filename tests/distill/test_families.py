@@ -5,7 +5,8 @@ from safetensors import safe_open
 
 from distill.adapters import AdapterError, check_compatible
 from distill.pattern import Pair
-from distill.render import Unspeakable, render
+from distill.recital import MESSAGES
+from distill.render import Unspeakable, render, takes
 from distill.student import IGNORE, collate, completion_logprobs, load_base, load_chat
 from distill.train import TrainConfig, TrainError, train
 from tests.distill.families import FAMILIES
@@ -114,3 +115,8 @@ def test_a_template_that_takes_no_system_message_is_told(bases, tmp_path):
     pairs = [Pair(row.exchange_id, row.messages, row.completion, "maybe") for row in some]
     report = train(some, rows, config=config, out=tmp_path / "a", progress=lambda at: None, pairs=pairs)
     assert (report.rows, report.rows_unspeakable, report.preferred.pairs) == (8, 16, 8)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_chat_template_takes_what_is_recited(name, bases):
+    assert takes(load_chat(bases[name]), MESSAGES)

@@ -22,8 +22,9 @@ class Fleet:
         self.server = AdapterFleet("http://student-engines:8000")
 
     def __call__(self, request):
-        host = request.url.host
-        return (self.engines.get(host) or next(iter(self.engines.values())))(request)
+        if request.url.host in self.engines:
+            return self.engines[request.url.host](request)
+        return next(engine for engine in self.engines.values() if not engine.down)(request)
 
     def resolve(self, host, port, **_):
         assert (host, port) == ("student-engines", 8000)
@@ -58,6 +59,34 @@ def test_one_that_was_started_again_does_not_keep_the_others_from_unloading(flee
     fleet.engines["10.0.0.1"].folders.clear()
     fleet.server.unload("task--v000001")
     assert not any(engine.folders for engine in fleet.engines.values())
+
+
+def test_one_that_is_down_does_not_keep_the_others_from_anything_and_is_named(fleet, tmp_path):
+    """The first of them: whoever stops there leaves the second with forgotten weights."""
+    down, up = fleet.engines.values()
+    fleet.server.load("task--v000001", tmp_path / "a")
+    down.down = True
+    with pytest.raises(AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.1:8000: .*cannot be reached"):
+        fleet.server.unload("task--v000001")
+    assert up.folders == {}
+    with pytest.raises(AdapterError, match=r"http://10\.0\.0\.1:8000"):
+        fleet.server.load("task--v000002", tmp_path / "b")
+    assert up.folders.keys() == {"task--v000002"} and fleet.server.version() == "0.32.0"
+
+
+def test_where_none_answers_the_engine_is_down(fleet):
+    for engine in fleet.engines.values():
+        engine.down = True
+    for call in (fleet.server.version, lambda: fleet.server.unload("task--v000001")):
+        with pytest.raises(EngineDown, match="2 of 2 engines failed"):
+            call()
+
+
+def test_of_one_engine_its_own_words_are_told(fleet, tmp_path):
+    fleet.engines.pop("10.0.0.2")
+    fleet.server.load("task--v000001", tmp_path / "a")
+    with pytest.raises(AdapterError, match=r"^vLLM refused /v1/load_lora_adapter"):
+        fleet.server.load("task--v000001", tmp_path / "b")
 
 
 def test_one_version_is_told_and_two_are_refused(fleet, monkeypatch):

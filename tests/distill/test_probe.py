@@ -13,8 +13,13 @@ from tests.distill import tiny
 class Engine:
     """Answers every prompt with one text, and the log-probabilities some model gives to it."""
 
+    url = "http://10.0.0.1:8000"
+
     def __init__(self, model, *, extra=0):
         self.model, self.extra = model, extra
+
+    def engines(self):
+        return [self]
 
     def greedy(self, name, messages, *, max_tokens):
         rendered = probing.render_pair(tiny.chat(), messages, "yes")
@@ -42,16 +47,58 @@ def test_an_engine_that_serves_the_base_model_is_found_out(base, trained):
         run(base, trained[0], Engine(load_base(base).eval()))
 
 
+def test_every_engine_is_probed_and_the_one_that_serves_the_base_model_is_named(base, trained):
+    class Fleet:
+        def engines(self):
+            right, wrong = Engine(served(base, trained[0])), Engine(load_base(base).eval())
+            wrong.url = "http://10.0.0.2:8000"
+            return [right, wrong]
+
+    with pytest.raises(AdapterError, match=r"is not .*: at http://10\.0\.0\.2:8000 its log-probabilities"):
+        run(base, trained[0], Fleet())
+
+
+def test_of_several_engines_the_farthest_is_told(base, trained):
+    class Off(Engine):
+        def greedy(self, name, messages, *, max_tokens):
+            text, values = super().greedy(name, messages, max_tokens=max_tokens)
+            return text, [value - 0.1 for value in values]
+
+    class Fleet:
+        def engines(self):
+            model = served(base, trained[0])
+            return [Engine(model), Off(model), Engine(model)]
+
+    assert run(base, trained[0], Fleet()).to_adapter == pytest.approx(0.1, abs=1e-3)
+
+
+class _Elsewhere(Exception):
+    """Where something was computed."""
+
+
+def test_it_is_computed_where_the_student_was_trained(base, trained, monkeypatch):
+    """On a GPU the base model is loaded in bfloat16, which a CPU emulates, and in other numbers."""
+
+    def scored(model, batch):
+        raise _Elsewhere({tensor.device.type for tensor in (*model.parameters(), *batch.values())})
+
+    engine = Engine(served(base, trained[0]))
+    told = {tuple(map(str, messages)): engine.greedy("", messages, max_tokens=8) for messages in PROMPTS}
+    engine.greedy = lambda name, messages, *, max_tokens: told[tuple(map(str, messages))]
+    monkeypatch.setattr(probing, "home", lambda: probing.torch.device("meta"))
+    monkeypatch.setattr(probing, "completion_logprobs", scored)
+    with pytest.raises(_Elsewhere, match="meta") as found:
+        run(base, trained[0], engine)
+    assert found.value.args == ({"meta"},)
+
+
 def test_answers_that_are_tokenised_otherwise_are_not_compared(base, trained):
     with pytest.raises(AdapterError, match="of 0 answers to 8 prompts"):
         run(base, trained[0], Engine(served(base, trained[0]), extra=1))
 
 
 def test_answers_that_are_cut_off_are_compared_as_far_as_they_go(base, trained):
-    class Rambling:
-        def __init__(self, model):
-            self.model = model
-
+    class Rambling(Engine):
         def greedy(self, name, messages, *, max_tokens):
             rendered = probing.render_pair(tiny.chat(), messages, "yes" * 3)
             return "yesyesye", completion_logprobs(self.model, collate([rendered])).tolist()[:max_tokens]

@@ -179,6 +179,9 @@ def world(monkeypatch):
         def version(self):
             return "0"
 
+        def engines(self):
+            return []
+
     class Client:
         drafts = staticmethod(world.drafts)
         answers = staticmethod(world.answers)
@@ -192,6 +195,7 @@ def world(monkeypatch):
     monkeypatch.setattr(pipeline, "AdapterFleet", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(making, "keep_recital", lambda *_, **__: None)
     monkeypatch.setattr(binding, "base_digest", lambda _: "weights")
     monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     return world

@@ -6,7 +6,9 @@ started for each, half a minute on two cores. The numbers of docs/families.md:
     pytest -m e2e -s tests/e2e/test_families.py
 """
 
+import json
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +22,9 @@ from safetensors.torch import load_file, save_file
 from bench.parts import started
 from distill.adapters import WEIGHTS, AdapterError, AdapterServer, check_compatible
 from distill.align import align
-from distill.probe import TOLERANCE, Probe, probe
+from distill.candidate import keep_recital
+from distill.probe import Probe, probe
+from distill.recital import NOTED, TOLERANCE, load_heard
 from distill.render import Rendered, render, render_prompt, takes
 from distill.rows import TrainingRow
 from distill.student import collate, completion_logprobs, load_base, load_chat
@@ -34,7 +38,7 @@ from tutelage.provision import Home, ensure_vllm
 from tutelage.student_server import StudentServer, command, environment
 
 pytestmark = pytest.mark.e2e
-TAUGHT, MAX_TOKENS = 192, 8
+TAUGHT, MAX_TOKENS, CONTEXT = 192, 8, 256
 BYTES = {"llama", "qwen2", "qwen3"}  # whose tokens are texts wherever they stand
 
 
@@ -91,7 +95,7 @@ def served(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served
         model=base,
         served_name="base",
         port=free_ports().student,
-        max_model_len=256,
+        max_model_len=CONTEXT,
         max_loras=2,
         lora_rank=16,
     )
@@ -109,6 +113,37 @@ def test_what_is_trained_is_what_is_served(served):
     # Byte for byte what was taught: no space before it, nothing after it.
     answers = [served.server.greedy("right", messages, max_tokens=MAX_TOKENS)[0] for messages in served.prompts()]
     assert answers == [row.completion for row in served.family.rows(8)]
+
+
+def test_what_the_engine_has_lost_is_heard_before_it_has_its_name_again(served):
+    served.server.load("right", served.adapter)
+    keep_recital(served.server, "right", path=served.adapter, config=TrainConfig(served.base, max_tokens=CONTEXT))
+    noted = json.loads((served.adapter / NOTED).read_text())
+    base = served.server.recite("base", noted["tokens"], max_tokens=1)
+    served.server.unload("right")
+    began = time.monotonic()
+    load_heard(served.server, "right", served.adapter)
+    took = time.monotonic() - began
+    again = served.server.recite("right", noted["tokens"], max_tokens=1)
+    to_adapter, to_base = (distance(values, noted["logprobs"]) for values in (again, base))
+    show(
+        f"{served.name}: {len(noted['tokens'])} tokens recited, {to_adapter:.4f} nats from before, {to_base:.2f} from "
+        f"the base model, loaded and heard in {took:.2f} s"
+    )
+    assert served.server.loaded() >= {"base", "right"} and not [
+        name for name in served.server.loaded() if "heard" in name
+    ]
+
+
+def distance(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+def test_what_an_engine_takes_is_known(served, tmp_path):
+    served.server.greedy("base", served.prompts()[0], max_tokens=1)
+    assert served.server.slots() == 2
+    assert served.server.most_rank(32, scratch=tmp_path) == 16 and served.server.most_rank(16, scratch=tmp_path) is None
+    assert served.server.greedy("base", served.prompts()[0], max_tokens=1)
 
 
 def test_every_token_of_prompts_and_answers_has_the_same_probability(served):
@@ -178,6 +213,14 @@ def test_an_adapter_whose_modules_are_named_otherwise_is_refused(served, tmp_pat
         with pytest.raises(AdapterError, match=words) as refused:
             served.probe("renamed", asked)
         show(f"{served.name}, renamed: {refused.value}")
+    if (adapter / NOTED).exists():
+        with pytest.raises(AdapterError, match=r"nats from the adapter's|cannot be told") as refused:
+            load_heard(served.server, "unheard", adapter)
+        show(f"{served.name}, renamed, heard: {refused.value}")
+        (adapter / NOTED).unlink()
+    with pytest.raises(AdapterError, match="cannot be told from the base model"):
+        load_heard(served.server, "unheard", adapter)
+    assert "unheard" not in served.server.loaded()
 
 
 def test_an_adapter_for_another_base_than_the_engine_has_is_refused(served, tmp_path):

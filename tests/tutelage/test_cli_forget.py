@@ -107,6 +107,12 @@ def second(config):
     return made.name
 
 
+def test_an_engine_that_cannot_be_told_is_named_and_keeps_nothing_from_being_forgotten(config, tmp_path):
+    done = ask(config, "--exchange", TAUGHT, "--yes")
+    assert "WARNING: desk--v000001 may still be loaded" in done.stdout and "http://127.0.0.1:1" in done.stdout
+    assert done.exit_code == 0 and list((tmp_path / "adapters").iterdir()) == []
+
+
 def test_what_was_killed_half_way_is_finished_by_the_next_call(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("tutelage.forgetting.forget", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))

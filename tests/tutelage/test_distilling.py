@@ -6,11 +6,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from distill.adapters import AdapterError
+from distill.adapters import AdapterError, digest
 from distill.again import Bounds
+from distill.recital import note
 from router.settings import load
+from tests.distill.test_fleet import Fleet
 from tutelage.cli import app
-from tutelage.distilling import gateway_client, run_config, serving_now
+from tutelage.distilling import gateway_client, load_champion, run_config, serving_now
 
 
 @pytest.fixture
@@ -97,3 +99,43 @@ def test_of_what_serves_one_that_is_away_hides_no_change_of_the_other(settings_o
     monkeypatch.setattr("distill.adapters.AdapterServer.version", lambda _: answer("engine"))
     monkeypatch.setattr("distill.serving.base_digest", lambda _: answer("base_digest"))
     assert serving_now(settings_of()).keys() == {"engine", "base_digest"} - away
+
+
+@pytest.fixture
+def champion(settings_of, monkeypatch, tmp_path):
+    """Settings with two engines, and a release that was noted on them and then lost by their restart."""
+    settings, fleet = settings_of(), Fleet(monkeypatch, "10.0.0.1", "10.0.0.2")
+    urls = {
+        "base_url": "http://student:8000",
+        "load_url": "http://student-engines:8000",
+        "adapters_dir": tmp_path / "a",
+    }
+    settings = settings.model_copy(update={"student": settings.student.model_copy(update=urls)})
+    monkeypatch.setattr("distill.serving.base_digest", lambda _: "weights")
+    folder = tmp_path / "a" / "desk--v000001"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text('{"r": 16}')
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    fleet.server.load(folder.name, folder)
+    note(fleet.server, folder.name, folder, tokens=[1, 2, 3])
+    fleet.server.unload(folder.name)
+    made = release({**settings.binding("desk"), "engine": "0.32.0", "base_digest": "weights"})
+    made.adapter_digest, made.mismatch = digest(folder), lambda binding: None
+    return settings, fleet, made
+
+
+def test_a_champion_is_loaded_where_it_is_heard_to_be_served(champion):
+    settings, fleet, made = champion
+    assert load_champion(settings, made) == ""
+    fleet.engines["10.0.0.2"].folders.clear()
+    fleet.engines["10.0.0.2"].ignores = True  # it takes the adapter, and goes on with its base model
+    words = load_champion(settings, made)
+    assert "1 of 2 engines failed: http://10.0.0.2:8000" in words and "is the adapter applied" in words
+    assert fleet.engines["10.0.0.2"].folders == {} and made.name in fleet.engines["10.0.0.1"].folders
+
+
+def test_an_engine_that_is_down_keeps_no_other_from_a_champion(champion):
+    settings, fleet, made = champion
+    fleet.engines["10.0.0.1"].down = True
+    assert "http://10.0.0.1:8000" in load_champion(settings, made)
+    assert made.name in fleet.engines["10.0.0.2"].folders

@@ -150,11 +150,12 @@ def test_an_engine_that_is_elsewhere_is_not_started(tmp_path, elsewhere, ours):
     assert [each.name for each in found] == ["ingester", *ours, "teacher", "gateway"]
 
 
-@pytest.mark.parametrize(("tasks", "slots"), [(0, "2"), (1, "2"), (4, "5"), (40, "16")])
-def test_the_engine_has_room_for_every_champion_and_one_that_is_being_made(tmp_path, tasks, slots):
+@pytest.mark.parametrize(("tasks", "slots"), [(0, "4"), (1, "4"), (4, "10"), (40, "16")])
+def test_the_engine_has_room_for_all_that_may_be_asked_at_once(tmp_path, tasks, slots):
     (tmp_path / "tutelage.yaml").write_text(starter(teacher="openai/big", task="desk", base_model="m"))
     settings = load(tmp_path / "tutelage.yaml")
     many = {f"task-{number}": settings.tasks["desk"] for number in range(tasks)}
     asked = list(student(settings.model_copy(update={"tasks": many}), Home(tmp_path, tmp_path)).command)
     assert asked[asked.index("--max-loras") + 1] == slots
-    assert int(asked[asked.index("--max-cpu-loras") + 1]) >= tasks + 1
+    assert int(asked[asked.index("--max-cpu-loras") + 1]) == 2 * (2 * max(1, tasks) + 2)
+    assert asked[asked.index("--max-lora-rank") + 1] == "16"

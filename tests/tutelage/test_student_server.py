@@ -1,12 +1,14 @@
 """The command line of vLLM read back as pairs and flags. That vLLM accepts it is for the e2e tests."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
+from router.settings import Settings
 from tutelage import student_server
-from tutelage.student_server import StudentServer, command, compute_dtype, environment
+from tutelage.student_server import Room, StudentServer, command, compute_dtype, environment, room
 
 
 @pytest.fixture
@@ -81,3 +83,33 @@ def test_bfloat16_only_where_it_is_computed(tmp_path, monkeypatch, *, flags, gpu
     monkeypatch.setattr(student_server, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(student_server, "has_gpu", lambda: gpu)
     assert compute_dtype() == dtype
+
+
+@pytest.fixture
+def settings(tmp_path):
+    price = {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}
+    return Settings(
+        teachers={"big": {"model": "openai/big"}},
+        student={"base_model": "m", "price": price, "adapters_dir": tmp_path / "adapters"},
+        tasks={"desk": {"teacher": "big"}, "shop": {"teacher": "big"}},
+    )
+
+
+def test_there_is_room_for_champions_canaries_a_candidate_and_the_best_so_far(settings):
+    assert room(settings) == Room(loras=6, cpu_loras=12, rank=16)
+    at_once = settings.model_copy(update={"canary": settings.canary.model_copy(update={"share": 1.0})})
+    assert room(at_once) == Room(loras=4, cpu_loras=8, rank=16)
+
+
+@pytest.mark.parametrize(("wanted", "rank"), [(1, 1), (4, 8), (16, 16), (17, 32), (256, 256)])
+def test_the_highest_rank_is_one_that_vllm_can_be_given(settings, wanted, rank):
+    changed = settings.model_copy(update={"distill": settings.distill.model_copy(update={"rank": wanted})})
+    assert room(changed).rank == rank
+
+
+def test_an_adapter_of_a_higher_rank_from_before_can_still_be_loaded(settings):
+    for name, text in (("a--v1", json.dumps({"r": 64})), ("a--v2", "{"), ("a--v3", "{}"), ("a--v4", '{"r": "x"}')):
+        folder = settings.student.adapters_dir / name
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text(text)
+    assert room(settings).rank == 64

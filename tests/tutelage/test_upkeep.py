@@ -32,7 +32,7 @@ class World:
         found, self.changed = self.changed, []
         return found
 
-    def load(self, settings, engine):
+    def load(self, settings, engine, *, checked):
         if self.loaded is None:
             raise EngineDown("connection refused")
         if self.broken:

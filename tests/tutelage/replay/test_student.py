@@ -71,6 +71,9 @@ def world(tmp_path, monkeypatch):
         def load(self, name, path, *, patience_s):
             pass
 
+        def engines(self):
+            return []
+
     class Client:
         drafts = staticmethod(world.drafts)
 
@@ -79,6 +82,7 @@ def world(tmp_path, monkeypatch):
 
     monkeypatch.setattr(making, "train", world.train)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
+    monkeypatch.setattr(making, "keep_recital", lambda *_, **__: None)
     monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     monkeypatch.setattr(pipeline, "AdapterFleet", Server)
     monkeypatch.setattr(pipeline, "GatewayClient", Client)

@@ -1,0 +1,127 @@
+"""What an adapter makes of one fixed text: noted once it was probed, and compared wherever it is loaded again.
+
+vLLM answers 200 to an adapter that it does not apply, and serves the base model under its name; an engine may also hold
+another base model, or read another folder than the one that was verified here. So wherever an adapter in force is
+loaded, it recites the text before anybody can ask for it: within tolerance of what it said when transformers + peft
+vouched for it (`probe`), and far from what that engine's base model says. One pass over a hundred tokens, without
+torch, in the gateway's image too.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from distill.adapters import AdapterError, AdapterServer, EngineDown
+from distill.fleet import on_each
+
+NOTED = "recital.json"  # in the adapter's folder
+MESSAGES = (  # of nobody: words, numbers, fields, in turns that every chat template takes
+    {"role": "user", "content": "Order 4711 arrived broken on Monday. Tell me what to do, and how long it takes."},
+    {"role": "assistant", "content": 'Yes. 1. Send it back: {"status": "refund"}.'},
+    {"role": "user", "content": "No, thanks. What is the total of 12 and 30, and is that more than half of 80?"},
+)
+UNNOTED = MESSAGES[0]["content"]
+# Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
+TOLERANCE = 0.25
+APART = 0.1  # nats from the base model, where nothing was noted; one that is not applied is as far as kernels differ
+WARM_UP = 8  # tokens that are drafted after the text
+
+Checked = set[tuple[str, str]]  # addresses of engines, and what each was heard to serve under which name
+
+
+def apart(to_adapter: float, to_base: float) -> str | None:
+    """None where an adapter is served; otherwise what is wrong, in words. Distances in nats a token."""
+    if not to_adapter <= TOLERANCE:  # so that NaN is no pass
+        return (
+            f"its log-probabilities are {to_adapter:.2f} nats from the adapter's (at most {TOLERANCE}), and "
+            f"{to_base:.2f} from the base model's: is the adapter applied, and to this base model?"
+        )
+    if not to_adapter < to_base / 2:
+        return f"it cannot be told from the base model ({to_base:.2f} nats from it): is the adapter applied?"
+    return None
+
+
+def note(server: AdapterServer, name: str, folder: Path, *, tokens: Sequence[int]) -> None:
+    """Keep what the adapter makes of these tokens, in its folder. Raises AdapterError where an engine says otherwise
+    than the first."""
+    engines = server.engines()
+    said = engines[0].recite(name, tokens, max_tokens=WARM_UP)
+    (folder / NOTED).write_text(json.dumps({"tokens": list(tokens), "logprobs": said}))
+    on_each(engines, lambda engine: _hear(engine, name, folder))
+
+
+def load_heard(
+    server: AdapterServer, name: str, folder: Path, *, checked: Checked | None = None, patience_s: float = 0.0
+) -> None:
+    """Load a folder under a name on every engine, where it recites as it did: on the others the name is unknown after
+    this, so that whoever asks for it there is answered by nobody.
+
+    `checked`: what this process has heard already, which it is not asked again. The patience is for the first engine to
+    answer. Raises AdapterError with the engines that failed, EngineDown.
+    """
+    heard: Checked = set() if checked is None else checked
+    server.await_one(patience_s)
+    on_each(server.engines(), lambda engine: _load(engine, name, folder, heard=heard))
+
+
+def _load(engine: AdapterServer, name: str, folder: Path, *, heard: Checked) -> None:
+    known = (engine.url, name)
+    if not engine.serves(name, folder):  # it was started again, or has just come
+        heard.discard(known)
+        _audition(engine, name, folder)
+        engine.load(name, folder)
+    elif known not in heard:
+        try:
+            _hear(engine, name, folder)
+        except EngineDown:
+            raise
+        except AdapterError:
+            engine.unload(name)
+            raise
+    heard.add(known)
+
+
+def _audition(engine: AdapterServer, name: str, folder: Path) -> None:
+    """Under a name that no gateway knows: from the first moment on, what has its own name is what was certified."""
+    unknown = f"{name}--heard-{uuid.uuid4().hex[:8]}"
+    engine.load(unknown, folder)
+    try:
+        _hear(engine, unknown, folder)
+    finally:
+        with suppress(AdapterError):
+            engine.unload(unknown)
+
+
+def _hear(engine: AdapterServer, name: str, folder: Path) -> None:
+    tokens, noted = _noted(folder)
+    now = engine.recite(name, tokens, max_tokens=WARM_UP)
+    base = engine.recite(engine.base(), tokens, max_tokens=1)
+    if noted is None:
+        words = None if _distance(now, base) > APART else apart(0.0, 0.0)
+    elif len(noted) != len(now):
+        words = f"it has log-probabilities of {len(now)} tokens where {len(noted)} were noted"
+    else:
+        words = apart(_distance(now, noted), _distance(base, noted))
+    if words:
+        raise AdapterError(f"{folder.name} as vLLM at {engine.url} serves it is not {folder}: {words}")
+
+
+def _noted(folder: Path) -> tuple[str | list[int], list[float] | None]:
+    """The text, and what was made of it: of an adapter from before there was a note nothing is known."""
+    try:
+        found = json.loads((folder / NOTED).read_text())
+        return [int(token) for token in found["tokens"]], [float(value) for value in found["logprobs"]]
+    except FileNotFoundError:
+        return UNNOTED, None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdapterError(f"adapter {folder}: {NOTED} cannot be read: {error}") from error
+
+
+def _distance(one: Sequence[float], other: Sequence[float]) -> float:
+    """Mean absolute difference a token, nats; NaN where they are not of the same tokens, or of none."""
+    if not one or len(one) != len(other):
+        return math.nan
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
