@@ -71,6 +71,16 @@ def test_its_texts_are_gone_from_the_file(engine, tmp_path):
     assert SECRET.encode() not in files(engine, tmp_path) and b"message 3" in files(engine, tmp_path)
 
 
+@pytest.mark.parametrize("origin", ["curate", "recertify"])
+def test_what_was_asked_again_on_our_own_account_goes_with_it(engine, tmp_path, origin):
+    ours = {"origin": origin, "params": {}, "key": None, "reference": False, "eligible": False}
+    store(engine, [told(1), told(2, **ours), exchange(3, **ours)])
+    found = look(engine, Meant(exchanges=("id-000001",)))
+    assert found.all_ids == ["id-000001", "id-000002"]
+    run(engine, exchanges=("id-000001",))
+    assert SECRET.encode() not in files(engine, tmp_path) and b"message 3" in files(engine, tmp_path)
+
+
 def test_who_is_forgotten_is_not_kept_as_the_reason(engine, tmp_path):
     store(engine, [told(1), exchange(2)])
     release(engine, learned=["id-000001"])
