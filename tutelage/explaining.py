@@ -10,10 +10,13 @@ import sqlalchemy as sa
 
 from calibration.words import percent
 from ledger import lineage
+from ledger.prices import dollars
 from ledger.releases import TAUGHT, Release
 from router.settings import ConfigError
 from tutelage.standing import date
 
+PEOPLE = "unknown: people have said of no reference of the window what is right"
+UNCOUNTED = "training, upkeep, a machine by the hour and judges are not in it"
 USES = {"train": "taught", "validate": "stopped it in time", "fit": "fitted the calibrator", "certify": "certified it"}
 
 
@@ -30,7 +33,8 @@ def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
     named = (*_made(release, report), *_rows(engine, release), *_noise(report.get("noise") or {}), *_training(report))
-    return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
+    beside = (*_people(report.get("people")), *_effort(report.get("effort")), *_expected(report.get("expected")))
+    return dict((*named, *_found(report), *_certificate(release), *beside, *_bound(report)))
 
 
 def differences(engine: sa.Engine, before: Release, after: Release) -> list[Difference]:
@@ -130,6 +134,69 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"
+
+
+def _people(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Nothing of a release whose window was not looked at, or that was made before this was told."""
+    if told and not told["drafts"]["rows"]:
+        yield "teacher errors fixed, copied and added", PEOPLE
+    elif told:
+        yield from _errors(told["drafts"], "drafts")
+        yield from _errors(told["answers"], "answers it would give") if told["answers"] else ()
+
+
+def _errors(told: Mapping[str, int], of: str) -> Iterator[tuple[str, str]]:
+    rows, wrong = told["rows"], told["teacher_wrong"]
+    right = rows - wrong
+    student = f"student {told['fixed'] + right - told['added']:,}, teacher {right:,} of {rows:,} rows they chose"
+    yield f"{of} that are right as people say", student if rows else "unknown: of none"
+    yield f"{of} that fix an error of the teacher's", _part(told["fixed"], wrong)
+    yield f"{of} that copy an error of the teacher's", _part(told["copied"], wrong)
+    yield f"{of} that are wrong otherwise than the teacher's", _part(wrong - told["fixed"] - told["copied"], wrong)
+    yield f"{of} that are wrong where the teacher is right", _part(told["added"], right)
+
+
+def _part(count: int, of: int) -> str:
+    return f"{count:,} of {of:,}" if of else "unknown: of none"
+
+
+def _effort(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if told is None:
+        return
+    student, teacher = told["student"], told["teacher"]
+    yield f"seconds of a draft, {told['of']}", f"{_quantiles(student)}, under the load of the evaluation"
+    yield f"seconds of the teacher's answer, {told['of']}", f"{_quantiles(teacher)}, as recorded"
+    for name, words in (("prompt_tokens", "tokens of a prompt"), ("answer_tokens", "tokens of an answer")):
+        means = (f"{who} {_tokens(each[name])}" for who, each in (("student", student), ("teacher", teacher)))
+        yield f"{words}, {told['of']}", ", ".join(means)
+
+
+def _quantiles(side: Mapping[str, Any]) -> str:
+    if not side["timed"]:
+        return "unknown: of none"
+    return f"p50 {side['p50_s']:.3g}, p95 {side['p95_s']:.3g} of {side['timed']:,}"
+
+
+def _tokens(mean: float | None) -> str:
+    return "unknown" if mean is None else f"{mean:,.1f}"
+
+
+def _expected(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if told is None:
+        return
+    found, name = told["dollars"], "dollars per 1,000 of them"
+    yield "expected to escalate", f"{told['escalation']:.1%} of requests like the window's"
+    if found is None:
+        yield name, "unknown: no answer of the teacher in the window has a price"
+        return
+    parts = {each: 1000.0 * found[each] for each in ("drafts", "escalated", "references")}
+    words = ", ".join(f"{each} {dollars(usd)}" for each, usd in parts.items())
+    yield (
+        name,
+        f"{dollars(sum(parts.values()))} ({words}); the teacher alone {dollars(1000.0 * found['teacher_alone'])}",
+    )
+    known = f"by {found['rows']:,} of {told['rows']:,} rows, at the prices of when it was certified"
+    yield "assumed of these dollars", f"{known}, {percent(told['rho'])} of them references; {UNCOUNTED}"
 
 
 def _certificate(release: Release) -> Iterator[tuple[str, str]]:
