@@ -15,6 +15,7 @@ from ledger.releases import TAUGHT, Release
 from router.settings import ConfigError
 from tutelage.standing import date
 
+UNTOLD = "unknown: no such row"
 PEOPLE = "unknown: people have said of no reference of the window what is right"
 UNCOUNTED = "training, upkeep, a machine by the hour and judges are not in it"
 USES = {"train": "taught", "validate": "stopped it in time", "fit": "fitted the calibrator", "certify": "certified it"}
@@ -146,35 +147,30 @@ def _people(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 
 
 def _errors(told: Mapping[str, int], of: str) -> Iterator[tuple[str, str]]:
-    rows, wrong = told["rows"], told["teacher_wrong"]
+    rows, wrong, fixed, copied = (told[name] for name in ("rows", "teacher_wrong", "fixed", "copied"))
     right = rows - wrong
-    student = f"student {told['fixed'] + right - told['added']:,}, teacher {right:,} of {rows:,} rows they chose"
-    yield f"{of} that are right as people say", student if rows else "unknown: of none"
-    yield f"{of} that fix an error of the teacher's", _part(told["fixed"], wrong)
-    yield f"{of} that copy an error of the teacher's", _part(told["copied"], wrong)
-    yield f"{of} that are wrong otherwise than the teacher's", _part(wrong - told["fixed"] - told["copied"], wrong)
-    yield f"{of} that are wrong where the teacher is right", _part(told["added"], right)
-
-
-def _part(count: int, of: int) -> str:
-    return f"{count:,} of {of:,}" if of else "unknown: of none"
+    both = f"student {fixed + right - told['added']:,}, teacher {right:,}, of {rows:,} rows that they chose"
+    yield f"right as people say, {of}", both if rows else UNTOLD
+    on_errors = f"{fixed:,} fixed, {copied:,} copied, {wrong - fixed - copied:,} wrong otherwise, of {wrong:,}"
+    yield f"errors of the teacher's, {of}", on_errors if wrong else UNTOLD
+    yield f"errors where the teacher is right, {of}", f"{told['added']:,} added, of {right:,}" if right else UNTOLD
 
 
 def _effort(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     if told is None:
         return
     student, teacher = told["student"], told["teacher"]
-    yield f"seconds of a draft, {told['of']}", f"{_quantiles(student)}, under the load of the evaluation"
-    yield f"seconds of the teacher's answer, {told['of']}", f"{_quantiles(teacher)}, as recorded"
+    yield f"seconds of a draft, {told['of']}", _quantiles(student, "under the load of the evaluation")
+    yield f"seconds of the teacher's answer, {told['of']}", _quantiles(teacher, "as recorded")
     for name, words in (("prompt_tokens", "tokens of a prompt"), ("answer_tokens", "tokens of an answer")):
         means = (f"{who} {_tokens(each[name])}" for who, each in (("student", student), ("teacher", teacher)))
         yield f"{words}, {told['of']}", ", ".join(means)
 
 
-def _quantiles(side: Mapping[str, Any]) -> str:
+def _quantiles(side: Mapping[str, Any], how: str) -> str:
     if not side["timed"]:
-        return "unknown: of none"
-    return f"p50 {side['p50_s']:.3g}, p95 {side['p95_s']:.3g} of {side['timed']:,}"
+        return "unknown: none was timed"
+    return f"p50 {side['p50_s']:.3g}, p95 {side['p95_s']:.3g}, of {side['timed']:,} {how}"
 
 
 def _tokens(mean: float | None) -> str:

@@ -89,31 +89,35 @@ def with_report(release, **told):
 
 def test_of_the_teachers_errors_it_tells_counts_of_so_many(engine, second):
     found = facts(engine, with_report(second, people={"drafts": DRAFTS, "answers": ANSWERS}))
-    assert found["drafts that are right as people say"] == "student 1,013, teacher 1,028 of 1,040 rows they chose"
-    assert found["drafts that fix an error of the teacher's"] == "5 of 12"
-    assert found["drafts that copy an error of the teacher's"] == "4 of 12"
-    assert found["drafts that are wrong otherwise than the teacher's"] == "3 of 12"
-    assert found["drafts that are wrong where the teacher is right"] == "20 of 1,028"
-    assert found["answers it would give that fix an error of the teacher's"] == "unknown: of none"
-    assert found["answers it would give that are wrong where the teacher is right"] == "1 of 9"
+    assert found["right as people say, drafts"] == "student 1,013, teacher 1,028, of 1,040 rows that they chose"
+    assert found["errors of the teacher's, drafts"] == "5 fixed, 4 copied, 3 wrong otherwise, of 12"
+    assert found["errors where the teacher is right, drafts"] == "20 added, of 1,028"
+    assert found["errors of the teacher's, answers it would give"] == "unknown: no such row"
+    assert found["errors where the teacher is right, answers it would give"] == "1 added, of 9"
+    found = facts(engine, with_report(second, people={"drafts": DRAFTS, "answers": None}))
+    assert not any("answers it would give" in name for name in found)
 
 
 def test_what_nobody_has_said_anything_of_is_unknown_and_of_a_release_before_this_nothing_is_told(engine, second):
     found = facts(engine, with_report(second, people={"drafts": NONE, "answers": NONE}))
     assert found["teacher errors fixed, copied and added"].startswith("unknown: people have said of no reference")
-    assert not any("people say" in name or "error of the teacher" in name for name in found)
-    assert not any("teacher error" in name or "seconds" in name or "dollars" in name for name in facts(engine, second))
+    assert not any("people say" in name or "errors of" in name for name in found)
+    assert not any("errors" in name or "seconds" in name or "dollars" in name for name in facts(engine, second))
 
 
 def test_of_answers_it_tells_seconds_and_tokens_of_both(engine, second):
-    told = {"of": "window", "student": STUDENT, "teacher": {**STUDENT, "p50_s": 0.8, "prompt_tokens": 52.0}}
+    told = {
+        "of": "window",
+        "student": STUDENT,
+        "teacher": {**STUDENT, "p50_s": 0.8, "p95_s": 1.9, "prompt_tokens": 52.0},
+    }
     found = facts(engine, with_report(second, effort=told))
-    load = ", under the load of the evaluation"
-    assert found["seconds of a draft, window"] == f"p50 0.123, p95 0.5 of 590{load}"
-    assert found["seconds of the teacher's answer, window"] == "p50 0.8, p95 0.5 of 590, as recorded"
+    load = "under the load of the evaluation"
+    assert found["seconds of a draft, window"] == f"p50 0.123, p95 0.5, of 590 {load}"
+    assert found["seconds of the teacher's answer, window"] == "p50 0.8, p95 1.9, of 590 as recorded"
     assert found["tokens of a prompt, window"] == "student 48.2, teacher 52.0"
     found = facts(engine, with_report(second, effort={**told, "teacher": UNKNOWN}))
-    assert found["seconds of the teacher's answer, window"] == "unknown: of none, as recorded"
+    assert found["seconds of the teacher's answer, window"] == "unknown: none was timed"
     assert found["tokens of an answer, window"] == "student 2.0, teacher unknown"
 
 
