@@ -133,7 +133,7 @@ class World:
         right = luck < self.right_of.get(release, self.right)
         answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
-        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
+        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0, 0.05)
 
     def untrained(self, request, text):
         """The base model knows the labels once it has seen some, and no rule but the first one."""
@@ -534,7 +534,8 @@ def test_a_release_tells_what_it_takes_and_what_it_makes_of_the_teachers_errors(
     outcome = run(engine, config, progress=world)
     told = champions(engine)["desk"].report
     assert told["people"]["drafts"] == {"rows": 1, "teacher_wrong": 1, "fixed": 0, "copied": 1, "added": 0}
-    assert told["effort"]["of"] == "window" and told["effort"]["teacher"]["p50_s"] == pytest.approx(0.1)
+    took = {who: told["effort"][who]["p50_s"] for who in ("student", "teacher")}
+    assert told["effort"]["of"] == "window" and took == pytest.approx({"student": 0.05, "teacher": 0.1})
     assert told["expected"]["rows"] == outcome.certificate.n
     assert told["expected"]["escalation"] == pytest.approx(1 - outcome.certificate.coverage)
     assert told["expected"]["dollars"]["teacher_alone"] == pytest.approx(0.01)
