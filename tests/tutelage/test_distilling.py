@@ -48,6 +48,10 @@ def test_the_pattern_is_the_settings(settings_of):
     assert run_config(chosen, "desk").pattern == "preference"
 
 
+def test_references_cost_what_the_tasks_own_share_says(settings_of):
+    assert run_config(settings_of(rho=0.2), "desk").rho == 0.2
+
+
 def test_a_compact_prompt_is_taught_and_bound_to_and_asks_no_teacher_anew(settings_of):
     full = settings_of(system_prompt="Be brief.")
     compact = settings_of(student_prompt="compact")
