@@ -83,7 +83,7 @@ def expected(
     seen: Seen, *, threshold: float, replies: Mapping[str, Reply], price: Price | None, rho: float
 ) -> Expected:
     """By the rows that a certificate was tested on, each as often as that counts it, so that what escalates is what
-    that does not accept.
+    that does not accept; rows that were forgotten since count in a certificate against it, and cost nobody anything.
 
     Every row by itself: what escalates may be longer than what does not. The teacher's dollars are its recorded tokens
     at its `price` in force, or those recorded where either is unknown; the drafts' come with them.
