@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "answer": None,
     "good": None,
     "correction": None,
+    "forgotten": False,
 }
 
 
