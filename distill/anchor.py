@@ -17,6 +17,7 @@ from calibration.promotion import Comparison, Given, compare
 from distill.adapters import AdapterError, verify
 from distill.evaluate import Judged, scored
 from ledger.queries import Row
+from ledger.records import Draft
 from ledger.releases import Release, champions, history
 
 LAST_S = 7 * 86400.0  # a champion that expires in less is followed by any that is certified: behind it is the teacher
@@ -66,12 +67,13 @@ def _certified(release: Release, name: str) -> float:
 @dataclass(frozen=True)
 class Seen:
     """A certification window as a release was judged by it, aligned: its independent references, the teacher's answers,
-    the release's scores and disagreements, and as how many rows each counts where it disagrees."""
+    the release's scores and disagreements, as how many rows each counts where it disagrees, and the drafts."""
 
     window: tuple[Row, ...]
     answers: tuple[str | None, ...]
     rows: tuple[ScoredRow, ...]
     weights: tuple[int, ...] = ()
+    drafts: tuple[Draft | None, ...] = ()
 
 
 def beside(best: Release, judged: Sequence[Judged], *, seen: Seen, certificate: Certificate) -> Comparison:

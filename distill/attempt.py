@@ -40,6 +40,7 @@ from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
+from distill.told import of_fit, of_window
 from ledger import lineage, releases, totals
 from ledger.database import writing
 from ledger.modes import certifiable, decoding_mode
@@ -92,6 +93,8 @@ class Attempt:
         self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
         outcome, seen = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
+        if seen:
+            self._tell(seen, outcome)  # the test is over
         if isinstance(outcome, Refusal):
             return outcome
         if seen and (refusal := self._outdone(seen, outcome)):
@@ -132,6 +135,7 @@ class Attempt:
         drafts = self._drafts(requests, modes)
         answers = self._answers(requests, recorded=[row.completion for row in rows])
         judged = self._compare(rows, drafts, answers)
+        self.report.update(of_fit(self.engine, self.config, rows=rows, drafts=drafts))
         self.report["fit_agreement"] = agreement(judged)
         self.progress.step(f"agreement of all drafts with the teacher on rows not trained on: {agreement(judged):.1%}")
         return judged
@@ -198,8 +202,7 @@ class Attempt:
         ]
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
-        self._report_corrections(window, drafts, judged)
-        return Seen(tuple(window), tuple(answers), tuple(rows))
+        return Seen(tuple(window), tuple(answers), tuple(rows), drafts=tuple(drafts))
 
     def _outdone(self, seen: Seen, certificate: Certificate) -> Refusal | None:
         """Why a release that is in force stays: the best so far is better, or may be (docs/decisions/0038). Who has an
@@ -221,15 +224,11 @@ class Attempt:
         why = "it is not shown to be no worse than" if found.worth else "it answers fewer requests than"
         return Refusal(f"{why} {best.name}: {found.words}", found.n, None, labels_seen=True)
 
-    def _report_corrections(self, window: Sequence[Row], drafts: Sequence[Draft | None], judged: list[Judged]) -> None:
-        """How it stands to what people say is right: told, and not what is certified (docs/decisions/0019)."""
-        corrected = [i for i, row in enumerate(window) if row.correction is not None]
-        if not corrected:
-            return
-        rows, words = [window[i] for i in corrected], [window[i].correction for i in corrected]
-        beside = dict(zip(corrected, self._compare(rows, [drafts[i] for i in corrected], words), strict=True))
-        self.report["corrections"] = len(corrected)
-        self.report["window_agreement_corrected"] = agreement([beside.get(i, one) for i, one in enumerate(judged)])
+    def _tell(self, seen: Seen, outcome: Certificate | Refusal) -> None:
+        """What else is known of it now; it decides nothing."""
+        threshold = outcome.threshold if isinstance(outcome, Certificate) else None
+        ask, say = self._compare, self.progress.step
+        self.report.update(of_window(self.engine, self.config, seen=seen, threshold=threshold, compare=ask, say=say))
 
     def _compare(
         self, rows: Sequence[TrainingRow | Row], drafts: Sequence[Draft | None], answers: Sequence[str | None]

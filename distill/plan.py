@@ -20,8 +20,9 @@ class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
     with, and without which it is not in force. `canary`: it is tried on a share of the conversations first. `reuse`: a
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
-    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs. `labels`:
-    what answers may be, none: anything; `again`: how far the teacher may be asked again about suspected errors."""
+    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs; `rho`: the
+    share of references that what is told of a release's costs assumes. `labels`: what answers may be, none: anything;
+    `again`: how far the teacher may be asked again about suspected errors."""
 
     task: str
     teacher: str
@@ -42,6 +43,7 @@ class RunConfig:
     window_share: float
     fit_share: float
     validation_share: float
+    rho: float
     pattern: Asked = "response"
     easy_weight: float = 1.0
     start: Start = "base"

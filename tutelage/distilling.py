@@ -78,6 +78,7 @@ def run_config(
         window_share=chosen.window_share,
         fit_share=chosen.fit_share,
         validation_share=chosen.validation_share,
+        rho=task.rho,
         reuse=reuse.name if reuse else None,
         canary=settings.canary.share < 1.0,
         anew=_anew(settings, served or reuse) if reuse else None,

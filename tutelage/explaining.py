@@ -10,10 +10,14 @@ import sqlalchemy as sa
 
 from calibration.words import percent
 from ledger import lineage
+from ledger.prices import dollars
 from ledger.releases import TAUGHT, Release
 from router.settings import ConfigError
 from tutelage.standing import date
 
+UNTOLD = "unknown: no such row"
+PEOPLE = "unknown: people have said of no reference of the window what is right"
+UNCOUNTED = "training, upkeep, a machine by the hour and judges are not in it"
 USES = {"train": "taught", "validate": "stopped it in time", "fit": "fitted the calibrator", "certify": "certified it"}
 
 
@@ -30,7 +34,8 @@ def facts(engine: sa.Engine, release: Release) -> dict[str, str]:
     """In the order in which it came about."""
     report = release.report or {}
     named = (*_made(release, report), *_rows(engine, release), *_noise(report), *_training(report))
-    return dict((*named, *_found(report), *_certificate(release), *_bound(report)))
+    beside = (*_people(report.get("people")), *_effort(report.get("effort")), *_expected(report.get("expected")))
+    return dict((*named, *_found(report), *_certificate(release), *beside, *_bound(report)))
 
 
 def differences(engine: sa.Engine, before: Release, after: Release) -> list[Difference]:
@@ -131,6 +136,64 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"
+
+
+def _people(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Nothing of a release whose window was not looked at, or that was made before this was told."""
+    if told and not told["drafts"]["rows"]:
+        yield "teacher errors fixed, copied and added", PEOPLE
+    elif told:
+        yield from _errors(told["drafts"], "drafts")
+        yield from _errors(told["answers"], "answers it would give") if told["answers"] else ()
+
+
+def _errors(told: Mapping[str, int], of: str) -> Iterator[tuple[str, str]]:
+    rows, wrong, fixed, copied = (told[name] for name in ("rows", "teacher_wrong", "fixed", "copied"))
+    right = rows - wrong
+    both = f"student {fixed + right - told['added']:,}, teacher {right:,}, of {rows:,} rows that they chose"
+    yield f"right as people say, {of}", both if rows else UNTOLD
+    on_errors = f"{fixed:,} fixed, {copied:,} copied, {wrong - fixed - copied:,} wrong otherwise, of {wrong:,}"
+    yield f"errors of the teacher's, {of}", on_errors if wrong else UNTOLD
+    yield f"errors where the teacher is right, {of}", f"{told['added']:,} added, of {right:,}" if right else UNTOLD
+
+
+def _effort(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if told is None:
+        return
+    student, teacher = told["student"], told["teacher"]
+    yield f"seconds of a draft, {told['of']}", _quantiles(student, "under the load of the evaluation")
+    yield f"seconds of the teacher's answer, {told['of']}", _quantiles(teacher, "as recorded")
+    for name, words in (("prompt_tokens", "tokens of a prompt"), ("answer_tokens", "tokens of an answer")):
+        means = (f"{who} {_tokens(each[name])}" for who, each in (("student", student), ("teacher", teacher)))
+        yield f"{words}, {told['of']}", ", ".join(means)
+
+
+def _quantiles(side: Mapping[str, Any], how: str) -> str:
+    if not side["timed"]:
+        return "unknown: none was timed"
+    return f"p50 {side['p50_s']:.3g}, p95 {side['p95_s']:.3g}, of {side['timed']:,} {how}"
+
+
+def _tokens(mean: float | None) -> str:
+    return "unknown" if mean is None else f"{mean:,.1f}"
+
+
+def _expected(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if told is None:
+        return
+    found, name = told["dollars"], "dollars per 1,000 of them"
+    yield "expected to escalate", f"{told['escalation']:.1%} of requests like the window's"
+    if found is None:
+        yield name, "unknown: no answer of the teacher in the window has a price"
+        return
+    parts = {each: 1000.0 * found[each] for each in ("drafts", "escalated", "references")}
+    words = ", ".join(f"{each} {dollars(usd)}" for each, usd in parts.items())
+    yield (
+        name,
+        f"{dollars(sum(parts.values()))} ({words}); the teacher alone {dollars(1000.0 * found['teacher_alone'])}",
+    )
+    known = f"by {found['rows']:,} of {told['rows']:,} rows, at the prices of when it was certified"
+    yield "assumed of these dollars", f"{known}, {percent(told['rho'])} of them references; {UNCOUNTED}"
 
 
 def _certificate(release: Release) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,7 @@ from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.modes import FREE, decoding_mode
 from ledger.queries import reference_key, rows_that_taught, rows_used
-from ledger.records import Draft, TeacherReply, Usage
+from ledger.records import Draft, Feedback, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses, teacher_replies
@@ -143,7 +143,7 @@ class World:
         right = luck < self.right_of.get(release, self.right)
         answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
-        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0)
+        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0, 0.05)
 
     def untrained(self, request, text):
         """The base model knows the labels once it has seen some, and no rule but the first one."""
@@ -235,7 +235,7 @@ def config(tmp_path):
     values |= {"train": TrainConfig("base"), "adapters_dir": tmp_path / "adapters", "max_tokens": 8, "min_rows": 100}
     values |= {"max_rows": 10_000, "max_references": 10_000, "label_due_s": 60.0}
     values |= {"gateway_url": "http://g", "gateway_key": None, "student_url": "http://s"}
-    return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1)
+    return RunConfig(**values, window_share=0.5, fit_share=0.4, validation_share=0.1, rho=0.05)
 
 
 def test_a_good_student_is_released_with_its_certificate(engine, config, world):
@@ -591,6 +591,28 @@ def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, con
     found = outcome.report["baselines"]
     assert found["rows"] == 100 and found["untrained"] == 0.0 and found["with_examples"] > 0.5
     assert any("the base model agrees on 0% as it is" in step for step in world.steps)
+
+
+def test_a_release_tells_what_it_takes_and_what_it_makes_of_the_teachers_errors(engine, config, world):
+    wrong = traffic()[ROWS - 1]
+    right = LABELS[wrong.answer == LABELS[0]]
+    store(engine, [Feedback(exchange_id=wrong.id, at=1e9, good=False, correction=right)])
+    outcome = run(engine, config, progress=world)
+    told = champions(engine)["desk"].report
+    assert told["people"]["drafts"] == {"rows": 1, "teacher_wrong": 1, "fixed": 0, "copied": 1, "added": 0}
+    took = {who: told["effort"][who]["p50_s"] for who in ("student", "teacher")}
+    assert told["effort"]["of"] == "window" and took == pytest.approx({"student": 0.05, "teacher": 0.1})
+    assert told["expected"]["rows"] == outcome.certificate.n
+    assert told["expected"]["escalation"] == pytest.approx(1 - outcome.certificate.coverage)
+    assert told["expected"]["dollars"]["teacher_alone"] == pytest.approx(0.01)
+
+
+def test_one_that_is_refused_with_the_labels_unseen_tells_of_its_drafts_alone(engine, config, world):
+    world.right = 0.05
+    outcome = run(engine, config, progress=world)
+    told = history(engine, "desk")[0].report
+    assert isinstance(outcome, Refused) and told["effort"]["of"] == "fit rows"
+    assert not told.keys() & {"people", "expected"}
 
 
 def test_a_training_is_charged_and_what_trains_nothing_is_not(engine, config, world):

@@ -60,6 +60,10 @@ def test_nobody_is_asked_again_unless_it_is_set_and_labels_are_the_tasks(setting
     assert (config.again, config.labels) == (Bounds(50, 2.5), ("refund", "delivery"))
 
 
+def test_references_cost_what_the_tasks_own_share_says(settings_of):
+    assert run_config(settings_of(rho=0.2), "desk").rho == 0.2
+
+
 def test_a_compact_prompt_is_taught_and_bound_to_and_asks_no_teacher_anew(settings_of):
     full = settings_of(system_prompt="Be brief.")
     compact = settings_of(student_prompt="compact")

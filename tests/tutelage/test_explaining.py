@@ -20,6 +20,12 @@ from tutelage.explaining import Difference, differences, facts
 FIRST, SECOND = "desk--v000001", "desk--v000002"
 TRAINING = {"epochs": 2, "steps": 40, "seconds": 12.3, "validation_losses": [0.5, 0.25], "rows_too_long": 1}
 PREFERRED = {"pairs": 1234, "too_long": 2, "steps": 155, "seconds": 60.0, "validation_losses": [0.2], "kept": True}
+DRAFTS = {"rows": 1040, "teacher_wrong": 12, "fixed": 5, "copied": 4, "added": 20}
+ANSWERS = {"rows": 9, "teacher_wrong": 0, "fixed": 0, "copied": 0, "added": 1}
+NONE = dict.fromkeys(DRAFTS, 0)
+STUDENT = {"rows": 600, "prompt_tokens": 48.25, "answer_tokens": 2.0, "timed": 590, "p50_s": 0.1234, "p95_s": 0.5}
+UNKNOWN = {"rows": 0, "prompt_tokens": None, "answer_tokens": None, "timed": 0, "p50_s": None, "p95_s": None}
+DOLLARS = {"rows": 580, "teacher_alone": 0.0035, "drafts": 0.0001, "escalated": 0.0009, "references": 0.00005}
 REASONED = {"rationales": 4321, "tokens": 98765, "too_long": 3}
 
 
@@ -75,6 +81,67 @@ def test_of_log_probabilities_it_says_how_many_rows_have_them_and_why_others_hav
     assert found["rows learned without: in other tokens"] == "5"
     names = {each.name for each in differences(engine, second, replace(second, report={"targets": told}))}
     assert "rows learned without: in other tokens" in names
+
+
+def with_report(release, **told):
+    return replace(release, report={**release.report, **told})
+
+
+def test_of_the_teachers_errors_it_tells_counts_of_so_many(engine, second):
+    found = facts(engine, with_report(second, people={"drafts": DRAFTS, "answers": ANSWERS}))
+    assert found["right as people say, drafts"] == "student 1,013, teacher 1,028, of 1,040 rows that they chose"
+    assert found["errors of the teacher's, drafts"] == "5 fixed, 4 copied, 3 wrong otherwise, of 12"
+    assert found["errors where the teacher is right, drafts"] == "20 added, of 1,028"
+    assert found["errors of the teacher's, answers it would give"] == "unknown: no such row"
+    assert found["errors where the teacher is right, answers it would give"] == "1 added, of 9"
+    found = facts(engine, with_report(second, people={"drafts": DRAFTS, "answers": None}))
+    assert not any("answers it would give" in name for name in found)
+
+
+def test_what_nobody_has_said_anything_of_is_unknown_and_of_a_release_before_this_nothing_is_told(engine, second):
+    found = facts(engine, with_report(second, people={"drafts": NONE, "answers": NONE}))
+    assert found["teacher errors fixed, copied and added"].startswith("unknown: people have said of no reference")
+    assert not any("people say" in name or "errors of" in name for name in found)
+    assert not any("errors" in name or "seconds" in name or "dollars" in name for name in facts(engine, second))
+
+
+def test_of_answers_it_tells_seconds_and_tokens_of_both(engine, second):
+    told = {
+        "of": "window",
+        "student": STUDENT,
+        "teacher": {**STUDENT, "p50_s": 0.8, "p95_s": 1.9, "prompt_tokens": 52.0},
+    }
+    found = facts(engine, with_report(second, effort=told))
+    load = "under the load of the evaluation"
+    assert found["seconds of a draft, window"] == f"p50 0.123, p95 0.5, of 590 {load}"
+    assert found["seconds of the teacher's answer, window"] == "p50 0.8, p95 1.9, of 590 as recorded"
+    assert found["tokens of a prompt, window"] == "student 48.2, teacher 52.0"
+    found = facts(engine, with_report(second, effort={**told, "teacher": UNKNOWN}))
+    assert found["seconds of the teacher's answer, window"] == "unknown: none was timed"
+    assert found["tokens of an answer, window"] == "student 2.0, teacher unknown"
+
+
+def test_of_a_certified_threshold_it_tells_what_is_to_be_expected_and_what_that_assumes(engine, second):
+    told = {"rows": 600, "escalation": 0.253, "rho": 0.05, "dollars": DOLLARS}
+    found = facts(engine, with_report(second, expected=told))
+    assert found["expected to escalate"] == "25.3% of requests like the window's"
+    assert (
+        found["dollars per 1,000 of them"]
+        == "$1.05 (drafts $0.10, escalated $0.90, references $0.050); the teacher alone $3.50"
+    )
+    assert found["assumed of these dollars"].startswith(
+        "by 580 of 600 rows, at the prices of when it was certified, 5%"
+    )
+    found = facts(engine, with_report(second, expected={**told, "dollars": None}))
+    assert found["dollars per 1,000 of them"].startswith("unknown") and "assumed of these dollars" not in found
+
+
+def test_two_releases_are_compared_by_what_is_expected_of_them(engine, second):
+    dearer = with_report(second, expected={"rows": 600, "escalation": 0.4, "rho": 0.05, "dollars": None})
+    cheaper = with_report(second, expected={"rows": 600, "escalation": 0.2, "rho": 0.05, "dollars": DOLLARS})
+    found = {each.name: (each.before, each.after) for each in differences(engine, dearer, cheaper)}
+    assert found["expected to escalate"] == tuple(f"{n}.0% of requests like the window's" for n in (40, 20))
+    assert "dollars per 1,000 of them" in found
 
 
 def test_one_that_was_refused_says_why_and_one_without_a_report_what_there_is(engine):

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 import yaml
@@ -55,7 +56,9 @@ def filled(path: Path, *, now: float, a_day: int = 60) -> sa.Engine:
 def _release(engine: sa.Engine, *, coverage: float, since: float) -> None:
     made = add_candidate(engine, task="support-topics", cut_at=since - 1, base_model="m", now=since - 900)
     set_adapter(engine, made.name, path=f"/adapters/{made.name}", digest=f"d{made.number}")
-    promote(engine, made.name, values=certified(coverage=coverage, alpha=0.05, threshold=0.9), now=since)
+    values = certified(coverage=coverage, alpha=0.05, threshold=0.9)
+    values["report"] |= _told(coverage)
+    promote(engine, made.name, values=values, now=since)
     live.publish(
         engine, made.name, Live(since, 400, 60, 1 + made.number, 0.978 - 0.004 * made.number, 0.94, 0.992, 0.2)
     )
@@ -63,6 +66,22 @@ def _release(engine: sa.Engine, *, coverage: float, since: float) -> None:
         weak = add_candidate(engine, task="support-topics", cut_at=since, base_model="m", now=since + DAY_S)
         refusal = {"reason": "212 independent references would certify with a chance of 11 %", "labels_seen": False}
         refuse(engine, weak.name, refusal=refusal, report={}, now=since + DAY_S)
+
+
+def _told(coverage: float) -> dict[str, Any]:
+    """What its report says beside the certificate: of drafts of 48 and 2 tokens, and answers of 0.35 cents."""
+    student, teacher = (
+        {"rows": 200, "prompt_tokens": prompt, "answer_tokens": 2.0, "timed": 200, "p50_s": p50_s, "p95_s": p95_s}
+        for prompt, p50_s, p95_s in ((48.0, 0.12, 0.31), (52.0, 0.8, 0.8))
+    )
+    escalated, references = 0.0035 * (1 - coverage), 0.05 * 0.0035 * coverage
+    usd = {"teacher_alone": 0.0035, "drafts": 0.00001, "escalated": escalated, "references": references}
+    counts = {"rows": 40, "teacher_wrong": 12, "fixed": 5, "copied": 4, "added": 2}
+    return {
+        "effort": {"of": "window", "student": student, "teacher": teacher},
+        "expected": {"rows": 200, "escalation": 1 - coverage, "rho": 0.05, "dollars": {"rows": 200, **usd}},
+        "people": {"drafts": counts, "answers": {"rows": 30, "teacher_wrong": 9, "fixed": 4, "copied": 4, "added": 1}},
+    }
 
 
 def _week(draw: random.Random, release: str, *, coverage: float, since: float, a_day: int) -> list[Exchange | Label]:

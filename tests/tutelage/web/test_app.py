@@ -1,6 +1,7 @@
 """The console: what it shows, to whom, and that it changes nothing but what an admin asks for."""
 
 import asyncio
+import html
 import time
 
 import httpx
@@ -240,6 +241,13 @@ def test_a_form_that_is_none_is_refused(folder):
     held = client(folder)
     assert held.post("/console/login", content=b"x" * 5000, headers=OURS).status_code == 403
     assert held.post("/console/promote", content=b"\xff\x00", headers=OURS).status_code == 409
+
+
+def test_the_page_of_a_release_tells_what_is_expected_of_it_and_what_people_say(reader):
+    page = html.unescape(reader.get(f"/console/releases/{CHAMPION}").text)
+    assert "19.0% of requests like the window's" in page and "the teacher alone $3.50" in page
+    assert "p50 0.12, p95 0.31, of 200 under the load of the evaluation" in page
+    assert "5 fixed, 4 copied, 3 wrong otherwise, of 12" in page
 
 
 def test_a_release_is_rolled_back_and_put_in_force_again(tmp_path, engine, monkeypatch):
