@@ -155,7 +155,7 @@ class AdapterServer:
 
     def serves(self, name: str, path: Path) -> bool:
         """Whether this folder is loaded under this name."""
-        return self._adapters().get(name) == _place(path)
+        return self.folders().get(name) == _place(path)
 
     def unload(self, name: str) -> None:
         """Take an adapter out."""
@@ -163,7 +163,11 @@ class AdapterServer:
 
     def loaded(self) -> set[str]:
         """Names the engine serves, the base model's among them."""
-        return set(self._adapters())
+        return set(self.folders())
+
+    def folders(self) -> dict[str, str]:
+        """The folder behind each name that the engine serves, the base model's among them."""
+        return {model["id"]: model["root"] for model in self._models()}
 
     def base(self) -> str:
         """The name under which the engine serves the base model itself."""
@@ -222,15 +226,11 @@ class AdapterServer:
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             try:
-                self._adapters()
+                self.folders()
             except EngineDown:
                 time.sleep(LOOK_S)
             else:
                 return
-
-    def _adapters(self) -> dict[str, str]:
-        """The folder behind each name."""
-        return {model["id"]: model["root"] for model in self._models()}
 
     def _models(self) -> list[dict[str, Any]]:
         models: list[dict[str, Any]] = self._ask("GET", "/v1/models").json()["data"]

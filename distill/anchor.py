@@ -4,7 +4,7 @@ Not the one in force: each next one may be a little worse than the last without 
 that is much.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +33,25 @@ def anchor(engine: sa.Engine, task: str, *, binding: Mapping[str, str], alpha: f
     champion = champions(engine).get(task)
     if champion is None or not _holds(champion, binding, alpha=alpha, at=now + LAST_S):
         return None
-    known = [release for release in history(engine, task) if release.status in ("champion", "retired")]
-    same = [release for release in known if _comparable(release, binding, alpha=alpha)]
-    return max(same, key=lambda release: (_certified(release, "coverage"), release.number), default=None)
+    return best(history(engine, task), binding=binding, alpha=alpha)
+
+
+def best(known: Iterable[Release], *, binding: Mapping[str, str], alpha: float) -> Release | None:
+    """Of the champion and those that retired, as `anchor` says; the folders of the best are read until one is whole."""
+    same = [each for each in known if each.status in ("champion", "retired") and _alike(each, binding, alpha=alpha)]
+    ranked = sorted(same, key=lambda each: (_certified(each, "coverage"), each.number), reverse=True)
+    return next(filter(_intact, ranked), None)
 
 
 def _holds(release: Release, binding: Mapping[str, str], *, alpha: float, at: float) -> bool:
     return _certified(release, "alpha") == alpha and _valid(release, binding) and _certified(release, "expires_at") > at
 
 
-def _comparable(release: Release, binding: Mapping[str, str], *, alpha: float) -> bool:
-    if release.forgotten or _certified(release, "alpha") != alpha or not _valid(release, binding):
-        return False
+def _alike(release: Release, binding: Mapping[str, str], *, alpha: float) -> bool:
+    return not release.gone and _certified(release, "alpha") == alpha and _valid(release, binding)
+
+
+def _intact(release: Release) -> bool:
     try:
         verify(Path(release.adapter_path), expected=release.adapter_digest)
     except (AdapterError, OSError):

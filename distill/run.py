@@ -212,8 +212,8 @@ def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: 
 
 def _untaught(engine: sa.Engine, found: Harvest, config: RunConfig, *, reuse: str) -> Lessons:
     release = releases.get(engine, reuse)
-    if release.forgotten:
-        raise CannotReuse(f"the adapter of {release.name} had to be deleted: what it had learned from is forgotten")
+    if release.gone:
+        raise CannotReuse(f"{release.name} cannot be certified anew: {release.gone}")
     if release.base_model != config.train.base_model:
         raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")
     taught = rows_that_taught(engine, release.adapter_digest)

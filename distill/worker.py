@@ -116,7 +116,7 @@ class Worker:
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
         self._holder = holder
-        self._house = Housekeeping(engine, tasks, house or House())
+        self._house = Housekeeping(engine, tasks, house or House(), holder=holder)
         self._run: tuple[str, Run] | None = None
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -139,6 +139,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
                 log.error("the look at %s failed: %s", task, _where(error))
         self._house.expire(now=self._clock(), steady=self._monotonic())
+        self._house.clear(now=self._clock(), steady=self._monotonic(), but=self._run[0] if self._run else None)
 
     def _look(self, task: str, watched: Watched) -> None:
         if model := watched.binding.get("teacher"):

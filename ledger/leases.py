@@ -75,6 +75,12 @@ def give_back(engine: sa.Engine, name: str, *, holder: str) -> None:
         connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
 
 
+def all_held(engine: sa.Engine, *, now: float) -> set[str]:
+    """The names of the leases that somebody has now."""
+    with engine.connect() as connection:
+        return set(connection.execute(sa.select(leases.c.name).where(leases.c.until > now)).scalars())
+
+
 def who(engine: sa.Engine, name: str, *, now: float) -> str | None:
     """Who has the lease now."""
     query = sa.select(leases.c.holder).where(leases.c.name == name, leases.c.until > now)

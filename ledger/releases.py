@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from calibration.certificate import Certificate, fingerprint
 from ledger.database import writing
+from ledger.ended import GONE
 from ledger.modes import FREE
 from ledger.schema import releases
 
@@ -58,9 +59,9 @@ class Release:
     report: dict[str, Any] | None
 
     @property
-    def forgotten(self) -> bool:
-        """Whether its adapter had to be deleted: nothing brings it back."""
-        return self.adapter_path == FORGOTTEN
+    def gone(self) -> str:
+        """Why it has no adapter any more, in words, "" where none was deleted: nothing brings one back."""
+        return GONE.get(self.adapter_path, "")
 
     def valid(self, binding: Mapping[str, str]) -> Certificate:
         """Its certificate, where it holds for all of the `binding`; whether it has expired is not asked.
@@ -189,7 +190,7 @@ def _certified(engine: sa.Engine, name: str, *, values: dict[str, Any]) -> None:
 
 def _holds(release: Release, binding: Mapping[str, str], *, now: float) -> bool:
     try:
-        return not release.forgotten and release.valid(binding).holds(now)
+        return not release.gone and release.valid(binding).holds(now)
     except ValueError:
         return False
 
@@ -280,11 +281,10 @@ def reinstate(engine: sa.Engine, name: str, *, binding: Mapping[str, str], now: 
         if (release.cut_at if release.status == "ready" else release.changed_at) < voided_at:
             raise ReleaseError(f"{name} was certified on traffic from before a release was voided: it says nothing now")
         try:
-            holds = not release.forgotten and release.valid(binding).holds(now)
+            why = release.gone or ("" if release.valid(binding).holds(now) else "its certificate has expired")
         except ValueError as error:
-            raise ReleaseError(f"{name} cannot be promoted: {error}") from error
-        if not holds:
-            why = "its adapter had to be deleted" if release.forgotten else "its certificate has expired"
+            why = str(error)
+        if why:
             raise ReleaseError(f"{name} cannot be promoted: {why}")
         connection.execute(_dethrone(release.task, "retired", now))
         _take_step(connection, name, from_status=release.status, values={**_crowned(now), "refusal": None})
@@ -339,8 +339,8 @@ def last_in_force(engine: sa.Engine, task: str) -> Release | None:
 
 def newest_certified(engine: sa.Engine, task: str) -> Release:
     """The champion, or else the last release that was one. Raises ReleaseError where none was ever certified."""
-    known = [each for each in history(engine, task) if not each.forgotten]
-    certified = [each for each in known if each.certificate and each.status != "ready"]
+    known = history(engine, task)
+    certified = [each for each in known if each.certificate and each.status != "ready" and not each.gone]
     if not certified:
         raise ReleaseError(f"no release of {task} has been certified yet: `tutelage status` says how far it is")
     return next((release for release in certified if release.status == "champion"), certified[-1])

@@ -33,6 +33,9 @@ class DistillSettings(Section):
     traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
     what it saves is told, and decides nothing.
 
+    keep_adapters: of each task so many adapters that nothing needs stay on disk, the newest; what is in force or waits,
+    what a rollback may go back to and the best release so far stay in any case (docs/decisions/0039).
+
     gateway_url: where the worker asks, http://HOST:PORT, when the gateway is on another machine (server.admin_port
     there, where it is set); null: the gateway of this one.
     """
@@ -57,6 +60,7 @@ class DistillSettings(Section):
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0
+    keep_adapters: Annotated[int, Field(ge=0)] = 3
     gateway_url: PrivateUrl | None = None
     training_usd: Price = 0.0
     upkeep_usd_per_month: Price = 0.0

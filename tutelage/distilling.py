@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distill.canary import Rules
     from distill.plan import RunConfig
     from distill.recital import Checked
+    from distill.retiring import Shelf
 
 
 def run_config(
@@ -174,6 +175,14 @@ def serving_now(settings: Settings) -> dict[str, str]:
     with suppress(AdapterError):
         found["base_digest"] = base_digest(settings.student.base_model)
     return found
+
+
+def shelf(settings: Settings) -> "Shelf":
+    """Where adapters are, and when nobody asks them any more."""
+    from distill.retiring import MARGIN_S, Shelf
+
+    student = settings.student
+    return Shelf(student.engines_url, student.adapters_dir, list(settings.tasks), student.timeout_s + MARGIN_S)
 
 
 def load_champions(settings: Settings, engine: sa.Engine, *, checked: "Checked | None" = None) -> dict[str, str]:

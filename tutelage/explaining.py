@@ -51,7 +51,9 @@ def differences(engine: sa.Engine, before: Release, after: Release) -> list[Diff
 
 
 def _made(release: Release, report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "status", release.status + (", its adapter deleted" if release.forgotten else "")
+    yield "status", release.status + (", its adapter deleted" if release.gone else "")
+    if release.gone:
+        yield "no adapter", release.gone
     if reason := (release.refusal or {}).get("reason"):
         yield "because", reason
     yield "made", date(release.created_at)

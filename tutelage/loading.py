@@ -1,4 +1,4 @@
-"""`tutelage serve loader`: the champions loaded on every engine of a fleet, for as long as it runs.
+"""`tutelage serve loader`: the champions loaded on every engine of a fleet, what has ended taken off, while it runs.
 
 What `tutelage up` does for the engine that it started. An engine that has just begun holds no adapter: until it is seen
 here its share of the drafts fails, and the teacher answers those.
@@ -6,6 +6,7 @@ here its share of the drafts fails, and the teacher answers those.
 
 import logging
 import threading
+import time
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ import sqlalchemy as sa
 from distill.adapters import AdapterError
 from distill.fleet import AdapterFleet
 from distill.recital import Checked
+from distill.retiring import Retiring
 from router.settings import Settings
-from tutelage.distilling import load_champions
+from tutelage.distilling import load_champions, shelf
 from tutelage.student_server import room
 
 LOOK_S = 5.0
@@ -25,9 +27,12 @@ def keep_loaded(settings: Settings, engine: sa.Engine, *, stop: threading.Event)
     """Look until `stop` is set; what changes is logged once, and what cannot be done is tried again."""
     told: dict[str, str] = {}
     checked: Checked = set()
+    retiring = Retiring(engine, shelf(settings))
     while True:
         try:
             found = {**load_champions(settings, engine, checked=checked), **too_few_slots(settings)}
+            for name in sorted(retiring.look(now=time.time(), steady=time.monotonic())):
+                log.info("%s: taken off, nothing needs it", name)
         except (AdapterError, sa.exc.SQLAlchemyError) as error:
             found = {"student": str(error)}
         for name, failure in found.items():

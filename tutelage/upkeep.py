@@ -1,4 +1,5 @@
-"""What `tutelage up` does while it serves: tells what happens, and keeps what is in force loaded on vLLM.
+"""What `tutelage up` does while it serves: tells what happens, and keeps on vLLM what is in force,
+and takes off what is not.
 
 Nothing that happens to one part ends the others. What cannot be done now is said once and tried again.
 """
@@ -10,12 +11,13 @@ import sqlalchemy as sa
 
 from distill.adapters import AdapterError
 from distill.recital import Checked
+from distill.retiring import Retiring
 from ledger import decisions
 from ledger.database import LedgerError, connect
 from ledger.progress import published
 from ledger.releases import served, statuses
 from router.settings import Settings
-from tutelage.distilling import load_champions
+from tutelage.distilling import load_champions, shelf
 from tutelage.processes import Stack
 from tutelage.standing import in_words
 
@@ -31,6 +33,7 @@ class Upkeep:
         self._settings = settings
         self._say = say
         self._engine: sa.Engine | None = None
+        self._retiring: Retiring | None = None
         self._told = 0  # the last decision
         self._releases: dict[str, str] = {}  # name -> status
         self._asked: frozenset[str] | None = None  # releases that vLLM was asked to load since it was last started
@@ -52,6 +55,7 @@ class Upkeep:
             self._tell_releases(engine)
             progress = " | ".join(f"{task}: {in_words(found)}" for task, found in published(engine).items())
             trouble = "" if self._load(engine) else AWAY
+            self._retire(engine)
         except (LedgerError, sa.exc.SQLAlchemyError) as error:
             trouble = f"the ledger does not answer ({type(error).__name__}): what is in force stays so"
         if trouble and trouble != self._trouble:
@@ -100,3 +104,9 @@ class Upkeep:
         self._asked, self._failed = names, {name: failure for name, failure in found.items() if failure}
         self._again_at = time.monotonic() + AGAIN_S
         return True
+
+    def _retire(self, engine: sa.Engine) -> None:
+        if self._retiring is None:
+            self._retiring = Retiring(engine, shelf(self._settings))
+        for name in sorted(self._retiring.look(now=time.time(), steady=time.monotonic())):
+            self._say(f"{name}: its adapter is taken off the student, nothing needs it")

@@ -11,12 +11,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from calibration.certificate import Contract
+from distill.clearing import Alike, Clear
 from distill.housekeeping import House
 from distill.triggers import DAY_S, TriggerConfig
 from distill.worker import Outside, Watched, Worker
 from router.settings import Settings
 from tutelage.adopting import take_over_all
-from tutelage.distilling import HOUR_S, canary_rules, gateway_client, label_due_s, serving_now, terms
+from tutelage.distilling import HOUR_S, canary_rules, gateway_client, label_due_s, serving_now, shelf, terms
 
 STOP_S = 10.0
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ def compose(settings: Settings, engine: sa.Engine, config: Path) -> Worker:
         serving=partial(serving_now, settings),
     )
     keep_s = settings.ledger.keep_days * DAY_S if settings.ledger.keep_days else None
-    house = House(keep_s, settings.student.usd_per_hour or 0.0)
+    alike = {name: Alike(settings.binding(name), task.alpha) for name, task in settings.tasks.items()}
+    clear = Clear(shelf(settings), alike, settings.distill.keep_adapters)
+    house = House(keep_s, settings.student.usd_per_hour or 0.0, clear)
     return Worker(engine, tasks, outside=outside, holder=holder, house=house)
 
 

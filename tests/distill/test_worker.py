@@ -208,6 +208,27 @@ def test_texts_that_are_old_enough_leave_the_ledger_and_newer_ones_stay(world):
     assert texts() == 2
 
 
+def test_the_leader_looks_after_folders_but_those_of_a_run_that_it_has_begun(world, monkeypatch, caplog):
+    looked = []
+
+    class Recorder:
+        def __init__(self, engine, clear, *, holder):
+            self.holder = holder
+
+        def look(self, *, now, steady, but):
+            looked.append((self.holder, but))
+            raise PermissionError("the folder of adapters cannot be read")
+
+    monkeypatch.setattr("distill.housekeeping.Clearing", Recorder)
+    leader, other = (world.worker(holder, House(clear=object())) for holder in "ab")
+    leader.step()
+    other.step()
+    world.record(exchange, 60)
+    leader.step()
+    assert looked == [("a", None), ("a", "desk")] and len(world.runs) == 1
+    assert "the folder of adapters cannot be read" in caplog.text
+
+
 def test_of_two_workers_one_leads_and_the_other_takes_over_when_it_is_killed(world):
     world.record(exchange, 60)
     first, second = world.worker("a"), world.worker("b")

@@ -176,7 +176,7 @@ def test_what_taught_the_champion_is_forgotten_and_the_next_one_comes_by_itself_
     assert f"{TASK}: the teacher answers" in told and f"{TASK}: retraining is due" in told
     assert not Path(first.adapter_path).exists()
     assert first.name not in AdapterServer(running.settings.student.url).loaded()
-    assert get(running.engine, first.name).forgotten and text not in ledger_files(running)
+    assert get(running.engine, first.name).gone and text not in ledger_files(running)
     assert f"{first.name} had learned from what is forgotten" in tutelage(running, "status")
     wait_until(lambda: reason_of(running, running.texts[ROWS]) == "no_release", limit_s=2.0)
     client = Client(running.url, system_prompt=running.settings.tasks[TASK].system_prompt)
@@ -342,6 +342,14 @@ def test_where_the_teacher_begins_to_answer_otherwise_the_alarm_closes_the_task_
     wait_until(lambda: lag_bytes(running.engine, running.settings.ledger.spool_dir) == 0)
     assert answered_after(running.engine, name, since=0.0) > 10
     assert answered_after(running.engine, name, since=voided.changed_at + SEEN_S) == 0
+
+
+def test_an_adapter_whose_release_has_ended_leaves_the_engine_and_stays_on_disk_for_a_certificate_anew(running):
+    ended = [release for release in history(running.engine, TASK) if release.status == "voided"][-1]
+    server = AdapterServer(running.settings.student.url)
+    wait_until(lambda: ended.name not in server.loaded(), limit_s=180.0)
+    assert server.base() in server.loaded() and Path(ended.adapter_path).is_dir()
+    assert f"{ended.name}: its adapter is taken off the student" in running.up.log.read_text()
 
 
 def ledger_files(running: Running) -> bytes:

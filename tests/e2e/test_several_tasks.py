@@ -3,6 +3,7 @@
 pytest -m e2e -s tests/e2e/test_several_tasks.py
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,12 @@ import pytest
 from bench.parts import started
 from distill.adapters import AdapterError, AdapterServer
 from distill.probe import probe
+from distill.retiring import LOOK_S, MARGIN_S, QUIET_S, Retiring, Shelf
+from ledger import releases
+from ledger.database import connect
 from tests.distill.families import FAMILIES
 from tests.e2e.test_families import MAX_TOKENS, TAUGHT, show, speaking, taught
+from tests.ledger.make import certified
 from tutelage.demo.plan import free_ports
 from tutelage.processes import Program
 from tutelage.provision import Home, ensure_vllm
@@ -65,6 +70,10 @@ def engine(request, adapters, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield request.param, served
 
 
+def url_of(server: AdapterServer) -> str:
+    return str(server._http.base_url).rstrip("/")
+
+
 def test_each_is_itself_whatever_was_asked_before(engine, adapters):
     slots, server = engine
     base, folders = adapters
@@ -90,3 +99,26 @@ def test_asked_side_by_side_each_gives_its_own_answers(engine):
         answers = list(pool.map(answer, asked))
     show(f"{slots} slots: {len(asked)} requests of four tasks in {time.monotonic() - began:.1f} s")
     assert answers == [TASKS[name](row.completion) for name, row in asked]
+
+
+def test_after_a_second_release_the_first_is_no_longer_listed_and_the_second_answers(engine, adapters, tmp_path):
+    """In half a second of ours and two minutes of the clock that is passed."""
+    (_, server), (_, taught_folders) = engine, adapters
+    ledger, began = connect(f"sqlite:///{tmp_path}/ledger.db"), 1000.0
+    names = []
+    for task in ("right", "wrong"):
+        name = releases.add_candidate(ledger, task="desk", cut_at=0.0, base_model="base", now=began).name
+        server.load(name, shutil.copytree(taught_folders[task], tmp_path / name))
+        releases.promote(ledger, name, values=certified(), now=began)
+        names.append(name)
+    retiring = Retiring(ledger, Shelf(url_of(server), tmp_path, ["desk"], MARGIN_S))
+    before = server.loaded()
+    assert set(names) < before and retiring.look(now=began, steady=0.0) == set()
+    later = QUIET_S + LOOK_S
+    assert retiring.look(now=began + later, steady=later) == {names[0]}
+    assert server.loaded() == before - {names[0]}
+    row = FAMILY.rows(1)[0]
+    assert server.greedy(names[1], row.messages, max_tokens=MAX_TOKENS)[0] == TASKS["wrong"](row.completion)
+    with pytest.raises(AdapterError, match="404"):
+        server.greedy(names[0], row.messages, max_tokens=MAX_TOKENS)
+    server.unload(names[1])

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 from ledger import releases
 from ledger.database import connect
 from ledger.decisions import Decision, record
+from ledger.ended import set_deleted
 from router.settings import load
 from tests.ledger.make import certified
 from tutelage import cli_serve
@@ -133,6 +134,27 @@ def test_rolled_back_to_a_release_that_vllm_cannot_serve_the_teacher_answers_and
     first, _ = promoted(config), promoted(config)
     rolled = ask("releases", "rollback", "desk", "--config", config)
     assert rolled.exit_code == 0 and f"{first} is the champion again, and until this is mended the" in words(rolled)
+
+
+def test_what_has_lost_its_adapter_is_not_promoted_and_nothing_is_changed(config):
+    first, second = promoted(config), promoted(config)
+    settings = load(config)
+    (settings.student.adapters_dir / second).mkdir(parents=True)
+    said = ask("releases", "promote", first, "--config", config)
+    assert said.exit_code == 2 and f"{first} cannot be put in force: its adapter is not in" in words(said)
+    assert releases.champions(connect(settings.ledger.url))["desk"].name == second
+    (settings.student.adapters_dir / first).mkdir()
+    assert ask("releases", "promote", first, "--config", config).exit_code == 0
+
+
+def test_a_deleted_adapter_is_shown_and_its_release_is_not_promoted(config):
+    first, _ = promoted(config), promoted(config)
+    engine = connect(load(config).ledger.url)
+    assert set_deleted(engine, [first], before=1e9) == {first}
+    shown = ask("releases", "show", first, "--config", config).output.replace("│", " ")
+    assert "its adapter was deleted, since nothing needed it" in " ".join(shown.split())
+    said = ask("releases", "promote", first, "--config", config)
+    assert said.exit_code == 2 and "promote another release, or have the next one made" in words(said)
 
 
 def test_a_release_is_put_in_force_by_its_name(config):

@@ -155,6 +155,7 @@ def test_an_adapter_that_had_to_be_deleted_is_told(engine, second):
     meant = Meant(exchanges=("id-000003",))
     forget(engine, find(engine, meant, due=1e12), meant=meant, now=100.0)
     assert facts(engine, get(engine, SECOND))["status"] == "forgotten, its adapter deleted"
+    assert facts(engine, get(engine, SECOND))["no adapter"].endswith("what it had learned from is forgotten")
 
 
 def test_two_differ_by_their_facts_and_by_the_rows_that_taught_one_only(engine, second):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,10 +15,13 @@ from tutelage.starter import starter
 
 @pytest.fixture
 def told(monkeypatch, caplog):
-    """What it logs while `load_champions` comes to these outcomes, one after the other."""
+    """What it logs while `load_champions` comes to these outcomes, one after the other; `ended` is taken off once."""
 
-    def watch(*outcomes, slots=()):
-        stop, left = threading.Event(), list(outcomes)
+    def watch(*outcomes, slots=(), ended=()):
+        stop, left, taken = threading.Event(), list(outcomes), [set(ended)]
+
+        def retire(*, now, steady):
+            return taken.pop() if taken else set()
 
         def load(settings, engine, *, checked):
             found = left.pop(0)
@@ -30,6 +34,8 @@ def told(monkeypatch, caplog):
         monkeypatch.setattr(loading, "LOOK_S", 0.0)
         monkeypatch.setattr(loading, "load_champions", load)
         monkeypatch.setattr(loading, "too_few_slots", lambda settings: dict(slots))
+        monkeypatch.setattr(loading, "shelf", lambda settings: None)
+        monkeypatch.setattr(loading, "Retiring", lambda engine, shelf: SimpleNamespace(look=retire))
         with caplog.at_level(logging.INFO, logger=loading.__name__):
             loading.keep_loaded(None, None, stop=stop)
         return [record.getMessage() for record in caplog.records]
@@ -45,6 +51,12 @@ def test_an_engine_that_is_away_ends_nothing(told):
     down = EngineDown("vLLM cannot be reached")
     lines = told(down, down, {"desk--v000001": "was altered"}, {"desk--v000001": ""})
     assert lines == ["student: vLLM cannot be reached", "desk--v000001: was altered", "desk--v000001: loaded"]
+
+
+def test_what_has_ended_is_taken_off_once_the_champions_are_there(told):
+    down, loaded = EngineDown("vLLM cannot be reached"), {"desk--v000002": ""}
+    lines = told(down, loaded, ended={"desk--v000001"})
+    assert lines[1:] == ["desk--v000001: taken off, nothing needs it", "desk--v000002: loaded"]
 
 
 def test_too_few_slots_are_told_once_beside_what_is_loaded(told):

@@ -1,6 +1,7 @@
 """What `up` tells and loads, over a real ledger; the stack and vLLM are scripted."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -51,11 +52,19 @@ class World:
         upkeep.look()
         return list(self.told)
 
+    def retire(self, *, now, steady):
+        """What is loaded and in force no more is taken off, as if it had long ended."""
+        ended = (self.loaded or set()) - {release.name for release in releases.served(self.engine)}
+        if self.loaded:
+            self.loaded -= ended
+        return ended
+
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     world = World(connect(f"sqlite:///{tmp_path}/ledger.db"))
     monkeypatch.setattr(module, "load_champions", world.load)
+    monkeypatch.setattr(module, "Retiring", lambda engine, shelf: SimpleNamespace(look=world.retire))
     return world
 
 
@@ -118,6 +127,16 @@ def test_a_release_that_another_process_promotes_is_told_and_loaded(world, upkee
     assert world.new(upkeep) == [f"{name}: champion", f"in force: {name}"]
     releases.void(world.engine, name, reason="alarm: 9 of 40", now=3.0)
     assert world.new(upkeep)[0] == f"{name}: voided: alarm: 9 of 40"
+
+
+def test_what_has_ended_is_taken_off_and_loaded_again_where_it_comes_back(world, upkeep):
+    first = world.promote()
+    upkeep.look()
+    second = world.promote()
+    assert world.new(upkeep)[-1] == f"{first}: its adapter is taken off the student, nothing needs it"
+    assert world.loaded == {second}
+    releases.rollback(world.engine, "desk", binding={}, now=9.0)
+    assert f"in force: {first}" in world.new(upkeep) and world.loaded == {first}
 
 
 def test_decisions_are_told_once_and_old_ones_not_at_all(world, upkeep):

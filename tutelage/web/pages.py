@@ -163,7 +163,7 @@ def chart(asked: Asked) -> str:
 
 def promotable(found: Release) -> bool:
     """Whether `promote` may be asked for; whether its certificate holds is asked then."""
-    return found.status in ("retired", "rolled_back", "ready", "canary") and not found.forgotten
+    return found.status in ("retired", "rolled_back", "ready", "canary") and not found.gone
 
 
 def why(row: Mapping[str, Any]) -> str:
