@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from distill import devices
 from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible
 from distill.best import TrainProgress
 from distill.errors import DistillError
@@ -85,11 +86,15 @@ class Candidate:
 
     def train(self, lessons: Lessons) -> TrainReport:
         """Make the folder. Raises TrainError."""
-        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs")
+        self.progress.step(
+            f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs{devices.words()}"
+        )
 
         def show(at: TrainProgress) -> None:
-            if at.of == "pairs" and at.step == 1:
+            if at.of == "pairs" and (at.step == 1 or at.goes_on):
                 self.progress.step(f"learning from {len(lessons.pairs)} pairs of answers")
+            if at.goes_on:
+                self.progress.step(f"goes on after step {at.went_on} of {at.steps} of a training that was interrupted")
             self.progress.advance(at.step, at.steps, eta_s=at.eta_s)
 
         trained = train(

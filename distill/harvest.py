@@ -76,6 +76,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     due: float,
     adapter_digest: str | None = None,
     easy_weight: float = 1.0,
+    again: bool = False,
 ) -> Harvest:
     """Cut a task's traffic at the start of the newest `window_share` of what no release before was certified on, or
     later, where every request began to be a reference, if that gives more of them.
@@ -87,7 +88,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. `easy_weight`:
     the most that a lesson counts which the student has answered (docs/decisions/0032). What a teacher has written takes
     the room that is left under `max_rows`, and was written before the cut like everything that teaches: its examples
-    may be among the traffic behind it.
+    may be among the traffic behind it. `again`: at the cut of the attempt before, whose training goes on, unless that
+    traffic is not fresh any more (docs/decisions/0045).
 
     Raises HarvestError where nothing is recorded.
     """
@@ -105,7 +107,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     key = reference_key(engine)
     # What came while a budget left no room for references was part of no draw, whatever it was.
     drawn = [row for row in settled if row.rho is not None]
-    cut_at = _later(max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at), drawn, key)
+    usual = max(cut_before, fresh[int(len(fresh) * (1.0 - window_share))].at)
+    cut_at = cut_before if again and cut_before > since else _later(usual, drawn, key)
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]

@@ -4,7 +4,6 @@ TRL's DPO against the adapter as the first lesson left it, with the chosen answe
 alone is content where both answers become less likely, the wrong one faster.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,11 @@ from trl import DPOConfig, DPOTrainer
 from typing_extensions import override
 
 from distill.best import KeepBest
+from distill.checkpoints import Checkpoints
+from distill.devices import one_device
 from distill.pattern import Pair
 from distill.render import Chat, render_pair, render_prompt
+from distill.resume import Resumable, learn
 
 BETA = 0.1
 WEIGHTS = {"sigmoid": 1.0, "sft": 1.0}
@@ -67,35 +69,41 @@ def rendered_pair(chat: Chat, pair: Pair) -> RenderedPair:
 
 
 def prefer(
-    model: PeftModel, found: Sequence[RenderedPair], *, tokenizer: Any, arguments: Mapping[str, Any], keeper: KeepBest
+    model: PeftModel,
+    found: Sequence[RenderedPair],
+    *,
+    tokenizer: Any,
+    arguments: Mapping[str, Any],
+    keeper: KeepBest,
+    place: Checkpoints,
 ) -> PairsReport:
     """Train the model's adapter on the pairs, one epoch; `arguments` are the first lesson's, its learning rate too."""
+    own = DPOConfig(
+        **{**arguments, "learning_rate": GENTLER * arguments["learning_rate"], "num_train_epochs": EPOCHS},
+        beta=BETA,
+        loss_type=list(WEIGHTS),
+        loss_weights=list(WEIGHTS.values()),
+    )
     trainer = _PairTrainer(
         model=model,
-        args=DPOConfig(
-            **{**arguments, "learning_rate": GENTLER * arguments["learning_rate"], "num_train_epochs": EPOCHS},
-            beta=BETA,
-            loss_type=list(WEIGHTS),
-            loss_weights=list(WEIGHTS.values()),
-        ),
+        args=one_device(own),
         train_dataset=Dataset.from_list([vars(pair) for pair in found]),
         processing_class=tokenizer,
         callbacks=[keeper],
     )
     trainer.remove_callback(PrinterCallback)
-    started = time.monotonic()
-    loss = float(trainer.train().training_loss)
+    learned = learn(trainer, keeper, place=place)
     return PairsReport(
         pairs=len(found),
-        steps=trainer.state.global_step,
-        seconds=time.monotonic() - started,
-        loss=loss,
+        steps=learned.steps,
+        seconds=learned.seconds,
+        loss=learned.loss,
         validation_losses=tuple(keeper.losses),
         kept=bool(keeper.best),
     )
 
 
-class _PairTrainer(DPOTrainer):  # type: ignore[misc]  # trl ships no types
+class _PairTrainer(Resumable, DPOTrainer):  # type: ignore[misc]  # trl ships no types
     """TRL's trainer over pairs that are tokens already: its own templates would teach what follows an answer."""
 
     @override

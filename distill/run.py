@@ -19,7 +19,9 @@ from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
 from distill.candidate import Candidate, Progress, check_rank, check_room
+from distill.checkpoints import unfinished
 from distill.curate import Rules, by_reason
+from distill.devices import check_alone
 from distill.errors import DistillError
 from distill.fleet import AdapterFleet
 from distill.gateway import GatewayClient
@@ -48,10 +50,11 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, DiskFull or AdapterError
-    (an engine takes no such rank) before anything is written. An error after that is recorded with the candidate, which
-    is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, NotAlone, DiskFull or
+    AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded with the
+    candidate, which is refused, and raised.
     """
+    check_alone()
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
@@ -110,6 +113,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         - config.label_due_s,  # what is not ingested yet is not lost
         adapter_digest=releases.get(engine, config.reuse).adapter_digest if config.reuse else None,
         easy_weight=config.easy_weight,
+        again=_again(engine, config, progress),
     )
     teaching = len(found.older) + len(found.synthetic)
     if config.reuse is None and teaching < config.min_rows:
@@ -140,6 +144,15 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         progress.step(f"begins from {begun or 'the base model'}: {because}")
         lessons = _with_pattern(engine, lessons, config, report=report, progress=progress)
     return lessons, found, report
+
+
+def _again(engine: sa.Engine, config: RunConfig, progress: Progress) -> bool:
+    """Whether the attempt before was interrupted while it trained: rows of another cut would begin another training."""
+    if config.reuse is not None or not (before := releases.history(engine, config.task)):
+        return False
+    if found := unfinished(config.adapters_dir, before[-1].name):
+        progress.step(f"the training of {before[-1].name} was interrupted: it goes on where its rows are the same")
+    return found
 
 
 def _with_pattern(

@@ -7,13 +7,12 @@ import hashlib
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,14 +21,19 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 from typing_extensions import override
 
+from distill.adapters import digest as adapter_digest
 from distill.best import HeldOut, KeepBest, TrainProgress, Weights
+from distill.checkpoints import Checkpoints, checkpoints
+from distill.devices import check_alone, one_device
 from distill.errors import DistillError
 from distill.logit import collate_targets, token_losses
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
 from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
 from distill.render import Chat, Readable, Rendered, readable, takes
+from distill.resume import Resumable, learn
 from distill.rows import Targets, TrainingRow
+from distill.serving import base_digest
 from distill.student import (
     Batch,
     completion_labels,
@@ -99,6 +103,7 @@ class TrainReport:
     preferred: PairsReport | None = None
     reasoned: ReasonsReport | None = None
     rows_with_targets: int = 0
+    went_on: int = 0
 
 
 def train(
@@ -114,43 +119,47 @@ def train(
 
     Where rows have a rationale they teach that too, to a question of its own; they validate by their answers alone.
     Training stops after the first epoch that is no better than the best before. Then a second lesson is learned from
-    `pairs`, of the same rows, and kept where `validation` is no worse for it. `out` appears whole or not at all.
-    Raises FileExistsError where `out` exists (adapters are immutable), NoChat, TrainError where the chat template takes
-    no row, none fits into `max_tokens` or a loss is not finite. The same rows, seed, machine and number of threads give
-    the same adapter.
+    `pairs`, of the same rows, and kept where `validation` is no worse for it. `out` appears whole or not at all. What
+    was killed while it learned the same is gone on with, whatever it was called (docs/decisions/0045).
+    Raises FileExistsError where `out` exists (adapters are immutable), NotAlone, NoChat, TrainError where the chat
+    template takes no row, none fits into `max_tokens` or a loss is not finite. The same rows, seed, machine and number
+    of threads give the same adapter.
     """
+    check_alone()
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
     chat = load_chat(config.base_model, unsaid=config.unsaid)
     lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
     if not lessons.rows:
         raise TrainError(_why_none(lessons, config))
-    with silence(), TemporaryDirectory() as scratch:
+    answers = _weighed(lessons.rendered)
+    taught = reasons(chat, lessons.rows, answers, max_tokens=config.max_tokens)
+    learned = _dataset_digest(taught.rows, pairs)
+    all_of_it = _training_digest(config, learned, _dataset_digest(held_out.rows, ()))
+    with silence(), checkpoints(out.parent, digest=all_of_it, release=out.name) as place:
         keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-        answers = _weighed(lessons.rendered)
-        taught = reasons(chat, lessons.rows, answers, max_tokens=config.max_tokens)
-        trainer = _trainer(chat, answers, keeper, taught=taught, config=config, scratch=scratch)
-        started = time.monotonic()
-        train_loss = float(trainer.train().training_loss)
-        seconds = time.monotonic() - started
-        _check_finite((train_loss, *keeper.losses), config)
-        preferred, better = _prefer(trainer, pairs, chat=chat, keeper=keeper, config=config) if pairs else (None, None)
+        trainer = _trainer(chat, answers, keeper, taught=taught, config=config, folder=place.lesson("rows"))
+        first = learn(trainer, keeper, place=place)
+        _check_finite((first.loss, *keeper.losses), config)
+        preferred, better = None, None
+        if pairs:
+            preferred, better = _prefer(trainer, pairs, chat=chat, keeper=keeper, config=config, place=place)
         _save(trainer.model, better or keeper.best, out=out)
-    epochs = round(trainer.state.epoch)
     return TrainReport(
         rows=len(lessons.rows),
-        epochs=epochs,
-        steps=trainer.state.global_step,
-        seconds=seconds,
-        train_loss=train_loss,
+        epochs=first.epochs,
+        steps=first.steps,
+        seconds=first.seconds,
+        train_loss=first.loss,
         validation_losses=tuple(keeper.losses),
-        rows_per_second=len(lessons.rows) * epochs / seconds,
-        dataset_digest=_dataset_digest(taught.rows, pairs),
+        rows_per_second=len(lessons.rows) * first.epochs / first.seconds,
+        dataset_digest=learned,
         rows_too_long=lessons.too_long + held_out.too_long,
         rows_unspeakable=lessons.unspeakable + held_out.unspeakable,
         preferred=preferred,
         reasoned=taught.report,
         rows_with_targets=sum(row.targets is not None for row in lessons.rows),
+        went_on=first.went_on,
     )
 
 
@@ -170,7 +179,13 @@ def _why_none(lessons: Readable, config: TrainConfig) -> str:
 
 
 def _prefer(
-    trainer: "_CompletionTrainer", pairs: Sequence[Pair], *, chat: Chat, keeper: KeepBest, config: TrainConfig
+    trainer: "_CompletionTrainer",
+    pairs: Sequence[Pair],
+    *,
+    chat: Chat,
+    keeper: KeepBest,
+    config: TrainConfig,
+    place: Checkpoints,
 ) -> tuple[PairsReport, Weights | None]:
     """The second lesson, begun from the best of the first; no weights where that remains the best."""
     found = [rendered_pair(chat, pair) for pair in pairs if takes(chat, pair.messages)]
@@ -180,8 +195,8 @@ def _prefer(
         return PairsReport(too_long=too_long), None
     set_peft_model_state_dict(trainer.model, keeper.best)
     second = keeper.next("pairs")
-    arguments = _arguments(config, trainer.args.output_dir, longest=2 * max(map(len, short)))
-    report = prefer(trainer.model, short, tokenizer=chat.tokenizer, arguments=arguments, keeper=second)
+    arguments = _arguments(config, place.lesson("pairs"), longest=2 * max(map(len, short)))
+    report = prefer(trainer.model, short, tokenizer=chat.tokenizer, arguments=arguments, keeper=second, place=place)
     _check_finite((report.loss, *report.validation_losses), config)
     return replace(report, too_long=too_long), second.best
 
@@ -192,17 +207,18 @@ def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
 
 
 def _trainer(
-    chat: Chat, answers: Sequence[Rendered], keeper: KeepBest, *, taught: Reasons, config: TrainConfig, scratch: str
+    chat: Chat, answers: Sequence[Rendered], keeper: KeepBest, *, taught: Reasons, config: TrainConfig, folder: Path
 ) -> "_CompletionTrainer":
     base, start = load_base(config.base_model), config.start
     longest = sum(max((len(each.input_ids) for each in kind if each), default=0) for kind in (answers, taught.targets))
+    arguments = SFTConfig(
+        **_arguments(config, folder, longest=longest),
+        train_sampling_strategy="group_by_length",
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
     trainer = _CompletionTrainer(
         model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
-        args=SFTConfig(
-            **_arguments(config, scratch, longest=longest),
-            train_sampling_strategy="group_by_length",
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
+        args=one_device(arguments),
         data_collator=partial(_collate, told=[row.targets for row in taught.rows]),
         train_dataset=examples(answers, taught.targets).add_column(NUMBER, list(range(len(answers)))),
         processing_class=chat.tokenizer,
@@ -223,11 +239,11 @@ def _fresh_lora(config: TrainConfig) -> LoraConfig:
     )
 
 
-def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> dict[str, Any]:
+def _arguments(config: TrainConfig, folder: Path, *, longest: int) -> dict[str, Any]:
     """What both lessons have in common; `longest`: tokens of the longest example."""
     at_once = _rows_at_once(config.batch_size, longest)
     return {
-        "output_dir": scratch,
+        "output_dir": str(folder),
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,  # of all steps
@@ -243,7 +259,7 @@ def _arguments(config: TrainConfig, scratch: str, *, longest: int) -> dict[str, 
         "bf16": False,
         "activation_checkpointing": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
-        "save_strategy": "no",
+        "save_strategy": "no",  # in steps: ours is in minutes
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # would hide a loss that is not finite
         "report_to": "none",
@@ -263,7 +279,7 @@ def _collate(found: Sequence[dict[str, Any]], *, told: Sequence[Targets | None])
     return {**collate_examples(found), **collate_targets(answers, [told[each[NUMBER]] for each in found])}
 
 
-class _CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
+class _CompletionTrainer(Resumable, SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """TRL's trainer with the head on completion positions: without a GPU, TRL's own loss computes all of them."""
 
     @override
@@ -299,6 +315,21 @@ def _save(model: PeftModel, weights: Weights, *, out: Path) -> None:
     )
     (partial / "README.md").unlink(missing_ok=True)
     partial.rename(out)
+
+
+def _training_digest(config: TrainConfig, *data: str) -> str:
+    """SHA-256 over all that decides what a training comes to: data, settings, base model, code, libraries, device."""
+    decides = {
+        **asdict(config),
+        "base_model": base_digest(config.base_model),
+        "start": adapter_digest(config.start) if config.start else None,
+        "data": data,
+        "code": [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(Path(__file__).parent.glob("*.py"))],
+        "libraries": [version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate")],
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def _dataset_digest(rows: Sequence[TrainingRow], pairs: Sequence[Pair]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from distill.adapters import AdapterError
+from distill.checkpoints import drop
 from distill.fleet import AdapterFleet
 from ledger.forgetting import Found, Meant, find, forget, instead
 from ledger.releases import SERVED, Release, canaries
@@ -94,6 +95,7 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
         bindings = _bindings(settings, found)
         for release in found.releases:
             _delete_adapter(settings, release.name, say=say)
+        _drop_trainings(settings, found)
         in_force = forget(engine, found, meant=meant, now=time.time(), bindings=bindings)
     for release in in_force.values():
         if failure := load_champion(settings, release):
@@ -103,6 +105,16 @@ def forget_all(engine: sa.Engine, settings: Settings, meant: Meant, *, say: Call
     if segments(settings.ledger.spool_dir):
         say("a gateway's spool holds such texts for ten minutes more; what comes from now on is not forgotten by this")
     return replace(found, instead=in_force)
+
+
+def _drop_trainings(settings: Settings, found: Found) -> None:
+    """What was interrupted has learned from some of a task's rows, and no release says from which."""
+    try:
+        for task in found.ids:
+            if task is not None:
+                drop(settings.student.adapters_dir, task)
+    except OSError as error:
+        raise ConfigError(f"the checkpoint {error.filename} cannot be deleted: {error.strerror}") from error
 
 
 def _delete_adapter(settings: Settings, name: str, *, say: Callable[[str], None]) -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from distill import candidate as making
 from distill.adapters import AdapterError, EngineDown
+from distill.best import TrainProgress
 from distill.candidate import Candidate, check_rank, keep_recital
+from distill.lessons import Lessons
 from distill.probe import Probe
 from distill.recital import MESSAGES
 from distill.render import render_prompt
-from distill.train import TrainConfig
+from distill.train import TrainConfig, TrainReport
 from tests.distill import tiny
 
 
@@ -120,3 +122,29 @@ def test_a_rank_that_an_engine_does_not_take_is_told_before_anything_is_trained(
     ):
         check_rank(Engine(), tmp_path, rank=32)
     check_rank(Engine(broken=True), tmp_path, rank=32)  # one that is away is not waited for
+
+
+class Told(Silent):
+    def __init__(self):
+        self.words = []
+
+    def step(self, words):
+        self.words.append(words)
+
+
+def test_that_it_goes_on_is_told_once_and_from_where(tmp_path, monkeypatch):
+    def train(*_, progress, **__):
+        for step in (5, 6):
+            progress(TrainProgress(step, 6, 0.1, 1.0, went_on=4))
+        progress(TrainProgress(1, 3, 0.1, 1.0, of="pairs"))
+        return TrainReport(20, 2, 6, 1.0, 0.1, (), 40.0, "d", 0, 0, went_on=4)
+
+    monkeypatch.setattr(making, "train", train)
+    told = Told()
+    replace(candidate(tmp_path, Engine()), progress=told).train(Lessons((), (), (), cap=1))
+    assert told.words == [
+        "training a--v1 on 0 rows, 2 epochs",
+        "goes on after step 4 of 6 of a training that was interrupted",
+        "learning from 0 pairs of answers",
+        "trained in 1 s, 40.0 rows/s",
+    ]

@@ -345,3 +345,21 @@ def test_what_the_teacher_thought_is_given_to_the_rows_whose_answers_it_leads_to
     assert [replace(row, rationale=None) for row in with_rationales(engine, rows)] == rows
     righted = [replace(row, put_right=True) for row in rows]
     assert not any(row.rationale for row in with_rationales(engine, righted))
+
+
+def test_again_it_is_cut_where_it_was_whatever_has_come_since(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    first = take(engine)
+    add_candidate(engine, task="desk", cut_at=first.cut_at, base_model="base", now=0.0)
+    store(engine, list(map(exchange, range(10, 20))))
+    again = take(engine, again=True)
+    assert (again.cut_at, again.older) == (first.cut_at, first.older)
+    assert [row.exchange_id for row in again.window] == ids(range(6, 20, 2))
+    assert take(engine).cut_at == 12.0
+
+
+def test_again_it_is_cut_anew_behind_what_has_certified_or_sounded_the_alarm(ledger):
+    engine = ledger(*map(exchange, range(20)))
+    name = add_candidate(engine, task="desk", cut_at=6.0, base_model="base", now=0.0).name
+    record_uses(engine, release=name, uses=[Use("id-000008", "certify")])
+    assert take(engine, again=True).cut_at == take(engine).cut_at > 8.0

@@ -6,6 +6,7 @@ from huggingface_hub.utils import _telemetry
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from distill.checkpoints import FOLDER
 from distill.pattern import Pair
 from distill.preference import rendered_pair
 from distill.render import render_pair
@@ -122,14 +123,14 @@ def test_the_digest_covers_the_pairs(base, tmp_path):
     assert len(digests) == 3
 
 
-def test_a_lesson_that_is_interrupted_leaves_nothing(base, tmp_path):
+def test_a_lesson_that_is_interrupted_leaves_no_adapter(base, tmp_path):
     def interrupt(at):
         if at.of == "pairs":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(base, tmp_path / "a", found=pairs(8), progress=interrupt)
-    assert not list(tmp_path.iterdir())
+    assert [each.name for each in tmp_path.iterdir()] == [FOLDER]
 
 
 def test_divergence_is_an_error(base, tmp_path, monkeypatch):

@@ -25,6 +25,8 @@ from distill.adapters import AdapterError
 from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
 from distill.candidate import DiskFull
+from distill.checkpoints import checkpoints, drop
+from distill.devices import NotAlone
 from distill.gateway import GatewayUnavailable, Reply
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
@@ -868,3 +870,37 @@ def test_without_permission_nothing_is_read_or_written(engine, config, world):
     with pytest.raises(HarvestError, match="may_train"):
         run(engine, replace(config, may_train=False), progress=world)
     assert history(engine, "desk") == [] and world.steps == []
+
+
+def test_rows_of_an_interrupted_training_are_looked_at_again(engine, config, world):
+    """With other rows than before it would not go on, and traffic never stops."""
+    taught = {}
+
+    def interrupted(rows, *_, out, **__):
+        taught[out.name] = [row.exchange_id for row in rows]
+        with checkpoints(config.adapters_dir, digest="d", release=out.name) as place:
+            folder = place.lesson("rows") / "checkpoint-1"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "weights").write_bytes(b"learned")
+            place.seal(folder)
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "train", interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                run(engine, config, progress=world)
+            store(engine, traffic()[ROWS : ROWS + 300])
+    first, second = history(engine, "desk")
+    assert first.cut_at == second.cut_at and taught[first.name] == taught[second.name]
+    assert f"the training of {first.name} was interrupted: it goes on where its rows are the same" in world.steps
+    drop(config.adapters_dir, "desk")
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Released) and history(engine, "desk")[-1].cut_at > first.cut_at
+
+
+def test_one_of_several_processes_changes_nothing(engine, config, *, world, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(NotAlone):
+        run(engine, config, progress=world)
+    assert not history(engine, "desk")

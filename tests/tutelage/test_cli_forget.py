@@ -4,6 +4,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from distill.checkpoints import ABOUT, FOLDER
 from ledger.database import connect
 from ledger.forgetting import FORGOTTEN
 from ledger.ingest import store
@@ -120,6 +121,15 @@ def test_what_was_killed_half_way_is_finished_by_the_next_call(config, tmp_path,
     assert list((tmp_path / "adapters").iterdir()) == [] and champion(config).status == "champion"
     assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
     assert left(config) == {"id-000002"} and champion(config).status == "forgotten"
+
+
+def test_what_an_interrupted_training_has_left_behind_goes_with_it(config, tmp_path):
+    for task in ("desk", "other"):
+        folder = tmp_path / "adapters" / FOLDER / task
+        folder.mkdir(parents=True)
+        (folder / ABOUT).write_text(f'{{"release": "{task}--v000002", "begins": 1}}')
+    assert ask(config, "--exchange", TAUGHT, "--yes").exit_code == 0
+    assert [each.name for each in (tmp_path / "adapters" / FOLDER).iterdir()] == ["other"]
 
 
 def test_what_has_taught_nothing_ends_nothing(config):
