@@ -24,6 +24,7 @@ import yaml
 from bench.parts import started, wait_until
 from distill.adapters import WEIGHTS, AdapterError, AdapterServer
 from distill.plan import Refused, Released
+from distill.rows import TrainingRow
 from distill.run import candidate, run
 from ledger.database import connect
 from ledger.lineage import rows
@@ -49,15 +50,16 @@ SHARES = {"a": 0.35, "b": 0.35, "c": 0.3}
 OLDER, FIT_SHARE, WINDOW = 480, 0.35, 400
 LEARNED = OLDER - round(FIT_SHARE * OLDER)  # rows that teach or validate; the newest of the older ones fit
 Answer = Callable[[str, random.Random], str]
+Learned = Callable[[list[str], list[str]], list[str]]  # texts, answers -> answers
 
 
 def unsure(letter: str, rng: random.Random) -> str:
-    """A teacher of whom one kind of message cannot be learned."""
-    return RIGHT[letter] if letter != "c" else rng.choice(list(OTHER))
+    """A teacher whose answers to one kind of message cannot be learned, and most of which are others later on."""
+    return OTHER[RIGHT[letter]] if letter == "c" and rng.random() < 0.65 else RIGHT[letter]
 
 
 def noisy(letter: str, rng: random.Random) -> str:
-    """A teacher of whom all can be learned, and who errs wherever it may be."""
+    """A teacher who errs wherever it may be."""
     return RIGHT[letter] if rng.random() >= 0.18 else OTHER[RIGHT[letter]]
 
 
@@ -90,12 +92,13 @@ class Desk:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings.server.port}/v1/chat/completions"
 
-    def record(self, answer: Answer, *, seed: int, learned: Callable[[list[str]], list[str]] = list) -> None:
-        """So many rows more; `learned`: what becomes of the answers of those that teach."""
+    def record(self, answer: Answer, *, seed: int, learned: Learned | None = None) -> None:
+        """So many rows more; `learned`: what those that teach have instead."""
         rng = random.Random(seed)
         texts = sample(rng, OLDER + WINDOW)
         answers = [answer(text[0], rng) for text in texts]
-        answers[:LEARNED] = learned(answers[:LEARNED])
+        if learned:
+            answers[:LEARNED] = learned(texts[:LEARNED], answers[:LEARNED])
         log, began = self.work / f"{seed}.jsonl", time.time() - 86_400.0 * (10 - seed)
         lines = zip(texts, answers, strict=True)
         log.write_text("\n".join(line(text, said, at=began + n) for n, (text, said) in enumerate(lines)))
@@ -136,12 +139,16 @@ def sample(rng: random.Random, count: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < count:
         (letter,) = rng.choices(list(SHARES), list(SHARES.values()))
-        found[f"{letter} {''.join(rng.choices(string.ascii_lowercase[3:], k=3))}"] = None
+        found[f"{letter * 4} {''.join(rng.choices(string.ascii_lowercase[3:], k=3))}"] = None
     return list(found)
 
 
 def messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+
+
+def lesson(text: str) -> TrainingRow:
+    return TrainingRow(text, tuple(messages(text)), RIGHT[text[0]], "stop")
 
 
 def line(text: str, answer: str, *, at: float) -> str:
@@ -153,11 +160,12 @@ def line(text: str, answer: str, *, at: float) -> str:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     work, home = tmp_path_factory.mktemp("refusals"), Home.from_environment()
     ensure_vllm(home, say=print)
-    base, data, ports, config = speaking(FAMILY, work), work / "teacher.csv", free_ports(), work / "t.yaml"
     texts = sample(random.Random(0), 200)
+    base, data = speaking(FAMILY, work, rows=[lesson(text) for text in texts]), work / "teacher.csv"
+    ports, config = free_ports(), work / "t.yaml"
     with data.open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *((text, RIGHT[text[0]]) for text in texts)])
-    plan = DemoPlan(data, "text", "label", OLDER + WINDOW, 20, 4, 0, work / "plot.png")
+    plan = DemoPlan(data, "text", "label", OLDER + WINDOW, 20, 5, 0, work / "plot.png")
     write_config(config, plan, home=home, ports=ports)
     adapt(config, base)
     settings = load(config)
@@ -233,19 +241,23 @@ def test_a_file_that_was_cut_off_is_refused(desk):
 
 
 def test_a_candidate_that_was_taught_shuffled_answers_is_refused(desk):
-    def shuffled(answers: list[str]) -> list[str]:
-        return random.Random(0).sample(answers, len(answers))
+    def shuffled(texts: list[str], answers: list[str]) -> list[str]:
+        """The same answers, dealt so that each kind of message has its part of each: no rule is left by chance."""
+        share, found = answers.count("yes") / len(answers), list(answers)
+        for place, i in enumerate(sorted(range(len(texts)), key=lambda i: texts[i][0])):
+            found[i] = "yes" if int((place + 1) * share) > int(place * share) else "no"
+        return found
 
     desk.record(unsure, seed=3, learned=shuffled)
     outcome = desk.run()
     assert isinstance(outcome, Refused) and not outcome.refusal.labels_seen
-    assert "references would certify with a chance of 0%: labels stay unseen" in desk.told()["because"]
-    assert float(desk.told()["drafts that agree, fit rows"][:-1]) < 75.0
+    assert "references would certify with a chance of" in desk.told()["because"]
+    assert outcome.report["fit_agreement"] < 0.75
 
 
 def test_a_candidate_that_is_better_on_average_and_cannot_be_certified_is_refused(desk):
-    """Each kind of message is learned now, and each is answered otherwise by the teacher now and then."""
-    desk.record(noisy, seed=4)
+    """All kinds of message are learned now; since then the teacher errs in each of them, more often than alpha."""
+    desk.record(noisy, seed=4, learned=lambda texts, _: [RIGHT[text[0]] for text in texts])
     outcome = desk.run()
     assert isinstance(outcome, Refused)
     found = agreement_of_champion(desk, outcome.release)
