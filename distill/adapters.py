@@ -62,14 +62,11 @@ def rank(path: Path) -> int:
 def check_compatible(path: Path, *, base_model: str) -> None:
     """Raises AdapterError unless this is a plain LoRA of whole pairs, each of which fits a module of the base model.
 
-    Reads headers only: no model is loaded.
+    One that names another base model is refused too, where it would fit: it would be applied, and say nothing. Reads
+    headers only: no model is loaded.
     """
     config = _config(path)
-    for option in ("use_dora", "modules_to_save", "lora_bias"):
-        if config.get(option):
-            raise AdapterError(f"adapter {path}: {option} cannot be served by vLLM; train a plain LoRA")
-    if config.get("bias", "none") != "none":
-        raise AdapterError(f"adapter {path}: bias {config['bias']!r} cannot be served by vLLM; train a plain LoRA")
+    _check_plain(path, config)
     base = _base_shapes(base_folder(base_model))
     tensors = _shapes(path / WEIGHTS)
     if not tensors:
@@ -79,6 +76,19 @@ def check_compatible(path: Path, *, base_model: str) -> None:
             raise AdapterError(f"adapter {path} was not made for {base_model}: {words}")
     if halves := [name for name in tensors if _other_half(name) not in tensors]:
         raise AdapterError(f"adapter {path} is incomplete: {halves[0]} has no counterpart")
+    named = config.get("base_model_name_or_path")
+    if named and not _same_base(named, base_model):
+        raise AdapterError(
+            f"adapter {path} was not made for {base_model}: it fits, and names {named} as its base model"
+        )
+
+
+def _check_plain(path: Path, config: Mapping[str, Any]) -> None:
+    for option in ("use_dora", "modules_to_save", "lora_bias"):
+        if config.get(option):
+            raise AdapterError(f"adapter {path}: {option} cannot be served by vLLM; train a plain LoRA")
+    if config.get("bias", "none") != "none":
+        raise AdapterError(f"adapter {path}: bias {config['bias']!r} cannot be served by vLLM; train a plain LoRA")
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -111,6 +121,16 @@ def base_folder(base_model: str) -> Path:
         return Path(snapshot_download(base_model, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise AdapterError(f"base model {base_model} is neither a folder nor in the hub's cache: {error}") from error
+
+
+def _same_base(named: str, base_model: str) -> bool:
+    """By name, or by the folder that both stand for."""
+    if named == base_model:
+        return True
+    try:
+        return base_folder(named).samefile(base_folder(base_model))
+    except AdapterError:
+        return False
 
 
 def _base_shapes(folder: Path) -> dict[str, Sequence[int]]:

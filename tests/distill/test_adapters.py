@@ -72,6 +72,21 @@ def test_a_base_of_another_shape_is_refused(adapter, tmp_path):
         check_compatible(adapter, base_model=tiny.save(tmp_path / "wider", hidden=48))
 
 
+def test_an_adapter_that_names_another_base_of_the_same_shapes_is_refused(adapter, base, tmp_path):
+    other = tiny.save(tmp_path / "other", seed=1)
+    for named in (other, "org/of-which-there-is-nothing-here"):
+        reconfigure(adapter, base_model_name_or_path=named)
+        with pytest.raises(AdapterError, match=f"was not made for {base}: it fits, and names {named}"):
+            check_compatible(adapter, base_model=base)
+
+
+def test_a_base_by_another_name_for_its_folder_is_the_same(adapter, base, tmp_path):
+    (tmp_path / "link").symlink_to(base)
+    check_compatible(adapter, base_model=str(tmp_path / "link"))
+    reconfigure(adapter, base_model_name_or_path=None)  # which says nothing
+    check_compatible(adapter, base_model=base)
+
+
 def test_a_base_without_weights_is_refused(adapter, tmp_path):
     with pytest.raises(AdapterError, match="no safetensors"):
         check_compatible(adapter, base_model=str(tmp_path))
@@ -282,6 +297,7 @@ def hub(base, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("hub")
 def test_a_base_model_of_the_hub_is_found_in_its_cache(adapter):
+    reconfigure(adapter, base_model_name_or_path="org/toy")
     check_compatible(adapter, base_model="org/toy")
     with pytest.raises(AdapterError, match="org/other is neither a folder nor"):
         check_compatible(adapter, base_model="org/other")

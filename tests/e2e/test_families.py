@@ -62,10 +62,10 @@ class Served:
         )
 
 
-def speaking(family: Family, folder: Path, *, seed: int = 0) -> str:
-    """A base model that answers in words, as a real one does, and wrongly."""
+def speaking(family: Family, folder: Path, *, seed: int = 0, rows: Sequence[TrainingRow] = ()) -> str:
+    """A base model that answers in words, as a real one does, and wrongly: the family's rows, where none are given."""
     raw = family.save(folder / "raw", seed=seed)
-    wrong = [replace(row, completion={"yes": "no", "no": "yes"}[row.completion]) for row in family.rows(TAUGHT)]
+    wrong = [replace(row, completion={"yes": "no", "no": "yes"}[row.completion]) for row in rows or family.rows(TAUGHT)]
     lora = taught(raw, wrong, folder / "lora")
     PeftModel.from_pretrained(load_base(raw), lora).merge_and_unload().save_pretrained(folder / "base")
     for file in Path(raw).iterdir():
