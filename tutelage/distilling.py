@@ -41,11 +41,13 @@ def run_config(
     from distill.train import TrainConfig
 
     task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
+    teacher = settings.teachers[task.teacher]
     return RunConfig(
         task=task_name,
         teacher=task.teacher,
         binding=settings.binding(task_name),
-        may_train=settings.teachers[task.teacher].may_train,
+        may_train=teacher.may_train,
+        permission={"teacher": teacher.model, "terms": teacher.terms, "confirmed_by": teacher.confirmed_by},
         measure=settings.compares_by(task_name),
         pattern=chosen.pattern,
         easy_weight=chosen.easy_weight,

@@ -101,7 +101,8 @@ class Done:
         """What became of it."""
         yield from self.writing.words()
         yield f"{self.answered} of them are answered and recorded; they teach the next release"
-        if self.why and (self.answered < len(self.writing.texts) or self.writing.unanswered):
+        lacking = self.answered < len(self.writing.texts) or self.writing.unanswered
+        if lacking and self.why and self.why not in (self.writing.ended or ""):
             yield f"why not the others: {self.why}"
 
 

@@ -72,6 +72,7 @@ def configure(folder: Path, teacher: WritingTeacher, **task: Any) -> Settings:
         "retries": 0,
         "may_train": True,
         "terms": "the demo's own program",
+        "confirmed_by": "this test",
     }
     values = {
         "server": {"port": ports.gateway},
@@ -103,9 +104,7 @@ def ready(parts: dict[str, Part]) -> None:
 
 def synthesize(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tutelage", "synthesize", "desk", "--config", str(folder / "t.yaml"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    print(done.stdout, done.stderr)
-    return done
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def ask(settings: Settings, texts: list[str]) -> None:
@@ -164,7 +163,6 @@ def test_what_is_written_is_asked_without_the_clients_and_teaches_where_it_is_re
     (redacted,) = [each for each in lessons.rejected if each.reason == "redacted"]
     names = {row.exchange_id for row in found.synthetic}
     assert len(found.synthetic) == ROWS + 1 and redacted.exchange_id in names
-    print(f"{len(names & {row.exchange_id for row in lessons.train})} of {len(names)} written rows teach")
     assert len(names & {row.exchange_id for row in lessons.train}) > ROWS / 2
 
 

@@ -20,7 +20,7 @@ from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
 from tutelage.synthesizing import carry, plan
 
-MAY = {"teachers": {"big": {"model": "openai/big", "may_train": True, "terms": "https://terms"}}}
+MAY = {"teachers": {"big": {"model": "openai/big", "may_train": True, "terms": "https://terms", "confirmed_by": "us"}}}
 
 
 def recorded(number, text, **fields):
