@@ -80,6 +80,11 @@ class TeacherSettings(Section):
             raise ValueError("may_train: true needs confirmed_by: say who has read the terms and confirms it, and when")
         return self
 
+    @property
+    def permission(self) -> dict[str, str]:
+        """What each release keeps of why its model may learn from this one."""
+        return {"teacher": self.model, "terms": self.terms, "confirmed_by": self.confirmed_by}
+
     def api_key(self) -> str | None:
         """The key from the environment, or None where the teacher needs none."""
         if self.api_key_env is None:
