@@ -123,11 +123,13 @@ class Attempt:
         verify(Path(release.adapter_path), expected=release.adapter_digest)
         self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
         self.report["adapter_of"] = source
+        self.report["permission"] = (release.report or {}).get("permission")  # under which it was trained
         shutil.copytree(release.adapter_path, self.made.path)
         self._set_adapter(release.adapter_digest)
 
     def _set_adapter(self, adapter_digest: str) -> None:
-        releases.set_adapter(self.engine, self.name, path=str(self.made.path), digest=adapter_digest)
+        path = str(self.made.path)
+        releases.set_adapter(self.engine, self.name, path=path, digest=adapter_digest, report=self.report)
 
     def _judge_fit(self, rows: Sequence[TrainingRow], modes: frozenset[str]) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")

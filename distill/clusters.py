@@ -38,6 +38,29 @@ def cluster(texts: Sequence[str]) -> list[int]:
     return [numbers[r] if r in numbers else numbers.setdefault(r, next(fresh)) for r in roots]
 
 
+class Known:
+    """Texts, and of others whether they are a near-duplicate of one: none is compared with all that are known."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._near, self._shingles = _Near(), list[frozenset[bytes]]()
+        for shingles, sketch in _sketched(texts):
+            self._add(shingles, sketch)
+
+    def take(self, texts: Iterable[str]) -> list[bool]:
+        """Of each in turn whether it is new, like none that is known; then it is known from there on."""
+        return [self._is_new(shingles, sketch) for shingles, sketch in _sketched(texts)]
+
+    def _is_new(self, shingles: frozenset[bytes], sketch: MinHash) -> bool:
+        if any(_jaccard(self._shingles[one], shingles) >= SIMILARITY for one in self._near.likely(sketch)):
+            return False
+        self._add(shingles, sketch)
+        return True
+
+    def _add(self, shingles: frozenset[bytes], sketch: MinHash) -> None:
+        self._near.add(sketch)
+        self._shingles.append(shingles)
+
+
 def normalise(text: str) -> str:
     """The text without differences of case, Unicode form, apostrophe and white space; digits keep their value."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
@@ -55,19 +78,43 @@ def _shingles(text: str) -> frozenset[bytes]:
 
 def _components(shingles: Sequence[frozenset[bytes]]) -> list[int]:
     """The root of each set's component: the smallest index in it."""
-    parent = list(range(len(shingles)))
-    index = MinHashLSH(num_perm=BANDS * ROWS_PER_BAND, params=(BANDS, ROWS_PER_BAND))
-    sketches = list(_sketches(shingles))
-    values = np.array([sketch.hashvalues for sketch in sketches])  # (N, 96)
-    for current, sketch in enumerate(sketches):
-        candidates = np.array(index.query(sketch), dtype=np.intp)
-        shared = (values[candidates] == values[current]).mean(axis=1)  # (candidates,)
-        for earlier in candidates[shared >= LIKELY].tolist():
+    parent, near = list(range(len(shingles))), _Near()
+    for current, sketch in enumerate(_sketches(shingles)):
+        for earlier in near.likely(sketch):
             low, high = sorted((_root(parent, earlier), _root(parent, current)))
             if low != high and _jaccard(shingles[earlier], shingles[current]) >= SIMILARITY:
                 parent[high] = low
-        index.insert(current, sketch)
+        near.add(sketch)
     return [_root(parent, item) for item in range(len(parent))]
+
+
+class _Near:
+    """Sketches, numbered as they are added."""
+
+    def __init__(self) -> None:
+        self._index = MinHashLSH(num_perm=BANDS * ROWS_PER_BAND, params=(BANDS, ROWS_PER_BAND))
+        self._values = np.empty((1, BANDS * ROWS_PER_BAND), np.uint64)  # (room, 96), doubled when it is full
+        self._count = 0
+
+    def likely(self, sketch: MinHash) -> list[int]:
+        """Those that are worth the exact check."""
+        candidates = np.array(self._index.query(sketch), dtype=np.intp)
+        shared = (self._values[candidates] == sketch.hashvalues).mean(axis=1)  # (candidates,)
+        likely: list[int] = candidates[shared >= LIKELY].tolist()
+        return likely
+
+    def add(self, sketch: MinHash) -> None:
+        """It is compared with what comes after it."""
+        if self._count == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[self._count] = sketch.hashvalues
+        self._index.insert(self._count, sketch)
+        self._count += 1
+
+
+def _sketched(texts: Iterable[str]) -> Iterator[tuple[frozenset[bytes], MinHash]]:
+    shingles = [_shingles(_fold_digits(normalise(text))) for text in texts]
+    return zip(shingles, _sketches(shingles), strict=True)
 
 
 def _sketches(shingles: Iterable[frozenset[bytes]]) -> Iterator[MinHash]:

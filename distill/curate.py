@@ -18,7 +18,7 @@ from distill.clusters import normalise
 from distill.formats import Misfit, misfit
 from distill.rows import TrainingRow
 from distill.suspicion import Noise, NoLabels, suspect
-from ledger.redaction import holds_placeholder
+from ledger.redaction import holds_placeholder, was_private
 
 Reason = (
     Misfit
@@ -164,7 +164,8 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
         return "empty answer"
     if row.finish_reason != "stop":
         return "truncated"
-    if holds_placeholder(row.completion):  # the student would learn placeholders
+    asked = {**row.params, "messages": row.messages}
+    if holds_placeholder(row.completion) or was_private(asked):  # the student would learn placeholders
         return "redacted"
     if REFUSAL.match(normalise(row.completion)):
         return "refusal"

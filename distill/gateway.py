@@ -17,6 +17,7 @@ RETRY_PAUSES_S = (0.0, 3.0, 10.0, 30.0)  # in which a gateway that was killed is
 Request = Mapping[str, Any]
 Progress = Callable[[int, int], None]  # done, of so many
 T = TypeVar("T")
+IN_WORDS = {"InsufficientQuota": "a budget has no room for what it may cost"}  # errors that do not speak for themselves
 
 
 class GatewayUnavailable(DistillError):
@@ -53,6 +54,11 @@ class GatewayClient:
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
         self._bindings = bindings or {}
         self._why = ""
+
+    @property
+    def why(self) -> str:
+        """Why something that it was asked for did not come, as it was told last; empty where all came."""
+        return self._why
 
     def drafts(
         self,
@@ -131,7 +137,8 @@ class GatewayClient:
         if response.status_code != 200:
             raise GatewayUnavailable(f"the gateway gives no {what}: HTTP {response.status_code} {response.text[:300]}")
         entries: list[dict[str, Any]] = response.json()[what]
-        self._why = next((entry["error"] for entry in entries if "error" in entry), self._why)
+        errors = (entry["error"] for entry in entries if "error" in entry)
+        self._why = next((IN_WORDS.get(error, error) for error in errors), self._why)
         return entries
 
 

@@ -61,7 +61,8 @@ def permit(*, teacher: str, may_train: bool) -> None:
     if not may_train:
         raise HarvestError(
             f"training on outputs of the teacher {teacher!r} is not allowed: read its provider's terms, and if they "
-            f"permit it set teachers.{teacher}.may_train: true and teachers.{teacher}.terms to where they say so"
+            f"permit it set teachers.{teacher}.may_train: true, teachers.{teacher}.terms to where they say so, and "
+            f"teachers.{teacher}.confirmed_by to who confirms that"
         )
 
 

@@ -14,6 +14,7 @@ from calibration.question import By, Judge
 from distill.align import NOTHING_TOLD, Aligned
 from distill.errors import DistillError
 from distill.rows import TrainingRow
+from ledger.redaction import holds_placeholder
 
 Pattern = Literal["response", "preference", "reasoning", "logit"]
 Asked = Pattern | Literal["auto"]
@@ -138,13 +139,16 @@ def _needed(told: Aligned) -> int:
 
 
 def pairs(row: TrainingRow, *, by: By) -> Iterator[Pair]:
-    """The row's answer over a student's draft that disagrees with it, and over one that people call wrong.
+    """The row's answer over a student's draft that disagrees with it, and over one that people call wrong; none over
+    one of which something was taken out.
 
     Where a judge compares answers, no rule says of a draft that it disagrees: only the word of people makes a pair.
     """
     drafted, measure = (None, "exact") if isinstance(by, Judge) else (row.draft, by)
     for rejected in dict.fromkeys((drafted, row.disowned)):
-        if rejected is not None and disagreement(rejected, row.completion, measure=measure):
+        if rejected is None or holds_placeholder(rejected):
+            continue
+        if disagreement(rejected, row.completion, measure=measure):
             yield Pair(row.exchange_id, row.messages, row.completion, rejected)
 
 

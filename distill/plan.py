@@ -1,7 +1,7 @@
 """What a run is told, and what it comes to: plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class RunConfig:
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
     than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs; `rho`: the
     share of references that what is told of a release's costs assumes. `labels`: what answers may be, none: anything;
-    `again`: how far the teacher may be asked again about suspected errors."""
+    `again`: how far the teacher may be asked again about suspected errors. `permission`: the `teacher`'s model, the
+    `terms` under which its answers may train, and by whom that is `confirmed_by`; kept with the release."""
 
     task: str
     teacher: str
@@ -54,6 +55,7 @@ class RunConfig:
     anew: Anew | None = None
     labels: tuple[str, ...] = ()
     again: Bounds = NOBODY
+    permission: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shares(self) -> Shares:

@@ -129,6 +129,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         "synthetic": len({row.exchange_id for row in found.synthetic} & {row.exchange_id for row in lessons.train}),
         "window_references": len(found.window),
         "rejected": rejected,
+        "permission": dict(config.permission),
     }
     if lessons.noise is not None:
         report["noise"] = lessons.noise.facts

@@ -9,19 +9,22 @@ says nothing of clients'.
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from distill.clusters import cluster, normalise
+from distill.clusters import Known, normalise
+from distill.gateway import GatewayUnavailable
 from distill.rows import TrainingRow
+from ledger.clients import CLIENT_FIELDS
 
 SEEDS_SHOWN, WRITTEN_AT_ONCE = 8, 10
-ROUND = 8  # requests, whose messages are compared together with what is known
+ROUND = 8  # requests at a time; so many in a row that bring nothing new end it
 FEWEST_SEEDS = 20  # fewer examples say too little of what a job is like
 LONGER = 3.0  # than the longest seed, by so much, is no message of its kind
 SPARE_TOKENS = 1024  # for what a teacher that reasons thinks first; a character a token is enough for any language
-UNSAID = ("stream", "stream_options", "store", "user", "metadata", "logprobs", "top_logprobs")  # of a request's client
+# Of a request: who asked, and how the reply was to be sent and kept.
+UNSAID = CLIENT_FIELDS | {"stream", "stream_options", "store", "logprobs", "top_logprobs"}
 BRIEF = (
     "You extend a set of examples. Below are messages that people sent to a system, one JSON string a line. Write "
     "{count} new messages of the same kind: other subjects, facts and wordings, and the same language, tone, length "
@@ -29,28 +32,31 @@ BRIEF = (
     "strings and nothing else."
 )
 SYSTEM = "The system's own instruction, so that you know what it is for:\n{prompt}"
-Passed = Literal["empty", "too long", "known already"]
+Passed = Literal["empty", "too long", "private", "known already"]
 Asks = Callable[[Sequence[Mapping[str, Any]]], list[str | None]]  # requests -> the teacher's words, None without any
 
 
 @dataclass
 class Writing:
     """What has been written: `texts` that are new, `passed` ones by why they are not used, how many replies were no
-    list of messages, and whether it ended because nothing new came any more."""
+    list of messages, how many requests had none, and why it `ended` before there were enough."""
 
     texts: list[str] = field(default_factory=list)
     passed: Counter[Passed] = field(default_factory=Counter)
     unread: int = 0
-    barren: bool = False
+    unanswered: int = 0
+    ended: str | None = None
 
     def words(self) -> Iterator[str]:
         """What to tell."""
-        passed = ", ".join(f"{count} {why}" for why, count in sorted(self.passed.items()))
+        passed = ", ".join(f"{count} {why}" for why, count in sorted(self.passed.items()) if count)
         yield f"{len(self.texts)} new messages are written" + (f"; passed over: {passed}" if passed else "")
         if self.unread:
             yield f"{self.unread} replies were no JSON array of strings"
-        if self.barren:
-            yield "the last requests brought nothing new: more examples would help, more requests would not"
+        if self.unanswered:
+            yield f"{self.unanswered} requests for more had no reply"
+        if self.ended:
+            yield f"it ended before there were enough: {self.ended}"
 
 
 def requests_needed(rows: int) -> int:
@@ -76,23 +82,49 @@ def write(  # noqa: PLR0913  each is a rule of what is written
     ask: Asks,
     seed: int,
     progress: Callable[[int, int], None],
+    is_private: Callable[[str], bool] = lambda _: False,
 ) -> Writing:
     """Have `most` messages written like the `seeds`, none of them a near-duplicate of a `known` one or of another.
 
-    Each request shows other seeds, drawn from `seed`. Raises what `ask` does; ends early where nothing new comes.
+    Each request shows other seeds, drawn from `seed`. What `is_private` would be recorded otherwise than it was asked.
+    Ends early where nothing new comes, and where the teacher answers nothing any more. Raises GatewayUnavailable where
+    that is so before anything is written.
     """
-    draw, found = random.Random(seed), Writing()
-    while len(found.texts) < most and not found.barren:
+    draw, found, longest = random.Random(seed), Writing(), LONGER * max(map(len, seeds))
+    before, dry = Known(known), list[str | None]()
+    while len(found.texts) < most and found.ended is None:
         requests = min(ROUND, requests_needed(most - len(found.texts)))
-        shown = [draw.sample(list(seeds), min(SEEDS_SHOWN, len(seeds))) for _ in range(requests)]
-        replies = [read(reply) for reply in ask([brief(some, prompt=prompt) for some in shown])]
-        found.unread += replies.count(None)
-        written = [text.strip() for reply in replies if reply for text in reply]
-        fresh = list(_new(written, found, known=known, longest=LONGER * max(map(len, seeds))))
+        shown = [draw.sample(seeds, min(SEEDS_SHOWN, len(seeds))) for _ in range(requests)]
+        try:
+            replies = ask([brief(some, prompt=prompt) for some in shown])
+        except GatewayUnavailable as error:
+            if not found.texts:
+                raise
+            found.ended = str(error)
+            break
+        usable = list(_usable(_heard(replies, found), found.passed, longest=longest, is_private=is_private))
+        fresh = [text for text, is_new in zip(usable, before.take(usable), strict=True) if is_new]
+        found.passed["known already"] += len(usable) - len(fresh)
         found.texts += fresh[: most - len(found.texts)]
-        found.barren = not fresh
+        dry = [] if fresh else [*dry, *replies]
+        found.ended = _why_dry(dry) if len(dry) >= ROUND else None
         progress(len(found.texts), most)
     return found
+
+
+def _heard(replies: Sequence[str | None], found: Writing) -> Iterator[str]:
+    for reply in replies:
+        texts = read(reply)
+        found.unanswered += reply is None
+        found.unread += reply is not None and texts is None
+        yield from (text.strip() for text in texts or ())
+
+
+def _why_dry(replies: Sequence[str | None]) -> str:
+    """Why so many replies have brought nothing new."""
+    if any(read(reply) for reply in replies):
+        return f"the last {len(replies)} requests brought nothing new: more examples would help, further requests not"
+    return f"of the last {len(replies)} replies none was what was asked for; another teacher may write such lists"
 
 
 def read(reply: str | None) -> list[str] | None:
@@ -105,23 +137,17 @@ def read(reply: str | None) -> list[str] | None:
     return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else None
 
 
-def _new(written: Sequence[str], found: Writing, *, known: Sequence[str], longest: float) -> Iterator[str]:
-    usable = []
+def _usable(
+    written: Iterable[str], passed: Counter[Passed], *, longest: float, is_private: Callable[[str], bool]
+) -> Iterator[str]:
     for text in written:
         if not normalise(text):
-            found.passed["empty"] += 1
+            passed["empty"] += 1
         elif len(text) > longest:
-            found.passed["too long"] += 1
+            passed["too long"] += 1
+        elif is_private(text):
+            passed["private"] += 1
         else:
-            usable.append(text)
-    before = [*known, *found.texts]
-    clusters = cluster([*before, *usable])
-    taken = set(clusters[: len(before)])
-    for text, number in zip(usable, clusters[len(before) :], strict=True):
-        if number in taken:
-            found.passed["known already"] += 1
-        else:
-            taken.add(number)
             yield text
 
 
@@ -129,5 +155,6 @@ def as_asked(like: TrainingRow, text: str) -> dict[str, Any]:
     """The request of a recorded row with another message in the place of the user's last one, and without what says who
     asked and how the reply is to be sent."""
     last = max(number for number, said in enumerate(like.messages) if said["role"] == "user")
-    messages = [{**said, "content": text} if number == last else said for number, said in enumerate(like.messages)]
+    asked = {"role": "user", "content": text}  # without a `name`, which is the client's too
+    messages = [asked if number == last else said for number, said in enumerate(like.messages)]
     return {**{name: value for name, value in like.params.items() if name not in UNSAID}, "messages": messages}

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import schema
+from ledger.clients import USER_FIELDS
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
 from ledger.records import TRAFFIC
@@ -19,7 +20,6 @@ from ledger.releases import FORGOTTEN, SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
 Bindings = Mapping[str, Mapping[str, str]]  # by task, what a release must have been certified with
-USER_FIELDS = ("user", "safety_identifier")  # of a request: who is behind it
 
 
 class NothingToForget(LedgerError):

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from ledger.clients import CLIENT_FIELDS
 from ledger.random_keys import random_key
 from ledger.records import Draft, Exchange, Feedback, Label, Record, TeacherReply
 from ledger.token_logprobs import texts
@@ -24,7 +25,6 @@ Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KEY = "redaction_key"
 HEX_DIGITS = 4  # of a hash: enough to tell two values of one request apart, and shared by many of all there are
-ABOUT = frozenset({"user", "safety_identifier", "metadata", "prompt_cache_key"})  # of a request: no student reads them
 PLACEHOLDER = re.compile(rf"<[a-z][a-z0-9_]{{0,30}}:[0-9a-f]{{{HEX_DIGITS}}}>")
 FAILED = "not_redacted"  # the reason of an exchange that is recorded without its texts
 CARD_DIGITS, IBAN_LETTERS = range(19, 12, -1), range(34, 14, -1)  # longest first
@@ -178,7 +178,7 @@ class Redactor:
 
 def _read(raw: Mapping[str, Any]) -> dict[str, Any]:
     """What a student reads of a request."""
-    return {name: value for name, value in raw.items() if name not in ABOUT}
+    return {name: value for name, value in raw.items() if name not in CLIENT_FIELDS}
 
 
 def _bare(record: Record) -> Record:

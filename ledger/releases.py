@@ -109,10 +109,10 @@ def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: st
     return get(engine, name)
 
 
-def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str) -> None:
-    """Bind the trained adapter to its candidate."""
+def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str, report: dict[str, Any] | None = None) -> None:
+    """Bind the trained adapter to its candidate, with what is known by then of how it was made."""
     with writing(engine) as connection:
-        values = {"adapter_path": path, "adapter_digest": digest}
+        values = {"adapter_path": path, "adapter_digest": digest, "report": report}
         _take_step(connection, name, from_status="candidate", values=values)
 
 
@@ -220,12 +220,12 @@ def void(engine: sa.Engine, name: str, *, reason: str, now: float) -> None:
 
 def abandon(engine: sa.Engine, task: str, *, now: float) -> list[str]:
     """Refuse every candidate of a task, when none can be under way; returns their names."""
-    left = [release.name for release in history(engine, task) if release.status == "candidate"]
+    left = [release for release in history(engine, task) if release.status == "candidate"]
     reason = "abandoned: the run that made it ended before it was done"
     refusal = {"reason": reason, "n": 0, "rows_needed": None, "labels_seen": False, "verdict": False}
-    for name in left:
-        refuse(engine, name, refusal=refusal, report={}, now=now)
-    return left
+    for release in left:
+        refuse(engine, release.name, refusal=refusal, report=release.report or {}, now=now)
+    return [release.name for release in left]
 
 
 def rollback(

@@ -7,6 +7,8 @@ none that it can do.
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from ledger.clients import CLIENT_FIELDS
+
 Beyond = Literal[
     "sampling",  # a temperature, top_p or penalties: the student decodes greedily
     "logit_bias",
@@ -20,9 +22,9 @@ PENALTIES = ("presence_penalty", "frequency_penalty")
 # These change a greedy answer in no other way than the student's own request says (`router.student`), or not at all.
 ABLE = frozenset(
     {"model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "max_tokens"}
-    | {"max_completion_tokens", "stop", "seed", "user", "metadata", "store", "response_format", "logprobs"}
+    | {"max_completion_tokens", "stop", "seed", "store", "response_format", "logprobs"}
     | {"top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "logit_bias", *PENALTIES, "modalities"}
-    | {"safety_identifier", "prompt_cache_key"}
+    | CLIENT_FIELDS
 )
 SPOKEN_FIELDS = frozenset({"role", "content", "name"})  # of a message
 TEXT_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}

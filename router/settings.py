@@ -34,7 +34,8 @@ class ConfigError(Exception):
 class TeacherSettings(Section):
     """A teacher: a LiteLLM model string behind the teacher server or, with `direct`, an OpenAI-compatible URL.
 
-    `may_train`: the provider's terms allow training a model on its outputs, and `terms` says where. Denied by default.
+    `may_train`: the provider's terms allow training a model on its outputs, `terms` says where, and `confirmed_by` who
+    has read them and says so. Denied by default; each release keeps both.
     `capacity_rpm` and `capacity_tpm` are the requests and tokens that its provider allows a minute (None: not limited
     here). What is beyond them is refused by priority before the teacher is asked. Tokens are an estimate then: a
     quarter of the messages' characters, at least 1, and the request's max_tokens, or the task's, or 256.
@@ -58,6 +59,7 @@ class TeacherSettings(Section):
     price: TokenPrice | None = None
     may_train: bool = False
     terms: str = ""
+    confirmed_by: str = ""
     record_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
 
     @model_validator(mode="after")
@@ -72,9 +74,16 @@ class TeacherSettings(Section):
     def _direct_is_complete(self) -> Self:
         if self.direct and not (self.base_url and self.price):
             raise ValueError("direct: true needs base_url and price: nobody else knows them")
-        if self.may_train and not self.terms:
+        if self.may_train and not self.terms.strip():
             raise ValueError("may_train: true needs terms: say where the provider allows training on its outputs")
+        if self.may_train and not self.confirmed_by.strip():
+            raise ValueError("may_train: true needs confirmed_by: say who has read the terms and confirms it, and when")
         return self
+
+    @property
+    def permission(self) -> dict[str, str]:
+        """What each release keeps of why its model may learn from this one."""
+        return {"teacher": self.model, "terms": self.terms, "confirmed_by": self.confirmed_by}
 
     def api_key(self) -> str | None:
         """The key from the environment, or None where the teacher needs none."""

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import orjson
 
+from ledger.clients import USER_FIELDS
 from ledger.compact import compacted
 from ledger.modes import decoding_mode
 from ledger.records import Usage
 from router.abilities import Beyond, as_spoken, beyond_student, joined_text
 from router.errors import BadRequest
 
-USER_FIELDS = ("user", "safety_identifier")
 DONE = b"data: [DONE]\n\n"
 
 

@@ -81,7 +81,8 @@ def adopt(  # noqa: PLR0913, PLR0917  typer reads options from the signature
         taken = take_over(settings, engine, name)
     say(f"{name} is in {config}, and {taken} recorded requests are its own")
     if not settings.teachers[task.teacher].may_train:
-        say(f"no student is trained until teachers.{task.teacher}.may_train is true and terms says where they allow it")
+        must = f"teachers.{task.teacher}.may_train is true, terms says where they allow it and confirmed_by who says so"
+        say(f"no student is trained until {must}")
     say(
         "start `tutelage up` again (or gateways, then the worker): they read the configuration when they start. What "
         "is asked until then the worker takes over when it starts"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from distill.plan import RunConfig
     from distill.recital import Checked
     from distill.retiring import Shelf
+    from distill.train import TrainConfig
 
 
 def run_config(
@@ -39,7 +40,6 @@ def run_config(
     requests were recorded. Raises ConfigError where the task is not configured."""
     from distill.again import Bounds
     from distill.plan import RunConfig  # with torch, which the worker and `up` do not need
-    from distill.train import TrainConfig
 
     task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
     return RunConfig(
@@ -47,6 +47,7 @@ def run_config(
         teacher=task.teacher,
         binding=settings.binding(task_name),
         may_train=settings.teachers[task.teacher].may_train,
+        permission=settings.teachers[task.teacher].permission,
         measure=settings.compares_by(task_name),
         pattern=chosen.pattern,
         easy_weight=chosen.easy_weight,
@@ -56,17 +57,7 @@ def run_config(
         prefix=task.prefix,
         training_usd=chosen.training_usd,
         contract=Contract(task.alpha, task.delta, task.margin),
-        train=TrainConfig(
-            base_model=settings.student.base_model,
-            rank=chosen.rank,
-            alpha=2 * chosen.rank,
-            learning_rate=chosen.learning_rate,
-            epochs=chosen.epochs,
-            batch_size=chosen.batch_size,
-            max_tokens=settings.student.max_context_tokens,
-            seed=chosen.seed,
-            unsaid=task.unsaid,
-        ),
+        train=_train_config(settings, task),
         adapters_dir=settings.student.adapters_dir,
         gateway_url=settings.internal_url,
         gateway_key=key.get_secret_value() if key else None,
@@ -83,6 +74,23 @@ def run_config(
         reuse=reuse.name if reuse else None,
         canary=settings.canary.share < 1.0,
         anew=_anew(settings, served or reuse) if reuse else None,
+    )
+
+
+def _train_config(settings: Settings, task: Task) -> "TrainConfig":
+    from distill.train import TrainConfig
+
+    chosen = settings.distill
+    return TrainConfig(
+        base_model=settings.student.base_model,
+        rank=chosen.rank,
+        alpha=2 * chosen.rank,
+        learning_rate=chosen.learning_rate,
+        epochs=chosen.epochs,
+        batch_size=chosen.batch_size,
+        max_tokens=settings.student.max_context_tokens,
+        seed=chosen.seed,
+        unsaid=task.unsaid,
     )
 
 

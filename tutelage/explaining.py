@@ -64,6 +64,17 @@ def _made(release: Release, report: Mapping[str, Any]) -> Iterator[tuple[str, st
     if "adapter_of" in report:
         yield "adapter of", report["adapter_of"]
     yield "rows before", date(release.cut_at)
+    yield from _permission(report.get("permission") or {}, trained=bool(release.adapter_digest))
+
+
+def _permission(known: Mapping[str, str], *, trained: bool) -> Iterator[tuple[str, str]]:
+    """Under which terms a model was trained, and on whose word (docs/decisions/0042)."""
+    if known:
+        yield "learned from answers of", known["teacher"]
+        yield "terms that allow it", known["terms"]
+        yield "confirmed by", known["confirmed_by"]
+    elif trained:
+        yield "terms that allow it", "not recorded when it was made"
 
 
 def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:

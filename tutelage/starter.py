@@ -23,6 +23,7 @@ teachers:
     # Training a model on a teacher's outputs needs its provider's permission. Denied until you have read the terms:
     may_train: false
     terms: ""                # where they allow it, once they do
+    confirmed_by: ""         # who has read them and confirms it, and when; kept with every release
 
 student:
   base_model: {base_model}

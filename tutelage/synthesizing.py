@@ -25,6 +25,7 @@ from distill.synthesis import (
 )
 from ledger.prices import Price, current_prices, dollars
 from ledger.queries import Row, task_rows
+from ledger.redaction import Redactor, holds_placeholder
 from router.settings import ConfigError, Settings
 
 CHARACTERS = 4  # a token, roughly
@@ -33,7 +34,8 @@ CHARACTERS = 4  # a token, roughly
 @dataclass(frozen=True)
 class Plan:
     """What is to be written: `rows` new messages like the `seeds`, none like a `known` one, asked as the `patterns`
-    were; `usd`: what the teacher will ask for that, roughly, None where its price is not known yet."""
+    were; `usd`: what the teacher will ask for that, roughly, None where its price is not known yet. `redactor`: what
+    takes out of records what is personal, None where all is kept."""
 
     task: str
     rows: int
@@ -41,6 +43,11 @@ class Plan:
     known: tuple[str, ...]
     patterns: tuple[TrainingRow, ...]
     usd: float | None
+    redactor: Redactor | None = None
+
+    def is_private(self, text: str) -> bool:
+        """Whether a message would be recorded otherwise than it is asked, and so teach nothing."""
+        return holds_placeholder(text) or (self.redactor is not None and self.redactor.text(text) != text)
 
     @property
     def prompt(self) -> str | None:
@@ -77,20 +84,26 @@ def plan(settings: Settings, engine: sa.Engine, task: str, *, rows: int, seeds_f
         )
     written = task_rows(engine, task, origins=("synthetic",))
     known = [*seeds, *(_pattern(row).variable_text for row in written)]
-    return Plan(task, rows, seeds, _distinct(known), patterns, _price(engine, chosen.teacher, patterns, rows=rows))
+    usd = _price(engine, chosen.teacher, patterns, rows=rows)
+    return Plan(task, rows, seeds, _distinct(known), patterns, usd, settings.redactor(engine))
 
 
 @dataclass(frozen=True)
 class Done:
-    """What was written, and how many of these messages the teacher has answered."""
+    """What was written, and how many of these messages the teacher has answered; `why` not the others, as it was told
+    last."""
 
     writing: Writing
     answered: int
+    why: str = ""
 
     def words(self) -> Iterator[str]:
         """What became of it."""
         yield from self.writing.words()
         yield f"{self.answered} of them are answered and recorded; they teach the next release"
+        lacking = self.answered < len(self.writing.texts) or self.writing.unanswered
+        if lacking and self.why and self.why not in (self.writing.ended or ""):
+            yield f"why not the others: {self.why}"
 
 
 def carry(
@@ -103,16 +116,17 @@ def carry(
         known=found.known,
         most=found.rows,
         prompt=found.prompt,
-        ask=partial(gateway.answers, found.task, origin="writer"),
+        ask=partial(gateway.answers_patiently, found.task, origin="writer", progress=lambda *_: None),
         seed=seed,
         progress=progress,
+        is_private=found.is_private,
     )
     if not writing.texts:
-        return Done(writing, 0)
+        return Done(writing, 0, gateway.why)
     step(f"{len(writing.texts)} are written; answering")
     requests = _requests(found, writing.texts, seed=seed)
     answers = gateway.answers_patiently(found.task, requests, origin="synthetic", progress=progress)
-    return Done(writing, sum(text is not None for text in answers))
+    return Done(writing, sum(text is not None for text in answers), gateway.why)
 
 
 def _requests(found: Plan, texts: Sequence[str], *, seed: int) -> list[Mapping[str, Any]]:

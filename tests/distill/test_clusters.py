@@ -4,7 +4,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.clusters import cluster, normalise
+from distill.clusters import Known, cluster, normalise
 
 LONG = "Good morning, I would like to know when the parcel that I ordered last week will arrive at my home address"
 
@@ -38,6 +38,24 @@ def test_equal_texts_share_a_cluster_and_order_only_renumbers(texts):
         for j, other in enumerate(texts):
             assert (numbers[i] == numbers[j]) == (backwards[i] == backwards[j])
             assert numbers[i] == numbers[j] or normalise(one) != normalise(other)
+
+
+@given(st.lists(st.sampled_from([LONG[at : at + 80] for at in range(0, 20, 2)] + ["b 1", "b 2", ""]), max_size=8))
+def test_what_is_new_is_like_nothing_before_it(texts):
+    known = Known([LONG[:80], "c"])
+    kept = [LONG[:80], "c"]
+    for text, is_new in zip(texts, known.take(texts), strict=True):
+        assert is_new == all(len(set(cluster([text, other]))) == 2 for other in kept)
+        kept += [text] if is_new else []
+    assert not any(known.take(texts))
+
+
+def test_of_many_texts_each_is_known_afterwards():
+    draw = random.Random(0)
+    texts = ["".join(draw.choices("abcdefghijklmnop ", k=40)) for _ in range(300)]
+    known = Known(texts[:100])
+    assert known.take(texts) == [False] * 100 + [True] * 200
+    assert not any(known.take([text.upper() for text in texts]))
 
 
 def test_thousands_of_texts_take_seconds():

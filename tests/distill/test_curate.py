@@ -40,6 +40,13 @@ def test_unusable_answers_are_rejected_with_their_reason():
     assert by_reason(curate(rows).rejected) == {"empty answer": 1, "truncated": 2, "redacted": 1, "refusal": 1}
 
 
+def test_a_question_of_which_something_was_taken_out_is_no_lesson():
+    fields = replace(row("plain", "fine", id="field"), params={"stop": ["<phone:00ff>"]})
+    about = replace(row("other", "fine", id="about"), params={"user": "<email:3f2a>"})  # no student reads it
+    rows = [row("write to <email:3f2a>", "fine", id="asked"), row("q", "fine", system="of <ip:1a2b>", id="prompt")]
+    assert reasons([*rows, fields, about]) == {"asked": "redacted", "prompt": "redacted", "field": "redacted"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -118,6 +118,13 @@ def test_what_is_written_teaches_and_is_in_no_other_part():
     assert set(numbers(extended.train)) - set(numbers(plain.train)) == set(range(1000, 1050))
 
 
+def test_of_what_is_written_a_question_that_was_redacted_does_not_teach():
+    written = replace(row(1000, reference=False), messages=({"role": "user", "content": "I am <email:3f2a>"},))
+    lessons = divide([row(n) for n in range(100)], window=10, shares=SHARES, synthetic=[written])
+    assert 1000 not in numbers(lessons.train)
+    assert [(each.exchange_id, each.reason) for each in lessons.rejected] == [("1000", "redacted")]
+
+
 def test_what_is_written_like_a_row_that_validates_does_not_teach():
     older = [row(n) for n in range(100)]
     held = divide(older, window=10, shares=SHARES).validate[0]

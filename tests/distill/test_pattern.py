@@ -29,6 +29,10 @@ def test_a_draft_that_disagrees_makes_a_pair_and_one_that_agrees_none():
     assert not found(replace(row, draft="12"), by="number")
 
 
+def test_a_wrong_answer_of_which_something_was_taken_out_is_none():
+    assert not found(replace(tiny.row("a", "refund"), draft="write to <email:3f2a>"))
+
+
 def test_the_word_of_people_is_chosen_over_the_answer_that_they_call_wrong():
     corrected = replace(tiny.row("a", "refund"), correction="delivery", disowned="refund").corrected
     assert found(corrected) == [("delivery", "refund")]

@@ -666,6 +666,24 @@ def test_one_that_answers_fewer_requests_is_refused(engine, config, world):
     assert "answers fewer requests than desk--v000001" in refused_beside_the_first(engine, config, world)
 
 
+def test_a_release_keeps_under_which_terms_and_on_whose_word_its_adapter_was_trained(engine, config, world):
+    then = {"teacher": "openai/big", "terms": "section 3", "confirmed_by": "legal, 2026-01"}
+    first = run(engine, replace(config, permission=then), progress=world).release
+    store(engine, traffic()[ROWS:])
+    now = {**then, "terms": "section 4", "confirmed_by": "somebody else"}
+    run(engine, replace(config, permission=now, reuse=first), progress=world)  # trains nothing
+    assert [release.report["permission"] for release in history(engine, "desk")] == [then, then]
+
+
+def test_once_there_is_an_adapter_its_terms_are_known_whatever_ends_the_run(engine, config, world):
+    seen = []
+    world.meanwhile = lambda: seen.extend(history(engine, "desk"))
+    permission = {"teacher": "openai/big", "terms": "section 3", "confirmed_by": "legal, 2026-01"}
+    run(engine, replace(config, permission=permission), progress=world)
+    (candidate,) = seen
+    assert (candidate.status, candidate.report["permission"]) == ("candidate", permission)
+
+
 def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_taught_it(engine, config, world):
     first = run(engine, config, progress=world).release
     taught = {id for id, uses in rows_used(engine, "desk").items() if uses & {"train", "validate"}}

@@ -284,9 +284,10 @@ def test_a_refused_promotion_leaves_the_champion_in_force(engine):
 
 def test_an_adapter_is_bound_while_the_release_is_a_candidate(engine):
     name = candidate(engine)
-    releases.set_adapter(engine, name, path="/adapters/1", digest="abc")
+    releases.set_adapter(engine, name, path="/adapters/1", digest="abc", report={"permission": {"terms": "§ 3"}})
     found = releases.get(engine, name)
     assert (found.adapter_path, found.adapter_digest, found.calibrator) == ("/adapters/1", "abc", None)
+    assert found.report == {"permission": {"terms": "§ 3"}}
     promoted(engine, name, now=3.0)
     with pytest.raises(ReleaseError, match="is champion, not candidate"):
         releases.set_adapter(engine, name, path="/adapters/2", digest="def")
@@ -324,8 +325,10 @@ def test_a_voided_champion_leaves_its_task_to_the_teacher_for_good(engine):
 
 def test_what_was_left_half_done_is_refused_and_can_no_longer_be_promoted(engine):
     left, other = candidate(engine), promoted(engine, candidate(engine), now=3.0)
+    releases.set_adapter(engine, left, path="/adapters/1", digest="abc", report={"permission": {"terms": "§ 3"}})
     assert releases.abandon(engine, "desk", now=4.0) == [left]
     assert "abandoned" in releases.get(engine, left).refusal["reason"]
+    assert releases.get(engine, left).report == {"permission": {"terms": "§ 3"}}  # it was trained all the same
     with pytest.raises(ReleaseError, match="refused, not candidate"):
         releases.promote(engine, left, values=VALUES, now=5.0)
     assert releases.champions(engine)["desk"].name == other

@@ -279,7 +279,7 @@ def test_a_line_that_no_ledger_takes(stack):
 def teaching(values):
     """As settings are where training is allowed and a few rows are enough for it. There is no base model."""
     for teacher in values["teachers"].values():
-        teacher |= {"may_train": True, "terms": "scripted"}
+        teacher |= {"may_train": True, "terms": "scripted", "confirmed_by": "this test"}
     values["distill"] = {"min_rows": 50, "min_references": 1}
 
 

@@ -128,7 +128,8 @@ def test_the_configuration_it_writes_is_one_the_product_reads(tmp_path):
     write_config(tmp_path / "t.yaml", PLAN, home=Home(tmp_path, tmp_path), ports=free_ports())
     settings = load(tmp_path / "t.yaml")
     assert settings.tasks[TASK].system_prompt == PLAN.system_prompt
-    assert settings.teachers[TEACHER].may_train and settings.teachers[TEACHER].terms
+    teacher = settings.teachers[TEACHER]
+    assert teacher.may_train and teacher.terms and teacher.confirmed_by
     assert int(3200 * (1.0 - settings.distill.window_share)) == settings.distill.min_rows == 1800
     write_config(tmp_path / "t.yaml", replace(PLAN, may_train=False), home=Home(tmp_path, tmp_path), ports=free_ports())
     assert not load(tmp_path / "t.yaml").teachers[TEACHER].may_train

@@ -64,6 +64,15 @@ def test_references_cost_what_the_tasks_own_share_says(settings_of):
     assert run_config(settings_of(rho=0.2), "desk").rho == 0.2
 
 
+def test_a_run_is_told_the_terms_and_who_confirms_them(settings_of):
+    settings = settings_of()
+    name = settings.tasks["desk"].teacher
+    changes = {"may_train": True, "terms": "section 3", "confirmed_by": "legal"}
+    told = settings.teachers[name].model_copy(update=changes)
+    found = run_config(settings.model_copy(update={"teachers": {name: told}}), "desk")
+    assert found.permission == {"teacher": told.model, "terms": "section 3", "confirmed_by": "legal"}
+
+
 def test_a_compact_prompt_is_taught_and_bound_to_and_asks_no_teacher_anew(settings_of):
     full = settings_of(system_prompt="Be brief.")
     compact = settings_of(student_prompt="compact")

@@ -26,6 +26,7 @@ NONE = dict.fromkeys(DRAFTS, 0)
 STUDENT = {"rows": 600, "prompt_tokens": 48.25, "answer_tokens": 2.0, "timed": 590, "p50_s": 0.1234, "p95_s": 0.5}
 UNKNOWN = {"rows": 0, "prompt_tokens": None, "answer_tokens": None, "timed": 0, "p50_s": None, "p95_s": None}
 DOLLARS = {"rows": 580, "teacher_alone": 0.0035, "drafts": 0.0001, "escalated": 0.0009, "references": 0.00005}
+PERMISSION = {"teacher": "openai/big", "terms": "section 3 of its terms", "confirmed_by": "legal, 2026-01-15"}
 REASONED = {"rationales": 4321, "tokens": 98765, "too_long": 3}
 
 
@@ -52,7 +53,7 @@ def second(engine):
     report = {"training": training, "fit_agreement": 0.9}
     report |= {"pattern": {"name": "preference", "because": "1,234 wrong answers are recorded"}}
     report["noise"] = {"rows": 3, "words": "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"}
-    report |= {"bound_to": {"teacher": "[red]big[/red]"}}
+    report |= {"bound_to": {"teacher": "[red]big[/red]"}, "permission": PERMISSION}
     values = {"calibrator": CALIBRATOR, "certificate": {**CERTIFICATE, "alpha": 0.05}, "report": report}
     promote(engine, SECOND, values=values, now=90.0)
     return get(engine, SECOND)
@@ -72,6 +73,16 @@ def test_it_says_what_it_was_made_of_and_with(engine, second):
     assert found["pairs learned in"] == "155 steps, 60 s; kept" and found["validation loss with pairs"] == "0.2000"
     assert (found["rationales"], found["rationales too long"]) == ("4,321, 98,765 tokens", "3")
     assert found["contract"].startswith("at most 5% differ") and found["bound to teacher"] == "[red]big[/red]"
+
+
+def test_it_says_under_which_terms_it_was_trained_and_on_whose_word(engine, second, config):  # noqa: F811
+    found = facts(engine, second)
+    assert found["learned from answers of"] == "openai/big" and found["terms that allow it"] == "section 3 of its terms"
+    assert found["confirmed by"] == "legal, 2026-01-15"
+    shown = ask(config, "show", SECOND).stdout
+    assert "section 3 of its terms" in shown and "legal, 2026-01-15" in shown
+    assert facts(engine, get(engine, FIRST))["terms that allow it"] == "not recorded when it was made"
+    assert "confirmed by" in {each.name for each in differences(engine, get(engine, FIRST), second)}
 
 
 def test_of_log_probabilities_it_says_how_many_rows_have_them_and_why_others_have_not(engine, second):

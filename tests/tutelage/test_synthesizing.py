@@ -1,5 +1,6 @@
 """`tutelage synthesize`: what it would cost is told first; what is written is asked as clients ask."""
 
+import dataclasses
 import json
 
 import pytest
@@ -19,7 +20,7 @@ from tests.tutelage.test_cli_keys import VALUES
 from tutelage.cli import app
 from tutelage.synthesizing import carry, plan
 
-MAY = {"teachers": {"big": {"model": "openai/big", "may_train": True, "terms": "https://terms"}}}
+MAY = {"teachers": {"big": {"model": "openai/big", "may_train": True, "terms": "https://terms", "confirmed_by": "us"}}}
 
 
 def recorded(number, text, **fields):
@@ -38,16 +39,17 @@ def config(tmp_path):
 class Writer:
     """A gateway whose teacher writes what is new and answers everything."""
 
-    def __init__(self):
-        self.asked = []
+    why = "a budget has no room for what it may cost"
 
-    def answers(self, task, requests, *, origin, teacher=None):
-        self.asked += [(origin, request) for request in requests]
-        return [json.dumps(new(10, seed=len(self.asked) + n)) for n in range(len(requests))]
+    def __init__(self, *more):
+        self.asked, self.more = [], more
 
     def answers_patiently(self, task, requests, *, origin, progress):
         self.asked += [(origin, request) for request in requests]
-        return [None, *("refund" for _ in requests[1:])]
+        if origin == "synthetic":
+            return [None, *("refund" for _ in requests[1:])]
+        lists = [new(10, seed=len(self.asked) + n) for n in range(len(requests))]
+        return [json.dumps([*self.more, *texts]) for texts in lists]
 
 
 def planned(path, **fields):
@@ -65,6 +67,24 @@ def test_the_teacher_writes_and_answers_as_clients_ask(config):
     assert [request["messages"][1]["content"] for request in asked] == done.writing.texts
     assert all(request["messages"][0] == {"role": "system", "content": "Name the topic."} for request in asked)
     assert all(request["max_tokens"] == 5 and "stream" not in request for request in asked)
+
+
+def test_what_has_no_answer_is_told_with_its_reason(config):
+    done = carry(planned(config), Writer(), seed=0, step=lambda words: None, progress=lambda done, total: None)
+    assert "why not the others: a budget has no room for what it may cost" in list(done.words())
+    assert "why not" not in " ".join(dataclasses.replace(done, answered=30).words())
+
+
+def test_where_records_are_redacted_what_is_personal_is_not_asked(config):
+    personal, cut = "please write to ann@shop.de about the parcel", "please write to <email:3f2a> about it"
+    found = carry(planned(config), Writer(personal, cut), seed=0, step=print, progress=lambda done, total: None)
+    assert personal in found.writing.texts and cut not in found.writing.texts
+    values = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**values, "ledger": {**values.get("ledger", {}), "redact": {}}}))
+    gateway = Writer(personal)
+    found = carry(planned(config), gateway, seed=0, step=print, progress=lambda done, total: None)
+    assert personal not in found.writing.texts and found.writing.passed["private"] >= 1
+    assert personal not in str([request for origin, request in gateway.asked if origin == "synthetic"])
 
 
 def test_it_is_told_first_and_asks_nobody(config):

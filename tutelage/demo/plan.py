@@ -158,6 +158,7 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
         "price": TEACHER_PRICE,
         "may_train": plan.may_train,
         "terms": "a local program that answers from a labelled file",
+        "confirmed_by": "the demo, whose teacher it is",
     }
     values: dict[str, Any] = {
         "server": {"port": ports.gateway},

@@ -24,6 +24,7 @@ from tutelage.replay.money import MILLION
 
 TASK, TEACHER = "replay", "teacher"
 CONTEXT_TOKENS = 2048  # prompt and answer, as `tutelage init` leaves it
+CONFIRMED = "whoever gave --terms to tutelage replay"
 NOBODY = "http://127.0.0.1:9/v1"  # the discard port: the gateway wants a teacher's address, and asks none here
 
 
@@ -54,7 +55,7 @@ class Workshop:
             "server": {"port": ports.gateway},
             "ledger": {"url": "sqlite:///ledger.db", "spool_dir": "spool"},
             "teacher_server": {"port": ports.teacher_server},
-            "teachers": {TEACHER: {**teacher, "may_train": True, "terms": self.terms}},
+            "teachers": {TEACHER: {**teacher, "may_train": True, "terms": self.terms, "confirmed_by": CONFIRMED}},
             "student": {
                 "base_model": self.base_model,
                 "port": ports.student,

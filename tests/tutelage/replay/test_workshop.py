@@ -25,6 +25,7 @@ def test_the_configuration_is_the_work_folders_own(shop):
         True,
         True,
     )
+    assert "--terms" in teacher.confirmed_by
     assert teacher.price.input_usd_per_mtok == pytest.approx(2.5)
     assert (task.measure, task.max_tokens) == ("json", 20)
     assert settings.student.max_context_tokens == CONTEXT_TOKENS

@@ -20,8 +20,9 @@ from tests.ledger.make import certified, exchange
 
 DAY_S = 86400.0
 TOPICS = ("refund", "delivery", "invoice", "password", "voucher")
+PERMISSION = {"terms": "https://example.com/terms", "confirmed_by": "the legal team, 2026-01-15"}
 SETTINGS = {
-    "teachers": {"big": {"model": "openai/gpt-4o", "may_train": True, "terms": "https://example.com/terms"}},
+    "teachers": {"big": {"model": "openai/gpt-4o", "may_train": True, **PERMISSION}},
     "student": {"base_model": "m", "price": {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}},
     "tasks": {"support-topics": {"teacher": "big", "alpha": 0.05}, "invoice-fields": {"teacher": "big"}},
 }
@@ -57,7 +58,7 @@ def _release(engine: sa.Engine, *, coverage: float, since: float) -> None:
     made = add_candidate(engine, task="support-topics", cut_at=since - 1, base_model="m", now=since - 900)
     set_adapter(engine, made.name, path=f"/adapters/{made.name}", digest=f"d{made.number}")
     values = certified(coverage=coverage, alpha=0.05, threshold=0.9)
-    values["report"] |= _told(coverage)
+    values["report"] |= {**_told(coverage), "permission": {"teacher": "openai/gpt-4o", **PERMISSION}}
     promote(engine, made.name, values=values, now=since)
     live.publish(
         engine, made.name, Live(since, 400, 60, 1 + made.number, 0.978 - 0.004 * made.number, 0.94, 0.992, 0.2)

@@ -107,6 +107,11 @@ def test_a_machine_that_saves_nothing_is_shown_as_a_loss(engine, tmp_path):
     assert client(tmp_path).get("/console/charts/savings/support-topics/light.svg").status_code == 200
 
 
+def test_a_release_tells_under_which_terms_it_was_trained_and_on_whose_word(reader):
+    text = reader.get(f"/console/releases/{CHAMPION}").text
+    assert "https://example.com/terms" in text and "the legal team, 2026-01-15" in text
+
+
 @pytest.mark.parametrize("chart", ["savings", "escalation", "agreement"])
 @pytest.mark.parametrize("shade", ["light", "dark"])
 def test_charts_are_drawn_for_light_and_dark(reader, chart, shade):
