@@ -363,7 +363,10 @@ async def test_our_own_questions_are_paid_and_refused_one_by_one():
     async with http(parts) as session:
         answers = (await session.post("/internal/answers", json=order)).json()["answers"]
     await parts.drain(timeout_s=5)
-    assert sorted(answers, key=str) == [{"error": "InsufficientQuota"}, {"text": "delivery"}]
+    assert sorted(answers, key=str) == [
+        {"error": "InsufficientQuota"},
+        {"text": "delivery", "finish_reason": "stop", "usd": 0.01},
+    ]
     assert [(bill.task, bill.payer) for bill in parts.budgets.bills] == [("desk", None)] * 2
     assert parts.budgets.settled == {"r1": 0.01}
 

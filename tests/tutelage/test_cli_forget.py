@@ -76,7 +76,7 @@ def test_it_tells_what_serves_then_and_that_a_student_is_trained_again(config):
     done = ask(config, "--exchange", TAUGHT, "--yes").stdout
     assert "it is retired, and its adapter is deleted" in done and "none is trained" in done
     values = yaml.safe_load(config.read_text())
-    values["teachers"]["big"] |= {"may_train": True, "terms": "they allow it"}
+    values["teachers"]["big"] |= {"may_train": True, "terms": "they allow it", "confirmed_by": "us"}
     config.write_text(yaml.safe_dump(values))
     settings = load(config)
     assert any("retraining is due: desk--v000001" in words for words in describe(settings, engine(config), now=200.0))
