@@ -93,7 +93,9 @@ class Checkpoints:
 
     def _note(self, begins: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / ABOUT).write_text(json.dumps({"release": self._release, "begins": begins}))
+        written = self._folder / f"{ABOUT}.new"
+        written.write_text(json.dumps({"release": self._release, "begins": begins}))
+        written.replace(self._folder / ABOUT)  # a kill between leaves the last one: without it nobody goes on
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,18 @@ def test_an_old_one_is_not_waited_for_and_leaves_with_the_next_training(tmp_path
     assert not unfinished(tmp_path, "desk--v000001")
     opened(tmp_path, digest="other")
     assert not left(tmp_path)
+
+
+def test_one_that_is_killed_while_it_notes_who_goes_on_is_still_known(tmp_path, monkeypatch):
+    place = opened(tmp_path)
+    saved(place, 4)
+
+    def cut_off(path, *_):
+        path.open("w").close()
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", cut_off)
+        with pytest.raises(Killed):
+            place.begin()
+    assert unfinished(tmp_path, "desk--v000002") and opened(tmp_path).last("rows")
