@@ -25,6 +25,7 @@ WEIGHTS = "adapter_model.safetensors"
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 SLOTS = re.compile(r'vllm:lora_requests_info{[^}]*max_lora="(\d+)"')
 MOST_RANK = re.compile(r"greater than max_lora_rank (\d+)")
+LIKELIEST = 5  # tokens of a place
 TIMEOUT_S = 60.0
 LOOK_S = 2.0  # from one try to reach the engine to the next
 
@@ -206,16 +207,23 @@ class AdapterServer:
         choice = self._ask("POST", "/v1/chat/completions", body).json()["choices"][0]
         return choice["message"]["content"] or "", [token["logprob"] for token in choice["logprobs"]["content"]]
 
-    def recite(self, name: str, prompt: str | Sequence[int], *, max_tokens: int) -> list[float]:
-        """Log-probabilities (nats) of a prompt's tokens but the first, after which so many are drafted. Nothing that
-        the engine has cached is used."""
-        body = {"model": name, "prompt": prompt, "temperature": 0, "max_tokens": max_tokens, "prompt_logprobs": 0}
-        answer = self._ask("POST", "/v1/completions", body)
+    def recite(self, name: str, prompts: Sequence[str] | Sequence[Sequence[int]]) -> list[dict[str, float]]:
+        """Of each prompt how it would go on: log-probabilities (nats) of the likeliest next tokens.
+
+        By drafts of one token, as live ones are: with `prompt_logprobs` vLLM 0.32 ends as soon as another request is in
+        the same batch.
+        """
+        body = {"model": name, "prompt": list(prompts), "temperature": 0, "max_tokens": 1, "logprobs": LIKELIEST}
+        answer = self._ask("POST", "/v1/completions", {**body, "return_tokens_as_token_ids": True})
         try:
-            told = answer.json()["choices"][0]["prompt_logprobs"][1:]
-            return [float(token["logprob"]) for place in told for token in place.values()]
+            choices = sorted(answer.json()["choices"], key=lambda choice: choice["index"])
+            told = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
+            found = [{str(token): float(value) for token, value in place.items()} for place in told]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise AdapterError(f"vLLM at {self.url} gives no log-probabilities of a prompt") from error
+            raise AdapterError(f"vLLM at {self.url} gives no log-probabilities") from error
+        if len(found) != len(prompts) or not all(found):
+            raise AdapterError(f"vLLM at {self.url} gives log-probabilities of {len(found)} of {len(prompts)} prompts")
+        return found
 
     def slots(self) -> int | None:
         """How many adapters have room in one batch; None where it has not said so, as before its first request."""

@@ -18,7 +18,7 @@ from distill.errors import DistillError
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
-from distill.recital import MESSAGES, WARM_UP, load_heard, note
+from distill.recital import MESSAGES, load_heard, note
 from distill.render import as_said, render_prompt, takes
 from distill.student import load_chat
 from distill.train import TrainConfig, TrainReport, train
@@ -65,10 +65,10 @@ def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
 
 
 def keep_recital(server: AdapterServer, name: str, *, path: Path, config: TrainConfig) -> None:
-    """Note beside the adapter what it makes of a fixed text, now that it is known to be served. Raises AdapterError."""
+    """Note beside the adapter how it goes on from a fixed text, now that it is served. Raises AdapterError."""
     chat = load_chat(config.base_model)
     tokens = render_prompt(chat, MESSAGES if takes(chat, MESSAGES) else MESSAGES[:1])
-    note(server, name, path, tokens=tokens[: config.max_tokens - WARM_UP])
+    note(server, name, path, tokens=tokens[: config.max_tokens - 1])
 
 
 @dataclass(frozen=True)

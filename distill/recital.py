@@ -1,16 +1,16 @@
-"""What an adapter makes of one fixed text: noted once it was probed, and compared wherever it is loaded again.
+"""How an adapter goes on from one fixed text: noted once it was probed, and compared wherever it is loaded again.
 
 vLLM answers 200 to an adapter that it does not apply, and serves the base model under its name; an engine may also hold
 another base model, or read another folder than the one that was verified here. So wherever an adapter in force is
-loaded, it recites the text before anybody can ask for it: within tolerance of what it said when transformers + peft
-vouched for it (`probe`), and far from what that engine's base model says. One pass over a hundred tokens, without
-torch, in the gateway's image too.
+loaded, it goes on from the text's beginnings before anybody can ask for it: within tolerance of what it said when
+transformers + peft vouched for it (`probe`), and far from what that engine's base model says. A token for each, which
+is its warm-up too; without torch, in the gateway's image as well.
 """
 
 import json
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +27,9 @@ UNNOTED = MESSAGES[0]["content"]
 # Nats, of a token's mean distance: 0.1 on uncertain tokens and up to 0.2 is what the two engines' kernels differ by.
 TOLERANCE = 0.25
 APART = 0.1  # nats from the base model, where nothing was noted; one that is not applied is as far as kernels differ
-WARM_UP = 8  # tokens that are drafted after the text
+PLACES = 16  # of the text, from each of which it goes on
 
+Said = list[tuple[str, float]]  # the likeliest token of each place, and its log-probability
 Checked = set[tuple[str, str]]  # addresses of engines, and what each was heard to serve under which name
 
 
@@ -45,12 +46,22 @@ def apart(to_adapter: float, to_base: float) -> str | None:
 
 
 def note(server: AdapterServer, name: str, folder: Path, *, tokens: Sequence[int]) -> None:
-    """Keep what the adapter makes of these tokens, in its folder. Raises AdapterError where an engine says otherwise
+    """Keep how the adapter goes on from these tokens, in its folder. Raises AdapterError where an engine says otherwise
     than the first."""
     engines = server.engines()
-    said = engines[0].recite(name, tokens, max_tokens=WARM_UP)
-    (folder / NOTED).write_text(json.dumps({"tokens": list(tokens), "logprobs": said}))
+    said = _likeliest(engines[0].recite(name, beginnings(tokens)))
+    (folder / NOTED).write_text(json.dumps({"tokens": list(tokens), "said": said}))
     on_each(engines, lambda engine: _hear(engine, name, folder))
+
+
+def beginnings(text: str | Sequence[int]) -> list[str] | list[list[int]]:
+    """Of a text, `PLACES` at most, the whole of it last."""
+    lengths = sorted({max(1, round(len(text) * place / PLACES)) for place in range(1, PLACES + 1)})
+    return [text[:n] for n in lengths] if isinstance(text, str) else [list(text[:n]) for n in lengths]
+
+
+def _likeliest(told: Sequence[Mapping[str, float]]) -> Said:
+    return [max(place.items(), key=lambda token: token[1]) for place in told]
 
 
 def load_heard(
@@ -96,32 +107,33 @@ def _audition(engine: AdapterServer, name: str, folder: Path) -> None:
 
 
 def _hear(engine: AdapterServer, name: str, folder: Path) -> None:
-    tokens, noted = _noted(folder)
-    now = engine.recite(name, tokens, max_tokens=WARM_UP)
-    base = engine.recite(engine.base(), tokens, max_tokens=1)
+    text, noted = _noted(folder)
+    now, base = (engine.recite(each, beginnings(text)) for each in (name, engine.base()))
     if noted is None:
-        words = None if _distance(now, base) > APART else apart(0.0, 0.0)
+        words = None if distance(_likeliest(now), base) > APART else apart(0.0, 0.0)
     elif len(noted) != len(now):
-        words = f"it has log-probabilities of {len(now)} tokens where {len(noted)} were noted"
+        words = f"it goes on from {len(now)} places where {len(noted)} were noted"
     else:
-        words = apart(_distance(now, noted), _distance(base, noted))
+        words = apart(distance(noted, now), distance(noted, base))
     if words:
         raise AdapterError(f"{folder.name} as vLLM at {engine.url} serves it is not {folder}: {words}")
 
 
-def _noted(folder: Path) -> tuple[str | list[int], list[float] | None]:
-    """The text, and what was made of it: of an adapter from before there was a note nothing is known."""
+def _noted(folder: Path) -> tuple[str | list[int], Said | None]:
+    """The text, and what was said of it: of an adapter from before there was a note nothing is known."""
     try:
         found = json.loads((folder / NOTED).read_text())
-        return [int(token) for token in found["tokens"]], [float(value) for value in found["logprobs"]]
+        return [int(token) for token in found["tokens"]], [(str(token), float(value)) for token, value in found["said"]]
     except FileNotFoundError:
         return UNNOTED, None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdapterError(f"adapter {folder}: {NOTED} cannot be read: {error}") from error
 
 
-def _distance(one: Sequence[float], other: Sequence[float]) -> float:
-    """Mean absolute difference a token, nats; NaN where they are not of the same tokens, or of none."""
-    if not one or len(one) != len(other):
+def distance(said: Said, told: Sequence[Mapping[str, float]]) -> float:
+    """Mean absolute difference a place, nats, of the log-probabilities of the tokens that were said; of one that is not
+    among those told, it is at least so much. NaN where nothing was said."""
+    if not said:
         return math.nan
-    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+    found = zip(said, told, strict=True)
+    return sum(abs(value - place.get(token, min(place.values()))) for (token, value), place in found) / len(said)

@@ -132,8 +132,8 @@ def test_an_empty_folder_is_an_adapter_error(tmp_path, base):
 
 
 class FakeEngine:
-    """vLLM's adapter routes, as version 0.32 answers them. Of every token of a prompt it says what its base model does,
-    or what the adapter does, by the last letters of its folder; `ignores`: it takes adapters and does not apply them.
+    """vLLM's adapter routes, as version 0.32 answers them. Every prompt goes on as its base model does, or as the
+    adapter does, by the length of its folder's name; `ignores`: it takes adapters and does not apply them.
     """
 
     def __init__(self, *, ignores=False, base=-3.0, max_rank=16):
@@ -156,15 +156,15 @@ class FakeEngine:
         return answer[request.url.path](json.loads(request.content or "{}"))
 
     def complete(self, body):
-        name, prompt = body["model"], body["prompt"]
+        name = body["model"]
         if name not in {"base", *self.folders}:
             return error(404, f"The model `{name}` does not exist.")
-        assert body["prompt_logprobs"] == 0 and body["temperature"] == 0
+        assert "prompt_logprobs" not in body and (body["temperature"], body["max_tokens"]) == (0, 1)
         self.asked.append(name)
-        tokens = list(range(len(prompt.split()))) if isinstance(prompt, str) else prompt
         value = self.base if name == "base" or self.ignores else -float(len(Path(self.folders[name]).name))
-        told = [None, *({str(token): {"logprob": value, "rank": 1}} for token in tokens[1:])]
-        return httpx.Response(200, json={"choices": [{"text": "", "prompt_logprobs": told}]})
+        told = [{"top_logprobs": [{"token_id:7": value, "token_id:8": -99.0}]} for _ in body["prompt"]]
+        choices = [{"index": i, "text": "", "logprobs": place} for i, place in enumerate(told)]
+        return httpx.Response(200, json={"choices": choices[::-1]})
 
     def models(self, body):
         base = {"id": "base", "root": "/models/base", "parent": None}
@@ -232,24 +232,26 @@ def test_the_servers_words_arrive(server):
         server.unload("absent")
 
 
-def test_a_prompt_is_recited_by_the_adapter_that_is_asked(server, tmp_path):
+def test_how_prompts_go_on_is_told_of_the_adapter_that_is_asked(server, tmp_path):
     server.load("task--v000001", tmp_path / "a")
-    assert server.recite("task--v000001", [5, 6, 7], max_tokens=8) == [-1.0, -1.0]
-    assert server.recite("base", "three short words", max_tokens=8) == [-3.0, -3.0]
+    assert server.recite("task--v000001", [[5], [5, 6]]) == [{"token_id:7": -1.0, "token_id:8": -99.0}] * 2
+    assert server.recite("base", ["three short words"]) == [{"token_id:7": -3.0, "token_id:8": -99.0}]
     with pytest.raises(AdapterError, match="HTTP 404"):
-        server.recite("absent", [5, 6], max_tokens=8)
+        server.recite("absent", [[5, 6]])
 
 
-@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{"prompt_logprobs": None}]}])
-def test_a_recital_without_log_probabilities_is_an_adapter_error(monkeypatch, answer):
-    server = serve(monkeypatch, lambda _: httpx.Response(200, json=answer))
-    with pytest.raises(AdapterError, match="http://student gives no log-probabilities"):
-        server.recite("base", [5, 6], max_tokens=8)
+@pytest.mark.parametrize(
+    "choices", [None, [], [{"index": 0, "logprobs": None}], [{"index": 0, "logprobs": {"top_logprobs": [{}]}}]]
+)
+def test_drafts_without_log_probabilities_are_an_adapter_error(monkeypatch, choices):
+    server = serve(monkeypatch, lambda _: httpx.Response(200, json={"choices": choices}))
+    with pytest.raises(AdapterError, match="http://student gives"):
+        server.recite("base", [[5, 6]])
 
 
 def test_how_many_adapters_have_room_is_known_from_the_first_request_on(server):
     assert server.slots() is None
-    server.recite("base", [5, 6], max_tokens=1)
+    server.recite("base", [[5, 6]])
     assert server.slots() == 2
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from distill.adapters import AdapterError, EngineDown
-from distill.recital import NOTED, apart, load_heard, note
+from distill.recital import NOTED, apart, beginnings, distance, load_heard, note
 from tests.distill.test_adapters import FakeEngine
 from tests.distill.test_fleet import Fleet
 
@@ -96,7 +96,7 @@ def test_an_adapter_without_a_note_has_to_differ_from_the_base_model(fleet, fold
         load_heard(fleet.server, NAME, folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"tokens": [1]}', '{"tokens": "x", "logprobs": [1]}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"tokens": [1]}', '{"tokens": "x", "said": [["a", 1]]}'])
 def test_a_note_that_cannot_be_read_is_no_pass(fleet, folder, text):
     (folder / NOTED).write_text(text)
     with pytest.raises(AdapterError, match=r"recital\.json cannot be read"):
@@ -105,8 +105,8 @@ def test_a_note_that_cannot_be_read_is_no_pass(fleet, folder, text):
 
 def test_a_note_of_other_tokens_is_no_pass(fleet, folder):
     noted = json.loads((folder / NOTED).read_text())
-    (folder / NOTED).write_text(json.dumps({**noted, "logprobs": noted["logprobs"][1:]}))
-    with pytest.raises(AdapterError, match="of 99 tokens where 98 were noted"):
+    (folder / NOTED).write_text(json.dumps({**noted, "said": noted["said"][1:]}))
+    with pytest.raises(AdapterError, match="from 16 places where 15 were noted"):
         load_heard(fleet.server, NAME, folder)
 
 
@@ -115,6 +115,21 @@ def test_engines_that_say_different_things_are_told_when_it_is_noted(fleet, tmp_
     fleet.server.load(NAME, tmp_path)
     with pytest.raises(AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.2"):
         note(fleet.server, NAME, tmp_path, tokens=TOKENS)
+
+
+@pytest.mark.parametrize(("text", "lengths"), [("abc", [1, 2, 3]), (list(range(32)), [*range(2, 33, 2)]), ("", [])])
+def test_a_text_is_gone_on_from_at_its_beginnings(text, lengths):
+    assert [len(each) for each in beginnings(text)] == (lengths or [0])
+    assert beginnings(text)[-1] == text
+
+
+@pytest.mark.parametrize(
+    ("told", "nats"),
+    [({"a": -1.0, "b": -2.0}, 0.0), ({"a": -3.0, "b": -0.1}, 2.0), ({"b": -0.1, "c": -4.0}, 3.0)],
+)
+def test_the_distance_is_that_of_what_was_said(told, nats):
+    """What is not among the likeliest is at least as unlikely as the last of them."""
+    assert distance([("a", -1.0)] * 2, [{"a": -1.0}, told]) == pytest.approx(nats / 2)
 
 
 @pytest.mark.parametrize(

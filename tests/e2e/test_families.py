@@ -24,7 +24,7 @@ from distill.adapters import WEIGHTS, AdapterError, AdapterServer, check_compati
 from distill.align import align
 from distill.candidate import keep_recital
 from distill.probe import Probe, probe
-from distill.recital import NOTED, TOLERANCE, load_heard
+from distill.recital import NOTED, TOLERANCE, beginnings, distance, load_heard
 from distill.render import Rendered, render, render_prompt, takes
 from distill.rows import TrainingRow
 from distill.student import collate, completion_logprobs, load_base, load_chat
@@ -119,24 +119,20 @@ def test_what_the_engine_has_lost_is_heard_before_it_has_its_name_again(served):
     served.server.load("right", served.adapter)
     keep_recital(served.server, "right", path=served.adapter, config=TrainConfig(served.base, max_tokens=CONTEXT))
     noted = json.loads((served.adapter / NOTED).read_text())
-    base = served.server.recite("base", noted["tokens"], max_tokens=1)
+    base = served.server.recite("base", beginnings(noted["tokens"]))
     served.server.unload("right")
     began = time.monotonic()
     load_heard(served.server, "right", served.adapter)
     took = time.monotonic() - began
-    again = served.server.recite("right", noted["tokens"], max_tokens=1)
-    to_adapter, to_base = (distance(values, noted["logprobs"]) for values in (again, base))
+    again = served.server.recite("right", beginnings(noted["tokens"]))
+    to_adapter, to_base = (distance(noted["said"], told) for told in (again, base))
     show(
-        f"{served.name}: {len(noted['tokens'])} tokens recited, {to_adapter:.4f} nats from before, {to_base:.2f} from "
+        f"{served.name}: {len(noted['tokens'])} tokens, {to_adapter:.4f} nats from before, {to_base:.2f} from "
         f"the base model, loaded and heard in {took:.2f} s"
     )
     assert served.server.loaded() >= {"base", "right"} and not [
         name for name in served.server.loaded() if "heard" in name
     ]
-
-
-def distance(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
 
 
 def test_what_an_engine_takes_is_known(served, tmp_path):
