@@ -3,7 +3,7 @@
 Rows come as a log that is imported. What happens to an adapter between training and loading happens when the run says
 that it is trained, which is when the folder is there and nobody has read it. The reasons of docs/faults.md:
 
-    pytest -m e2e -s tests/e2e/test_refusals.py
+    pytest -m e2e -s bench/refusals.py
 """
 
 import csv

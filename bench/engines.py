@@ -1,7 +1,7 @@
 """Two real engines behind one name: each is probed, each is heard after a restart; one that serves something else is
 left out and named.
 
-pytest -m e2e -s tests/e2e/test_fleet.py
+pytest -m e2e -s bench/engines.py
 """
 
 import socket
