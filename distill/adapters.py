@@ -207,7 +207,7 @@ class AdapterServer:
         choice = self._ask("POST", "/v1/chat/completions", body).json()["choices"][0]
         return choice["message"]["content"] or "", [token["logprob"] for token in choice["logprobs"]["content"]]
 
-    def recite(self, name: str, prompts: Sequence[str] | Sequence[Sequence[int]]) -> list[dict[str, float]]:
+    def next_tokens(self, name: str, prompts: Sequence[str] | Sequence[Sequence[int]]) -> list[dict[str, float]]:
         """Of each prompt how it would go on: log-probabilities (nats) of the likeliest next tokens.
 
         By drafts of one token, as live ones are: with `prompt_logprobs` vLLM 0.32 ends as soon as another request is in

@@ -49,7 +49,7 @@ def note(server: AdapterServer, name: str, folder: Path, *, tokens: Sequence[int
     """Keep how the adapter goes on from these tokens, in its folder. Raises AdapterError where an engine says otherwise
     than the first."""
     engines = server.engines()
-    said = _likeliest(engines[0].recite(name, beginnings(tokens)))
+    said = _likeliest(engines[0].next_tokens(name, beginnings(tokens)))
     (folder / NOTED).write_text(json.dumps({"tokens": list(tokens), "said": said}))
     on_each(engines, lambda engine: _hear(engine, name, folder))
 
@@ -108,7 +108,7 @@ def _audition(engine: AdapterServer, name: str, folder: Path) -> None:
 
 def _hear(engine: AdapterServer, name: str, folder: Path) -> None:
     text, noted = _noted(folder)
-    now, base = (engine.recite(each, beginnings(text)) for each in (name, engine.base()))
+    now, base = (engine.next_tokens(each, beginnings(text)) for each in (name, engine.base()))
     if noted is None:
         words = None if distance(_likeliest(now), base) > APART else apart(0.0, 0.0)
     elif len(noted) != len(now):

@@ -1,5 +1,5 @@
-"""What `tutelage up` does while it serves: tells what happens, and keeps on vLLM what is in force,
-and takes off what is not.
+"""What `tutelage up` does while it serves: tells what happens, and keeps on vLLM what is in force, and
+takes off what is not.
 
 Nothing that happens to one part ends the others. What cannot be done now is said once and tried again.
 """

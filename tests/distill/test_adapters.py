@@ -234,10 +234,10 @@ def test_the_servers_words_arrive(server):
 
 def test_how_prompts_go_on_is_told_of_the_adapter_that_is_asked(server, tmp_path):
     server.load("task--v000001", tmp_path / "a")
-    assert server.recite("task--v000001", [[5], [5, 6]]) == [{"token_id:7": -1.0, "token_id:8": -99.0}] * 2
-    assert server.recite("base", ["three short words"]) == [{"token_id:7": -3.0, "token_id:8": -99.0}]
+    assert server.next_tokens("task--v000001", [[5], [5, 6]]) == [{"token_id:7": -1.0, "token_id:8": -99.0}] * 2
+    assert server.next_tokens("base", ["three short words"]) == [{"token_id:7": -3.0, "token_id:8": -99.0}]
     with pytest.raises(AdapterError, match="HTTP 404"):
-        server.recite("absent", [[5, 6]])
+        server.next_tokens("absent", [[5, 6]])
 
 
 @pytest.mark.parametrize(
@@ -246,12 +246,12 @@ def test_how_prompts_go_on_is_told_of_the_adapter_that_is_asked(server, tmp_path
 def test_drafts_without_log_probabilities_are_an_adapter_error(monkeypatch, choices):
     server = serve(monkeypatch, lambda _: httpx.Response(200, json={"choices": choices}))
     with pytest.raises(AdapterError, match="http://student gives"):
-        server.recite("base", [[5, 6]])
+        server.next_tokens("base", [[5, 6]])
 
 
 def test_how_many_adapters_have_room_is_known_from_the_first_request_on(server):
     assert server.slots() is None
-    server.recite("base", [[5, 6]])
+    server.next_tokens("base", [[5, 6]])
     assert server.slots() == 2
 
 

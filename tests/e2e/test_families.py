@@ -119,12 +119,12 @@ def test_what_the_engine_has_lost_is_heard_before_it_has_its_name_again(served):
     served.server.load("right", served.adapter)
     keep_recital(served.server, "right", path=served.adapter, config=TrainConfig(served.base, max_tokens=CONTEXT))
     noted = json.loads((served.adapter / NOTED).read_text())
-    base = served.server.recite("base", beginnings(noted["tokens"]))
+    base = served.server.next_tokens("base", beginnings(noted["tokens"]))
     served.server.unload("right")
     began = time.monotonic()
     load_heard(served.server, "right", served.adapter)
     took = time.monotonic() - began
-    again = served.server.recite("right", beginnings(noted["tokens"]))
+    again = served.server.next_tokens("right", beginnings(noted["tokens"]))
     to_adapter, to_base = (distance(noted["said"], told) for told in (again, base))
     show(
         f"{served.name}: {len(noted['tokens'])} tokens, {to_adapter:.4f} nats from before, {to_base:.2f} from "
