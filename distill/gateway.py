@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -17,7 +18,8 @@ RETRY_PAUSES_S = (0.0, 3.0, 10.0, 30.0)  # in which a gateway that was killed is
 Request = Mapping[str, Any]
 Progress = Callable[[int, int], None]  # done, of so many
 T = TypeVar("T")
-IN_WORDS = {"InsufficientQuota": "a budget has no room for what it may cost"}  # errors that do not speak for themselves
+NO_BUDGET = "InsufficientQuota"
+IN_WORDS = {NO_BUDGET: "a budget has no room for what it may cost"}  # errors that do not speak for themselves
 
 
 class GatewayUnavailable(DistillError):
@@ -54,6 +56,7 @@ class GatewayClient:
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
         self._bindings = bindings or {}
         self._why = ""
+        self._errors: list[str] = []  # of the last reply
 
     @property
     def why(self) -> str:
@@ -112,14 +115,16 @@ class GatewayClient:
     def answers_patiently(
         self, task: str, requests: Sequence[Request], *, origin: str, progress: Progress
     ) -> list[str | None]:
-        """As `answers`, and what gets none is asked again several times: one that is lost counts as a disagreement.
+        """As `answers`, and what gets none is asked again several times: one that is lost counts as a disagreement. A
+        budget without room has none a minute later either.
 
         Raises GatewayUnavailable, also where the teacher says nothing at all any more.
         """
         found: list[str | None] = []
         for start in range(0, len(requests), ANSWERS_AT_ONCE):
             part = requests[start : start + ANSWERS_AT_ONCE]
-            found += _patiently(lambda some: self.answers(task, some, origin=origin), part)
+            ask = partial(self.answers, task, origin=origin)
+            found += _patiently(ask, part, in_vain=lambda: set(self._errors) == {NO_BUDGET})
             last = found[-ANSWERS_AT_ONCE:]
             if all(text is None for text in last):
                 raise GatewayUnavailable(f"the teacher answered none of {len(last)} requests: {self._why}")
@@ -137,8 +142,8 @@ class GatewayClient:
         if response.status_code != 200:
             raise GatewayUnavailable(f"the gateway gives no {what}: HTTP {response.status_code} {response.text[:300]}")
         entries: list[dict[str, Any]] = response.json()[what]
-        errors = (entry["error"] for entry in entries if "error" in entry)
-        self._why = next((IN_WORDS.get(error, error) for error in errors), self._why)
+        self._errors = [entry["error"] for entry in entries if "error" in entry]
+        self._why = next((IN_WORDS.get(error, error) for error in self._errors), self._why)
         return entries
 
 
@@ -147,12 +152,14 @@ def _patiently(
     requests: Sequence[Request],
     *,
     revive: Callable[[], None] = lambda: None,
+    in_vain: Callable[[], bool] = lambda: False,
 ) -> list[T | None]:
-    """What upstreams under load turned away is asked again: a row lost here would count against the student."""
+    """What upstreams under load turned away is asked again: a row lost here would count against the student. Not where
+    that would be `in_vain`, for what was told last."""
     found: list[T | None] = [None] * len(requests)
     for number, pause_s in enumerate(RETRY_PAUSES_S, 1):
         missing = [i for i, one in enumerate(found) if one is None]
-        if not missing:
+        if not missing or (number > 1 and in_vain()):
             break
         if pause_s:
             time.sleep(pause_s)
