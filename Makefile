@@ -80,7 +80,7 @@ bench-distill: setup ## Measure students by rows and lessons; DATA=Banking77's t
 
 .PHONY: bench-sft
 bench-sft: .venv/.stamp ## Measure our training beside a plain SFTTrainer; DATA=Banking77's train.csv (half an hour)
-	OMP_NUM_THREADS=1 $(BIN)/python -m bench.sft $(DATA) $(BENCH_ARGS)
+	$(BIN)/python -m bench.sft $(DATA) $(BENCH_ARGS)
 
 .PHONY: validity
 validity: .venv/.stamp ## Show certificate, interval and alarm holding by repetition (minutes)

@@ -1,8 +1,9 @@
-"""How good a student becomes, by how many rows teach it and by what is done with them: Banking77, real vLLM, a teacher
-that is right in 93 of 100 answers.
+"""How good a student becomes, by how many rows teach it and by what is done with them: real vLLM, a teacher that is
+right in 93 of 100 answers, and Banking77's intents or the attributes of products as JSON.
 
     python -m bench.distillation ../shared/data/banking77/train.csv [--rows 250 500 1000 2000 4000] [--seeds 3]
         [--lessons plain noisy curated instructed compact warm hard replay] [--test 500] [--out distillation.jsonl]
+    python -m bench.distillation ../shared/data/product_extraction/oa_mine_train.jsonl --rows 250 500 1000 --test 400
 
 A student of each number of rows, seed and lesson is trained, loaded and asked the same messages, which teach none of
 them, through the gateway. Every result is written at once to `--out`; what is there already is not done again, so that
@@ -14,7 +15,6 @@ of, half of the second half, and of that the teacher was asked about one in ten;
 """
 
 import argparse
-import csv
 import json
 import math
 import random
@@ -32,7 +32,8 @@ import yaml
 from rich.console import Console
 
 from bench.banking_log import SYSTEM
-from calibration.agreement import disagreement
+from bench.jobs import Job, Pair, read
+from calibration.agreement import Measure, disagreement
 from distill.candidate import Candidate
 from distill.clusters import cluster
 from distill.curate import by_reason, curate
@@ -50,7 +51,6 @@ from tutelage.replay.workshop import TASK, Workshop, apart
 
 TEACHER_ERRORS, INJECTED = 0.07, 0.10
 VALIDATE = 0.08  # of the rows, as `distill.validation_share`
-MAX_TOKENS = 24  # of a label
 LESSONS = ("plain", "noisy", "curated", "instructed", "compact", "warm", "hard", "replay")
 NOISY, INSTRUCTED = ("noisy", "curated"), ("instructed", "compact")
 INSTRUCTION = (
@@ -62,7 +62,6 @@ INSTRUCTION = (
 )
 REFERENCES, EASY_WEIGHT = 0.1, 4.0  # in `hard` and `replay`
 COMPACT = "compact"  # the task whose student does not read its instruction
-Pair = tuple[str, str]  # a message and its true label
 
 
 @dataclass(frozen=True)
@@ -95,30 +94,16 @@ class Found:
     tested: int = 500
 
 
-class Teacher:
-    """Labels that are right but for some, which are always the same ones."""
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = sorted(set(labels))
-
-    def answers(self, pair: Pair, *, errors: float, salt: object) -> str:
-        """Its label of a message."""
-        text, truth = pair
-        rng = random.Random(f"{salt} {text}")
-        if rng.random() >= errors:
-            return truth
-        return rng.choice([label for label in self._labels if label != truth])
-
-
 @dataclass(frozen=True)
 class Bench:
-    """Everything runs; `train` and `test` are the data, shuffled. `compact`: of the task with such a prompt."""
+    """Everything runs. Of the job's pairs `train` may teach and `test` do not. `compact`: of the task with such a
+    prompt."""
 
     config: RunConfig
     compact: RunConfig
+    job: Job
     train: Sequence[Pair]
     test: Sequence[Pair]
-    teacher: Teacher
     progress: RunProgress
 
     def run(self, cell: Cell) -> Found:
@@ -193,23 +178,23 @@ class Bench:
 
     def _row(self, number: int, pair: Pair, cell: Cell) -> TrainingRow:
         text, _ = pair
-        said = self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher")
+        said = self.job.teacher_says(pair, errors=TEACHER_ERRORS, salt="teacher")
         if cell.lesson in NOISY:
-            said = self.teacher.answers((text, said), errors=INJECTED, salt=f"injected {cell.seed}")
+            said = self.job.teacher_says((text, said), errors=INJECTED, salt=f"injected {cell.seed}")
         return TrainingRow(str(number), tuple(self._messages(text, cell)), said, "stop")
 
     def _messages(self, text: str, cell: Cell) -> list[dict[str, str]]:
-        system = INSTRUCTION if cell.lesson in INSTRUCTED else SYSTEM
+        system = INSTRUCTION if cell.lesson in INSTRUCTED else self.job.system
         return [{"role": "system", "content": system}, {"role": "user", "content": text}]
 
     def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, float]:
-        told = [self.teacher.answers(pair, errors=TEACHER_ERRORS, salt="teacher") for pair in self.test]
-        texts = [draft.text if draft else None for draft in drafts]
+        told = [self.job.teacher_says(pair, errors=TEACHER_ERRORS, salt="teacher") for pair in self.test]
+        texts, measure = [draft.text if draft else None for draft in drafts], self.job.measure
         wrong = [(text, said) for text, said, (_, truth) in zip(texts, told, self.test, strict=True) if said != truth]
         return {
-            "agreement": _share(list(zip(texts, told, strict=True))),
-            "accuracy": _share([(text, truth) for text, (_, truth) in zip(texts, self.test, strict=True)]),
-            "copied": _share(wrong),
+            "agreement": _share(list(zip(texts, told, strict=True)), measure),
+            "accuracy": _share([(text, truth) for text, (_, truth) in zip(texts, self.test, strict=True)], measure),
+            "copied": _share(wrong, measure),
         }
 
 
@@ -217,15 +202,8 @@ def _surety(draft: Draft | None) -> float:
     return draft.evidence["sum_logprob"] if draft and draft.evidence else -math.inf
 
 
-def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
-    return 1.0 - mean([disagreement(text, other, measure="exact") for text, other in pairs]) if pairs else 0.0
-
-
-def read(path: Path, *, seed: int = 0) -> list[Pair]:
-    """The pairs of one file, shuffled: it is sorted by intent."""
-    with path.open(newline="") as file:
-        pairs = [(row["text"], row["category"]) for row in csv.DictReader(file)]
-    return random.Random(seed).sample(pairs, len(pairs))
+def _share(pairs: Sequence[tuple[str | None, str]], measure: Measure) -> float:
+    return 1.0 - mean([disagreement(text, other, measure=measure) for text, other in pairs]) if pairs else 0.0
 
 
 def table(found: Sequence[Found]) -> Iterator[str]:
@@ -284,16 +262,16 @@ def main() -> None:
 @contextmanager
 def running(options: argparse.Namespace, folder: Path, *, home: Home, progress: RunProgress) -> Iterator[Bench]:
     """vLLM and the gateway, and what is asked of them."""
-    free, pairs = Price(0.0, 0.0), read(options.data)
+    free, job = Price(0.0, 0.0), read(options.data)
     base = str(home.demo_model)
-    workshop = Workshop(folder, "labels", "the data set's licence", free, free, base, "exact")
-    settings = _with_compact(workshop, workshop.configure(max_tokens=MAX_TOKENS))
+    workshop = Workshop(folder, "labels", "the data set's licence", free, free, base, job.measure)
+    settings = _with_compact(workshop, workshop.configure(max_tokens=job.max_tokens))
     bench = Bench(
         config=run_config(settings, TASK),
         compact=run_config(settings, COMPACT),
-        train=pairs[options.test :],
-        test=pairs[: options.test],
-        teacher=Teacher([label for _, label in pairs]),
+        job=job,
+        train=job.pairs[options.test :],
+        test=job.pairs[: options.test],
         progress=progress,
     )
     with workshop.running(settings, home, console=progress.console):

@@ -1,12 +1,13 @@
 """Our training beside a plain TRL SFTTrainer: rows a second and memory, on a CPU, on the same rows.
 
-    python -m bench.sft ../shared/data/banking77/train.csv [--rows 240] [--epochs 1] [--repeats 3] [--out sft.jsonl]
+    python -m bench.sft ../shared/data/banking77/train.csv [--rows N] [--epochs 1] [--repeats 2] [--out sft.jsonl]
 
 Every run is a process of its own, one after the other, the ways of training in turn, so that what else the machine does
-meets them alike. All learn from the same token ids (Banking77 by `distill.render`, with a short instruction and a long
-one), in batches of 8, with the same LoRA, learning rate and number of epochs, in float32, without validation. `plain`:
-SFTTrainer with its own collator and loss. `checkpoints`: the same, with gradients from checkpoints, as TRL has them
-unless it is told otherwise. Seconds of the clock depend on who else computes; those of the processor hardly do.
+meets them alike. All learn from the same token ids (Banking77 by `distill.render`, with a short instruction, a long
+one, and one that names all labels), in batches of 8, with the same LoRA, learning rate and number of epochs, in
+float32, without validation. `whole`: ours, but each row is read from its first token on. `plain`: SFTTrainer with its
+own collator and loss. `checkpoints`: the same, with gradients from checkpoints, as TRL has them unless it is told
+otherwise. Seconds of the clock depend on who else computes; those of the processor hardly do.
 """
 
 import argparse
@@ -23,15 +24,18 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 from bench.banking_log import SYSTEM
-from bench.distillation import INSTRUCTION, read
+from bench.distillation import INSTRUCTION
+from bench.jobs import read
+from distill import once
 from distill.render import Rendered, render
 from distill.rows import TrainingRow
 from distill.student import load_base, load_chat, silence
 from distill.train import TrainConfig, train
 from tutelage.provision import Home, ensure_demo_model
 
-WAYS = ("ours", "plain", "checkpoints")
-PROMPTS = {"short": SYSTEM, "long": INSTRUCTION}
+WAYS = ("ours", "whole", "plain", "checkpoints")
+PROMPTS = {"short": 160, "long": 48, "labels": 16}  # of so many rows, unless told otherwise
+MAX_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,11 @@ class Trained:
 
 def rows(data: Path, count: int, *, prompt: str) -> list[TrainingRow]:
     """The label as the answer."""
-    found = enumerate(read(data)[:count])
-    return [TrainingRow(str(number), _asked(PROMPTS[prompt], text), label, "stop") for number, (text, label) in found]
+    pairs = read(data).pairs
+    labels = ", ".join(sorted({label for _, label in pairs}))
+    system = {"short": SYSTEM, "long": INSTRUCTION, "labels": f"{INSTRUCTION} The intents are {labels}."}[prompt]
+    found = enumerate(pairs[:count])
+    return [TrainingRow(str(number), _asked(system, text), label, "stop") for number, (text, label) in found]
 
 
 def _asked(system: str, text: str) -> tuple[dict[str, str], ...]:
@@ -73,7 +80,8 @@ def train_once(way: str, taught: Sequence[TrainingRow], *, prompt: str, config: 
     rendered = [render(chat, row) for row in taught]
     began = time.process_time()
     with TemporaryDirectory() as folder:
-        if way == "ours":
+        if way in ("ours", "whole"):
+            once.LEAST = once.LEAST if way == "ours" else MAX_TOKENS
             report = train(taught, (), config=config, out=Path(folder) / "adapter", progress=lambda _: None)
             seconds, loss = report.seconds, report.train_loss
         else:
@@ -102,6 +110,7 @@ def _plain(rendered: Sequence[Rendered], *, config: TrainConfig, folder: str, ch
         trainer = SFTTrainer(
             model=load_base(config.base_model),
             args=SFTConfig(
+                max_length=MAX_TOKENS,
                 output_dir=folder,
                 num_train_epochs=config.epochs,
                 per_device_train_batch_size=config.batch_size,
@@ -150,9 +159,9 @@ def main() -> None:
     """Run them in turn and print the table; a process that is told of one way does that one."""
     parser = argparse.ArgumentParser(prog="python -m bench.sft")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--rows", type=int, default=240)
+    parser.add_argument("--rows", type=int)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=list(PROMPTS))
     parser.add_argument("--out", type=Path, default=Path("sft.jsonl"))
@@ -161,8 +170,10 @@ def main() -> None:
     base = ensure_demo_model(Home.from_environment(), say=lambda words: print(words, file=sys.stderr))
     if options.one:
         way, prompt = options.one
-        taught = rows(options.data, options.rows, prompt=prompt)
-        one = train_once(way, taught, prompt=prompt, config=TrainConfig(str(base), epochs=options.epochs))
+        taught = rows(options.data, options.rows or PROMPTS[prompt], prompt=prompt)
+        one = train_once(
+            way, taught, prompt=prompt, config=TrainConfig(str(base), epochs=options.epochs, max_tokens=MAX_TOKENS)
+        )
         print(json.dumps(asdict(one)))
         return
     for _ in range(options.repeats):

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import DistillError
+from distill.once import common_beginning, read_once
 from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
@@ -106,12 +107,18 @@ def completion_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """What the model makes of every labelled token's place, shape (N, vocabulary), float32, row after row.
 
     The language-model head runs only where the next token is labelled: on short answers that is a tenth of the
-    positions, and the head is a fifth of a small model's work.
+    positions, and the head is a fifth of a small model's work. What all rows begin with is read once.
     """
     labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
     keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)
+    begin = common_beginning(batch["input_ids"], keep)
+    past = read_once(model, batch["input_ids"][0, :begin], rows=len(keep)) if begin else None
     logits: torch.Tensor = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
+        input_ids=batch["input_ids"][:, begin:],
+        attention_mask=batch["attention_mask"],
+        past_key_values=past,
+        use_cache=past is not None,
+        logits_to_keep=keep[:, begin:],
     ).logits
     return logits.float()
 

@@ -27,6 +27,7 @@ from distill.checkpoints import Checkpoints, checkpoints
 from distill.devices import check_alone, one_device
 from distill.errors import DistillError
 from distill.logit import collate_targets, token_losses
+from distill.once import all_begin_with
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
 from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
@@ -210,9 +211,10 @@ def _trainer(
     chat: Chat, answers: Sequence[Rendered], keeper: KeepBest, *, taught: Reasons, config: TrainConfig, folder: Path
 ) -> "_CompletionTrainer":
     base, start = load_base(config.base_model), config.start
-    longest = sum(max((len(each.input_ids) for each in kind if each), default=0) for kind in (answers, taught.targets))
+    kinds = [[each for each in kind if each] for kind in (answers, taught.targets)]
+    longest = sum(max((len(each.input_ids) for each in kind), default=0) for kind in kinds)
     arguments = SFTConfig(
-        **_arguments(config, folder, longest=longest),
+        **_arguments(config, folder, longest=longest, common=sum(map(all_begin_with, kinds))),
         train_sampling_strategy="group_by_length",
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -239,9 +241,10 @@ def _fresh_lora(config: TrainConfig) -> LoraConfig:
     )
 
 
-def _arguments(config: TrainConfig, folder: Path, *, longest: int) -> dict[str, Any]:
-    """What both lessons have in common; `longest`: tokens of the longest example."""
-    at_once = _rows_at_once(config.batch_size, longest)
+def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int = 0) -> dict[str, Any]:
+    """What both lessons have in common; `longest`: tokens of the longest example, of which the first `common` are read
+    once for a batch."""
+    at_once = _rows_at_once(config.batch_size, longest, common)
     return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
@@ -267,10 +270,10 @@ def _arguments(config: TrainConfig, folder: Path, *, longest: int) -> dict[str, 
     }
 
 
-def _rows_at_once(batch_size: int, longest: int) -> int:
+def _rows_at_once(batch_size: int, longest: int, common: int) -> int:
     """The largest divisor of the batch whose padded tokens stay within `TOKENS_AT_ONCE`, at least 1."""
     divisors = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
-    return max((n for n in divisors if n * longest <= TOKENS_AT_ONCE), default=1)
+    return max((n for n in divisors if common + n * (longest - common) <= TOKENS_AT_ONCE), default=1)
 
 
 def _collate(found: Sequence[dict[str, Any]], *, told: Sequence[Targets | None]) -> Batch:

@@ -1,0 +1,41 @@
+"""What all rows of a batch begin with, a task's instruction as a rule, is read once for all of them.
+
+Attention is causal: what the model makes of a token depends on those before it alone, so the keys and values of a
+common beginning are those of every row, and the gradients of all rows meet in them. Losses and gradients are the same
+but for rounding (docs/decisions/0046).
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+import torch
+from transformers import Cache
+
+from distill.render import Rendered
+
+LEAST = 8  # tokens: what a shorter beginning saves, a second pass through the model costs
+
+
+def all_begin_with(rows: Sequence[Rendered]) -> int:
+    """How many tokens all rows begin with, whatever batches they come in."""
+    ids = [row.input_ids for row in rows]
+    first, last = min(ids, default=()), max(ids, default=())  # where these agree, all between them do
+    found = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return found if found >= LEAST else 0
+
+
+def common_beginning(input_ids: torch.Tensor, keep: torch.Tensor) -> int:
+    """How many tokens all rows begin with, `input_ids` (B, T), short of the first place whose logits are kept; 0 where
+    reading them once saves nothing."""
+    if len(input_ids) == 1:
+        return 0
+    differs = (input_ids != input_ids[0]).any(dim=0) | keep.any(dim=0)  # (T,)
+    found = int(differs.int().argmax())
+    return found if found >= LEAST else 0
+
+
+def read_once(model: torch.nn.Module, beginning: torch.Tensor, *, rows: int) -> Cache:
+    """The keys and values of the `beginning` (P,), for so many rows; gradients go through them."""
+    past: Cache = model(input_ids=beginning[None], use_cache=True, logits_to_keep=1).past_key_values
+    past.batch_repeat_interleave(rows)
+    return past
