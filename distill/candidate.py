@@ -59,8 +59,8 @@ def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
         for engine in server.engines():
             if most := engine.most_rank(rank, scratch=folder):
                 raise AdapterError(
-                    f"vLLM at {engine.url} takes adapters of rank {most} at most, and distill.rank is {rank}: start it "
-                    f"with a --max-lora-rank of {rank} or more, or set distill.rank to {most}"
+                    f"vLLM at {engine.url} takes adapters of rank {most} at most, and a run asks for {rank}: start it "
+                    f"with a --max-lora-rank of {rank} or more, or lower distill.rank (or also_try) to {most}"
                 )
 
 

@@ -22,8 +22,9 @@ class RunConfig:
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
     than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs; `rho`: the
     share of references that what is told of a release's costs assumes. `labels`: what answers may be, none: anything;
-    `again`: how far the teacher may be asked again about suspected errors. `permission`: the `teacher`'s model, the
-    `terms` under which its answers may train, and by whom that is `confirmed_by`; kept with the release."""
+    `again`: how far the teacher may be asked again about suspected errors. `also_try`: what is compared with `train`.
+    `permission`: the `teacher`'s model, the `terms` under which its answers may train, and by whom that is
+    `confirmed_by`; kept with the release."""
 
     task: str
     teacher: str
@@ -55,6 +56,7 @@ class RunConfig:
     anew: Anew | None = None
     labels: tuple[str, ...] = ()
     again: Bounds = NOBODY
+    also_try: tuple[TrainConfig, ...] = ()
     permission: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -162,6 +163,30 @@ def train(
         rows_with_targets=sum(row.targets is not None for row in lessons.rows),
         went_on=first.went_on,
     )
+
+
+def trial(
+    rows: Sequence[TrainingRow],
+    validation: Sequence[TrainingRow],
+    *,
+    config: TrainConfig,
+    progress: Callable[[TrainProgress], None],
+) -> float:
+    """The least loss of an epoch on `validation`, nats a completion token, of a student that has learned these answers;
+    not finite where it diverges. Nothing is kept.
+
+    Raises NotAlone, NoChat, and TrainError where the chat template takes no row or none fits into `max_tokens`.
+    """
+    check_alone()
+    chat = load_chat(config.base_model, unsaid=config.unsaid)
+    lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
+    if not lessons.rows:
+        raise TrainError(_why_none(lessons, config))
+    answers, alone = _weighed(lessons.rendered), Reasons(tuple(lessons.rows), (None,) * len(lessons.rows), None)
+    keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
+    with silence(), TemporaryDirectory() as folder:
+        _trainer(chat, answers, keeper, taught=alone, config=config, folder=Path(folder)).train()
+    return min(keeper.losses, default=math.inf)
 
 
 def _weighed(rendered: Sequence[Rendered]) -> list[Rendered]:

@@ -6,7 +6,16 @@ from pydantic import Field, model_validator
 
 from router.sections import Price, PrivateUrl, Section, Share
 
+Rank = Annotated[int, Field(ge=1, le=256)]
+Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 Months = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Variant(Section):
+    """Settings of training in the place of those of `distill`; what is not given is as there."""
+
+    rank: Rank | None = None
+    learning_rate: Rate | None = None
 
 
 class DistillSettings(Section):
@@ -24,6 +33,9 @@ class DistillSettings(Section):
     has answered may count among rows that teach, which else are mostly those it was unsure of; 1: as any other. start:
     of the adapter, the base model, or the champion's as it is (docs/decisions/0032). Where lessons of the last are
     forgotten the next waits for no new_rows.
+
+    also_try: other ranks and learning rates. A run trains shortly with each and then with what validates best, which
+    stands until there are twice as many rows (docs/decisions/0047).
 
     ask_again: of the rows whose label is probably wrong, so many at most are put to the teacher again in a run before
     they are left out, the surest first, for ask_again_usd at most; 0, since every answer is paid for: none
@@ -51,13 +63,14 @@ class DistillSettings(Section):
     fit_share: Share = 0.2
     validation_share: Share = 0.08
     epochs: Annotated[int, Field(ge=1, le=5)] = 2
-    rank: Annotated[int, Field(ge=1, le=256)] = 16
+    rank: Rank = 16
     pattern: Literal["auto", "response", "preference", "reasoning", "logit"] = "response"
     easy_weight: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.0
     start: Literal["base", "champion"] = "base"
     ask_again: Annotated[int, Field(ge=0, le=10_000)] = 0
     ask_again_usd: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
-    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
+    learning_rate: Rate = 1e-3
+    also_try: Annotated[tuple[Variant, ...], Field(max_length=5)] = ()
     batch_size: Annotated[int, Field(ge=1)] = 8
     seed: int = 0
     keep_adapters: Annotated[int, Field(ge=0)] = 3
@@ -76,4 +89,19 @@ class DistillSettings(Section):
             raise ValueError(
                 f"max_references {self.max_references} is less than min_references {self.min_references}: lower that"
             )
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("two of rank and learning_rate, with those of also_try, are the same: leave one out")
+        if self.start == "champion" and len({rank for rank, _ in self.variants}) > 1:
+            raise ValueError("start: champion goes on with an adapter of one rank: leave the ranks out of also_try")
         return self
+
+    @property
+    def variants(self) -> list[tuple[int, float]]:
+        """Ranks and learning rates to train with, what is set first."""
+        others = [(each.rank or self.rank, each.learning_rate or self.learning_rate) for each in self.also_try]
+        return [(self.rank, self.learning_rate), *others]
+
+    @property
+    def highest_rank(self) -> int:
+        """That an engine must take."""
+        return max(rank for rank, _ in self.variants)

@@ -42,6 +42,7 @@ def run_config(
     from distill.plan import RunConfig  # with torch, which the worker and `up` do not need
 
     task, chosen, key = settings.task(task_name), settings.distill, settings.server.api_key
+    train, *others = _train_configs(settings, task)
     return RunConfig(
         task=task_name,
         teacher=task.teacher,
@@ -57,7 +58,8 @@ def run_config(
         prefix=task.prefix,
         training_usd=chosen.training_usd,
         contract=Contract(task.alpha, task.delta, task.margin),
-        train=_train_config(settings, task),
+        train=train,
+        also_try=tuple(others),
         adapters_dir=settings.student.adapters_dir,
         gateway_url=settings.internal_url,
         gateway_key=key.get_secret_value() if key else None,
@@ -77,21 +79,23 @@ def run_config(
     )
 
 
-def _train_config(settings: Settings, task: Task) -> "TrainConfig":
+def _train_configs(settings: Settings, task: Task) -> "Iterator[TrainConfig]":
+    """What is set, and what is to be tried beside it."""
     from distill.train import TrainConfig
 
     chosen = settings.distill
-    return TrainConfig(
-        base_model=settings.student.base_model,
-        rank=chosen.rank,
-        alpha=2 * chosen.rank,
-        learning_rate=chosen.learning_rate,
-        epochs=chosen.epochs,
-        batch_size=chosen.batch_size,
-        max_tokens=settings.student.max_context_tokens,
-        seed=chosen.seed,
-        unsaid=task.unsaid,
-    )
+    for rank, learning_rate in chosen.variants:
+        yield TrainConfig(
+            base_model=settings.student.base_model,
+            rank=rank,
+            alpha=2 * rank,
+            learning_rate=learning_rate,
+            epochs=chosen.epochs,
+            batch_size=chosen.batch_size,
+            max_tokens=settings.student.max_context_tokens,
+            seed=chosen.seed,
+            unsaid=task.unsaid,
+        )
 
 
 def _anew(settings: Settings, served: Release) -> "Anew | None":

@@ -104,6 +104,8 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if begun := report.get("start"):
         yield "training begins from", begun["release"] or "the base model"
         yield "begins there because", begun["because"]
+    if tried := report.get("chosen"):
+        yield "trained with", tried["words"]
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])

@@ -38,7 +38,7 @@ def room(settings: Settings) -> Room:
     is heard under another name first. The rank is the highest of what is to be trained and what was.
     """
     adapters = max(1, len(settings.tasks)) * (2 if settings.canary.share < 1.0 else 1) + 2
-    highest = max([settings.distill.rank, *_ranks(settings.student.adapters_dir)])
+    highest = max([settings.distill.highest_rank, *_ranks(settings.student.adapters_dir)])
     allowed = next(each for each in RANKS if each >= highest)
     return Room(min(adapters, MOST_LORAS), 2 * adapters, allowed)
 

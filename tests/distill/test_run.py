@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,7 @@ from distill import candidate as making
 from distill import judge as asking
 from distill import run as pipeline
 from distill import serving as binding
+from distill import trials
 from distill.adapters import AdapterError
 from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
@@ -38,7 +39,7 @@ from distill.reasoning import ReasonsReport
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
 from distill.train import TrainConfig, TrainReport
-from ledger import lineage, verdicts
+from ledger import lineage, releases, verdicts
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
@@ -77,6 +78,7 @@ class World:
     pairs: Any = None
     rows: Any = None
     start: Any = None
+    config: Any = None
     loaded: set[str] = field(default_factory=set)
     modes: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ class World:
         out.mkdir(parents=True)
         (out / "adapter_config.json").write_text('{"r": 16}')
         (out / "adapter_model.safetensors").write_bytes(out.name.encode())
-        self.pairs, self.rows, self.start = pairs, rows, config.start
+        self.pairs, self.rows, self.start, self.config = pairs, rows, config.start, config
         preferred = PairsReport(len(pairs), steps=4, validation_losses=(0.05,), kept=True) if pairs else None
         told = sum(row.rationale is not None for row in rows)
         reasoned = ReasonsReport(told, 3 * told, 0) if told else None
@@ -586,6 +588,39 @@ def test_a_student_that_goes_on_from_the_champion_is_judged_on_nothing_that_has_
     assert taught < rows_that_taught(engine, champion.adapter_digest)
     shown = facts(engine, champion)
     assert shown["training begins from"] == first.release
+
+
+def test_what_was_found_best_for_another_release_stands(engine, config, world):
+    variant = replace(config.train, learning_rate=1e-4)
+    asked = replace(config, also_try=(variant,))
+    refused = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model=config.train.base_model, now=0.0)
+    tried = tuple(trials.Tried(16, each.learning_rate, each.learning_rate) for each in (config.train, variant))
+    report = {"chosen": trials.Chosen(tried, 200).facts}
+    releases.refuse(engine, refused.name, refusal={"reason": "weak"}, report=report, now=0.0)
+    run(engine, asked, progress=world)
+    assert world.config == variant
+    assert "as for desk--v000001" in facts(engine, champions(engine)["desk"])["trained with"]
+
+
+def test_of_several_settings_of_training_what_validates_best_trains(engine, config, *, world, monkeypatch):
+    tried = []
+
+    def learns(rows, validation, *, config, progress):
+        tried.append((len(rows), config.learning_rate))
+        return config.learning_rate
+
+    monkeypatch.setattr(trials, "choose", partial(trials.choose, learns=learns))
+    asked = replace(config, also_try=(replace(config.train, learning_rate=1e-4),))
+    run(engine, asked, progress=world)
+    assert tried == [(len(world.rows), config.train.learning_rate), (len(world.rows), 1e-4)]
+    assert world.config == asked.also_try[0]
+    assert facts(engine, champions(engine)["desk"])["trained with"] == (
+        f"rank 16 at 0.0001: 0.0001; rank 16 at {config.train.learning_rate:g}: {config.train.learning_rate:.4f}"
+    )
+    assert any(step == f"trying 2 settings of training on {len(world.rows)} rows" for step in world.steps)
+    store(engine, traffic()[ROWS:])  # there are more than twice as many rows then
+    second = run(engine, asked, progress=world)
+    assert len(tried) == 4 and "stands_since" in second.report["chosen"]
 
 
 def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, config, world):

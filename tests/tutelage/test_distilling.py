@@ -1,5 +1,6 @@
 """Settings turned into a run: what has to be asked anew, and what an order is meant for."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from distill.adapters import AdapterError, digest
 from distill.again import Bounds
 from distill.recital import note
+from router.distill_settings import DistillSettings
 from router.settings import load
 from tests.distill.test_fleet import Fleet
 from tutelage.cli import app
@@ -49,6 +51,16 @@ def test_the_pattern_is_the_settings(settings_of):
     assert run_config(settings, "desk").pattern == settings.distill.pattern
     chosen = settings.model_copy(update={"distill": settings.distill.model_copy(update={"pattern": "preference"})})
     assert run_config(chosen, "desk").pattern == "preference"
+
+
+def test_each_setting_to_try_is_the_one_that_is_set_but_for_what_it_names(settings_of):
+    chosen = DistillSettings(rank=8, learning_rate=5e-4, also_try=({"rank": 32}, {"learning_rate": 1e-4}))
+    config = run_config(settings_of().model_copy(update={"distill": chosen}), "desk")
+    assert (config.train.rank, config.train.alpha, config.train.learning_rate) == (8, 16, 5e-4)
+    assert config.also_try == (
+        dataclasses.replace(config.train, rank=32, alpha=64),
+        dataclasses.replace(config.train, learning_rate=1e-4),
+    )
 
 
 def test_nobody_is_asked_again_unless_it_is_set_and_labels_are_the_tasks(settings_of):

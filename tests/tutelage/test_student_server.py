@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.distill_settings import DistillSettings
 from router.settings import Settings
 from tutelage import student_server
 from tutelage.student_server import Room, StudentServer, command, compute_dtype, environment, room
@@ -105,6 +106,11 @@ def test_there_is_room_for_champions_canaries_a_candidate_and_the_best_so_far(se
 def test_the_highest_rank_is_one_that_vllm_can_be_given(settings, wanted, rank):
     changed = settings.model_copy(update={"distill": settings.distill.model_copy(update={"rank": wanted})})
     assert room(changed).rank == rank
+
+
+def test_a_rank_that_is_tried_can_be_loaded(settings):
+    changed = DistillSettings(also_try=({"rank": 64}, {"learning_rate": 1e-4}))
+    assert room(settings.model_copy(update={"distill": changed})).rank == 64
 
 
 def test_an_adapter_of_a_higher_rank_from_before_can_still_be_loaded(settings):
