@@ -1,6 +1,6 @@
 """CLINC150, its ten domains opened one after another, and nobody but the worker: does the student follow?
 
-    python -m bench.domains ../shared/data/clinc150 [--rounds 5] [--seed 0] [--out domains.json]
+    python -m bench.domains ../shared/data/clinc150 [--rounds 5] [--seed 0] [--easy-weight 1] [--out domains.json]
 
 In each round two more domains of fifteen intents join the traffic, the second when half of the round is over; every
 open domain is as likely as another. The worker trains, certifies, switches and alarms as it sees fit, while clients go
@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--easy-weight", type=float, default=1.0, help="as distill.easy_weight: 4 replays easy traffic")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     home, console = Home.from_environment(), Console(width=220)
@@ -216,7 +217,8 @@ def main() -> None:
     messages = Messages(options.folder, seed=options.seed)
     with (work / "clinc.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *messages.pairs])
-    product = Product(work, home, work / "clinc.csv", task=TASK_SETTINGS, distill={**DISTILL, "seed": options.seed})
+    distill = {**DISTILL, "seed": options.seed, "easy_weight": options.easy_weight}
+    product = Product(work, home, work / "clinc.csv", task=TASK_SETTINGS, distill=distill)
 
     def done(rounds: list[Round]) -> None:
         console.print(show(rounds, seed=options.seed))

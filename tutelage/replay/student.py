@@ -30,6 +30,7 @@ from distill.plan import RunConfig
 from distill.render import Unspeakable, render_pair
 from distill.rows import TrainingRow, as_student_reads, variable_text
 from distill.run import candidate
+from distill.serving import base_digest
 from distill.student import NoChat, load_chat
 from ledger.records import Draft, Usage
 from tutelage.distilling import run_config
@@ -112,7 +113,8 @@ def _key(log: Log, task: TaskLog, config: RunConfig, *, lessons: Lessons) -> str
     """Of everything that the adapter and its drafts depend on but the measure. Curation may choose otherwise in another
     version: so what it has left counts, not only what it was given."""
     rows = [line.number for line in task.rows]
-    job = [log.digest, task.model, task.system_prompt, rows, config.max_tokens, CODE]
+    base = base_digest(config.train.base_model)  # a folder may hold another model than before
+    job = [log.digest, task.model, task.system_prompt, rows, config.max_tokens, CODE, base]
     taught = [[row.exchange_id, row.completion, row.weight] for row in (*lessons.train, *lessons.validate)]
     return fingerprint([*job, taught, asdict(config.train), config.window_share, asdict(config.shares)])
 

@@ -146,6 +146,14 @@ def test_other_rules_of_evidence_make_another_student(log, try_, world):
         assert try_(path).rows == first.rows and (world.trained, world.stacks) == (2, 2)
 
 
+def test_another_model_in_the_same_folder_makes_another_student(log, try_, world):
+    path, base = log(300), tiny.save(world.folder / "base")
+    try_(path, base_model=base)
+    tiny.save(world.folder / "base", seed=1)
+    try_(path, base_model=base)
+    assert (world.trained, world.stacks) == (2, 2)
+
+
 def test_a_curation_that_chooses_otherwise_makes_another_student(log, try_, world):
     path = log(300)
     first, before = try_(path), student.divide
