@@ -46,6 +46,11 @@ tasks:
     # send model "{task}" or the header x-tutelage-task.
     # system_prompt: "Classify the customer message."
     # student_prompt: compact  # the student reads an empty message in its place, in training and in service
+
+# distill:
+#   learning_rate: 2.0e-4    # for a base model of some billions of weights; 1e-3, as it is, for a hundred million
+#   also_try:                # or let validation say: each is tried on a thousand rows first
+#     - learning_rate: 5.0e-4
 """
 
 KEY_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}

@@ -157,6 +157,10 @@ def test_the_starter_is_valid(tmp_path):
     settings = load(write(tmp_path, text))
     limited = load(write(tmp_path, text.replace("# capacity", "capacity"))).teachers["gpt-4o-mini"]
     assert (limited.capacity_rpm, limited.capacity_tpm) == (500, 200_000)
+    before, section = text.split("# distill:\n")
+    uncommented = "\n".join(line.removeprefix("#") for line in section.splitlines())
+    tried = load(write(tmp_path, f"{before}distill:\n{uncommented}")).distill.variants
+    assert tried == [(16, 2e-4), (16, 5e-4)]
     assert settings.teachers["gpt-4o-mini"].model == "openai/gpt-4o-mini"
     assert settings.tasks["topics"].teacher == "gpt-4o-mini"
 
