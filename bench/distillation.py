@@ -2,8 +2,9 @@
 right in 93 of 100 answers, and Banking77's intents or the attributes of products as JSON.
 
     python -m bench.distillation ../shared/data/banking77/train.csv [--rows 250 500 1000 2000 4000] [--seeds 3]
-        [--lessons plain noisy curated instructed compact warm hard replay] [--test 500] [--out distillation.jsonl]
-    python -m bench.distillation ../shared/data/product_extraction/oa_mine_train.jsonl --rows 250 500 1000 --test 400
+        [--lessons plain noisy curated instructed compact warm hard replay] [--test 500] [--out banking77.jsonl]
+    python -m bench.distillation ../shared/data/product_extraction/oa_mine_train.jsonl --rows 250 1000 --test 200
+        --lessons plain
 
 A student of each number of rows, seed and lesson is trained, loaded and asked the same messages, which teach none of
 them, through the gateway. Every result is written at once to `--out`; what is there already is not done again, so that
@@ -31,7 +32,6 @@ from tempfile import TemporaryDirectory
 import yaml
 from rich.console import Console
 
-from bench.banking_log import SYSTEM
 from bench.jobs import Job, Pair, read
 from calibration.agreement import Measure, disagreement
 from distill.candidate import Candidate
@@ -53,13 +53,6 @@ TEACHER_ERRORS, INJECTED = 0.07, 0.10
 VALIDATE = 0.08  # of the rows, as `distill.validation_share`
 LESSONS = ("plain", "noisy", "curated", "instructed", "compact", "warm", "hard", "replay")
 NOISY, INSTRUCTED = ("noisy", "curated"), ("instructed", "compact")
-INSTRUCTION = (
-    f"{SYSTEM} The bank issues debit cards and accounts for private customers, and all of its service is in an app. "
-    "A message is about one matter only. Where it seems to be about two, take the one that the customer wants to have "
-    "settled. Take what is asked for, not the mood in which it is asked; complaints have no intent of their own. "
-    "Answer with the name of the intent alone, in lower case, its words joined by underscores, without a full stop, "
-    "without quotation marks, and without saying why."
-)
 REFERENCES, EASY_WEIGHT = 0.1, 4.0  # in `hard` and `replay`
 COMPACT = "compact"  # the task whose student does not read its instruction
 
@@ -184,7 +177,7 @@ class Bench:
         return TrainingRow(str(number), tuple(self._messages(text, cell)), said, "stop")
 
     def _messages(self, text: str, cell: Cell) -> list[dict[str, str]]:
-        system = INSTRUCTION if cell.lesson in INSTRUCTED else self.job.system
+        system = (cell.lesson in INSTRUCTED and self.job.instruction) or self.job.system
         return [{"role": "system", "content": system}, {"role": "user", "content": text}]
 
     def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, float]:
@@ -237,9 +230,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lessons", nargs="+", choices=LESSONS, default=list(LESSONS))
     parser.add_argument("--test", type=int, default=500)
-    parser.add_argument("--out", type=Path, default=Path("distillation.jsonl"))
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    console, home = Console(), Home.from_environment()
+    job, console, home = read(options.data), Console(), Home.from_environment()
+    if job.instruction is None and (asked := set(INSTRUCTED) & set(options.lessons)):
+        parser.error(f"nobody has written a longer instruction for {job.name}: leave out {', '.join(sorted(asked))}")
+    options.out = options.out or Path(f"{job.name}.jsonl")
     done = [Found(**json.loads(line)) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     wanted = [Cell(*each) for each in product(options.lessons, options.rows, range(options.seeds))]
     known = {Cell(each.lesson, each.rows, each.seed) for each in done}
@@ -249,7 +245,7 @@ def main() -> None:
     with (
         TemporaryDirectory() as folder,
         RunProgress(console) as told,
-        running(options, Path(folder), home=home, progress=told) as bench,
+        running(job, Path(folder), tested=options.test, home=home, progress=told) as bench,
     ):
         for cell in left:
             done.append(found := bench.run(cell))
@@ -260,27 +256,28 @@ def main() -> None:
 
 
 @contextmanager
-def running(options: argparse.Namespace, folder: Path, *, home: Home, progress: RunProgress) -> Iterator[Bench]:
+def running(job: Job, folder: Path, *, tested: int, home: Home, progress: RunProgress) -> Iterator[Bench]:
     """vLLM and the gateway, and what is asked of them."""
-    free, job = Price(0.0, 0.0), read(options.data)
-    base = str(home.demo_model)
+    free, base = Price(0.0, 0.0), str(home.demo_model)
     workshop = Workshop(folder, "labels", "the data set's licence", free, free, base, job.measure)
-    settings = _with_compact(workshop, workshop.configure(max_tokens=job.max_tokens))
+    settings = _with_compact(
+        workshop, workshop.configure(max_tokens=job.max_tokens), instruction=job.instruction or job.system
+    )
     bench = Bench(
         config=run_config(settings, TASK),
         compact=run_config(settings, COMPACT),
         job=job,
-        train=job.pairs[options.test :],
-        test=job.pairs[: options.test],
+        train=job.pairs[tested:],
+        test=job.pairs[:tested],
         progress=progress,
     )
     with workshop.running(settings, home, console=progress.console):
         yield bench
 
 
-def _with_compact(workshop: Workshop, settings: Settings) -> Settings:
+def _with_compact(workshop: Workshop, settings: Settings, *, instruction: str) -> Settings:
     """The same with a second task, like the first but for its prompt."""
-    task = settings.tasks[TASK].model_copy(update={"system_prompt": INSTRUCTION, "student_prompt": "compact"})
+    task = settings.tasks[TASK].model_copy(update={"system_prompt": instruction, "student_prompt": "compact"})
     values = yaml.safe_load(workshop.config.read_text())
     values["tasks"][COMPACT] = task.model_dump(exclude_defaults=True)
     workshop.config.write_text(yaml.safe_dump(values, sort_keys=False))

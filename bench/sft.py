@@ -24,8 +24,7 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 from bench.banking_log import SYSTEM
-from bench.distillation import INSTRUCTION
-from bench.jobs import read
+from bench.jobs import INSTRUCTION, read
 from distill import once
 from distill.render import Rendered, render
 from distill.rows import TrainingRow

@@ -41,6 +41,7 @@ from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow, variable_text
 from distill.serving import serving
 from distill.told import of_fit, of_window
+from distill.tuning import tuned
 from ledger import lineage, releases, totals
 from ledger.database import writing
 from ledger.modes import certifiable, decoding_mode
@@ -110,12 +111,23 @@ class Attempt:
         record_uses(self.engine, release=self.name, uses=uses)
 
     def _train(self, lessons: Lessons) -> None:
-        self.report["training"] = asdict(self.made.train(lessons))
+        self.report["training"] = asdict(self._tuned(lessons).train(lessons))
         if usd := self.config.training_usd:
             with writing(self.engine) as connection:
                 task, at = self.config.task, time.time()
                 totals.charge(connection, task, origin="training", usd=usd, at=at, release=self.name)
         self._set_adapter(digest(self.made.path))
+
+    def _tuned(self, lessons: Lessons) -> Candidate:
+        """With the rank and the learning rate that validate best, where there are several to try."""
+        configs = [self.config.train, *self.config.also_try]
+        if len(configs) == 1 or not lessons.validate:
+            return self.made
+        found = tuned(self.engine, lessons, task=self.config.task, configs=configs, watch=self.progress)
+        self.report["chosen"] = found.facts
+        releases.note(self.engine, self.name, report=self.report)  # a killed training goes on with the same
+        self.progress.step(f"trains with {found.words}")
+        return replace(self.made, config=found.pick(configs))
 
     def _copy(self, source: str) -> None:
         """The adapter of another release under a name of this one: a name is served with one certificate for ever."""

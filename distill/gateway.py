@@ -19,7 +19,10 @@ Request = Mapping[str, Any]
 Progress = Callable[[int, int], None]  # done, of so many
 T = TypeVar("T")
 NO_BUDGET = "InsufficientQuota"
-IN_WORDS = {NO_BUDGET: "a budget has no room for what it may cost"}  # errors that do not speak for themselves
+IN_WORDS = {  # errors that do not speak for themselves
+    NO_BUDGET: "a budget has no room for what it may cost",
+    "BudgetReserved": "what is left of a budget is promised to requests under way",
+}
 
 
 class GatewayUnavailable(DistillError):
@@ -115,8 +118,8 @@ class GatewayClient:
     def answers_patiently(
         self, task: str, requests: Sequence[Request], *, origin: str, progress: Progress
     ) -> list[str | None]:
-        """As `answers`, and what gets none is asked again several times: one that is lost counts as a disagreement. A
-        budget without room has none a minute later either.
+        """As `answers`, and what gets none is asked again several times: one that is lost counts as a disagreement. Not
+        where all of them are refused by a budget that is used up: it is a minute later too.
 
         Raises GatewayUnavailable, also where the teacher says nothing at all any more.
         """
@@ -132,6 +135,7 @@ class GatewayClient:
         return found
 
     def _post(self, what: str, task: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        self._errors = []
         order = {**body, "task": task, "binding": dict(self._bindings.get(task, {}))}
         try:
             response = self._http.post(f"/internal/{what}", json=order)

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from calibration.certificate import Refusal
 from calibration.fit import MIN_ROWS
-from distill import trials
 from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
@@ -51,15 +50,14 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, NotAlone, DiskFull,
-    TrainError (of a trial) or AdapterError (an engine takes no such rank) before anything is written. An error after
-    that is recorded with the candidate, which is refused, and raised.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, NotAlone, DiskFull or
+    AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded with the
+    candidate, which is refused, and raised.
     """
     check_alone()
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
-    config = _tried(engine, config, lessons, report=report, progress=progress)
     release = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
     )
@@ -174,36 +172,6 @@ def _with_pattern(
     if chosen.pattern == "reasoning":
         report["rationales_too_long"] = too_long
     return replace(lessons, pairs=chosen.pairs, train=thought if chosen.pattern == "reasoning" else lessons.train)
-
-
-def _tried(
-    engine: sa.Engine, config: RunConfig, lessons: Lessons, *, report: dict[str, Any], progress: Progress
-) -> RunConfig:
-    """With the rank and the learning rate that do best, where there are several to try."""
-    if config.reuse is not None or not config.also_try:
-        return config
-    start = lessons.goes_on.adapter if lessons.goes_on else None
-    configs = [replace(each, start=start) for each in (config.train, *config.also_try)]
-    progress.step(f"trying {len(configs)} settings of training on {min(len(lessons.train), trials.ROWS)} rows")
-    train, chosen = trials.choose(
-        lessons.train,
-        lessons.validate,
-        configs=configs,
-        before=_tried_before(engine, config),
-        progress=progress.advance,
-    )
-    report["chosen"] = chosen.facts
-    progress.step(f"trains with {chosen.words}")
-    return replace(config, train=train)
-
-
-def _tried_before(engine: sa.Engine, config: RunConfig) -> trials.Chosen | None:
-    """What was found for the last release of the same base model for which anything was tried."""
-    for release in reversed(releases.history(engine, config.task)):
-        facts = (release.report or {}).get("chosen")
-        if facts and release.base_model == config.train.base_model:
-            return trials.known(facts, release=release.name)
-    return None
 
 
 def _thought(

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import DistillError
-from distill.once import common_beginning, read_once
+from distill.once import can_share, common_beginning, read_once
 from distill.render import Chat, Rendered, end_of_answer
 
 IGNORE = -100  # the label of a position that is not scored, as everywhere in torch and transformers
@@ -107,11 +107,12 @@ def completion_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """What the model makes of every labelled token's place, shape (N, vocabulary), float32, row after row.
 
     The language-model head runs only where the next token is labelled: on short answers that is a tenth of the
-    positions, and the head is a fifth of a small model's work. What all rows begin with is read once.
+    positions, and the head is a fifth of a small model's work. What all rows begin with is read once
+    where that is possible.
     """
     labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
     keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)
-    begin = common_beginning(batch["input_ids"], keep)
+    begin = common_beginning(batch["input_ids"], keep) if can_share(model.config) else 0
     past = read_once(model, batch["input_ids"][0, :begin], rows=len(keep)) if begin else None
     logits: torch.Tensor = model(
         input_ids=batch["input_ids"][:, begin:],

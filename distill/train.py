@@ -3,6 +3,7 @@
 Knows nothing of tasks, releases or the ledger. Never asks the network, never writes to standard output.
 """
 
+import gc
 import hashlib
 import json
 import math
@@ -28,7 +29,7 @@ from distill.checkpoints import Checkpoints, checkpoints
 from distill.devices import check_alone, one_device
 from distill.errors import DistillError
 from distill.logit import collate_targets, token_losses
-from distill.once import all_begin_with
+from distill.once import all_begin_with, can_share
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
 from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
@@ -49,6 +50,7 @@ from distill.student import (
 # A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
 # 1.8 MB a token, 7 GB in all.
 TOKENS_AT_ONCE = 4096
+COPIED = 0.1  # of what a token takes, that copies of its keys and values do
 NUMBER = "number"  # of an example: its targets are too many for the data set's tables
 
 
@@ -127,25 +129,20 @@ def train(
     template takes no row, none fits into `max_tokens` or a loss is not finite. The same rows, seed, machine and number
     of threads give the same adapter.
     """
-    check_alone()
     if out.exists():
         raise FileExistsError(f"{out} exists, and adapters are never overwritten")
-    chat = load_chat(config.base_model, unsaid=config.unsaid)
-    lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
-    if not lessons.rows:
-        raise TrainError(_why_none(lessons, config))
-    answers = _weighed(lessons.rendered)
-    taught = reasons(chat, lessons.rows, answers, max_tokens=config.max_tokens)
+    given = _read(rows, validation, config)
+    lessons, held_out, taught = given.lessons, given.held_out, given.taught
     learned = _dataset_digest(taught.rows, pairs)
     all_of_it = _training_digest(config, learned, _dataset_digest(held_out.rows, ()))
     with silence(), checkpoints(out.parent, digest=all_of_it, release=out.name) as place:
         keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-        trainer = _trainer(chat, answers, keeper, taught=taught, config=config, folder=place.lesson("rows"))
+        trainer = _trainer(given, keeper, config=config, folder=place.lesson("rows"))
         first = learn(trainer, keeper, place=place)
         _check_finite((first.loss, *keeper.losses), config)
         preferred, better = None, None
         if pairs:
-            preferred, better = _prefer(trainer, pairs, chat=chat, keeper=keeper, config=config, place=place)
+            preferred, better = _prefer(trainer, pairs, chat=given.chat, keeper=keeper, config=config, place=place)
         _save(trainer.model, better or keeper.best, out=out)
     return TrainReport(
         rows=len(lessons.rows),
@@ -172,21 +169,40 @@ def trial(
     config: TrainConfig,
     progress: Callable[[TrainProgress], None],
 ) -> float:
-    """The least loss of an epoch on `validation`, nats a completion token, of a student that has learned these answers;
-    not finite where it diverges. Nothing is kept.
+    """The least loss of an epoch on `validation`, nats a completion token, of a student that has learned the rows; not
+    finite where it diverges, or where none of `validation` can be read. Nothing is kept.
 
     Raises NotAlone, NoChat, and TrainError where the chat template takes no row or none fits into `max_tokens`.
     """
+    given = _read(rows, validation, config)
+    keeper = KeepBest(HeldOut(given.held_out.rendered, batch_size=config.batch_size), progress)
+    with silence(), TemporaryDirectory() as folder:
+        _trainer(given, keeper, config=config, folder=Path(folder)).train()
+    gc.collect()  # a trainer is part of cycles, and its model would stay beside the next one
+    return min(keeper.losses, default=math.inf)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a student is to learn from, as it reads it."""
+
+    chat: Chat
+    lessons: Readable
+    held_out: Readable
+    answers: Sequence[Rendered]
+    taught: Reasons
+
+
+def _read(rows: Sequence[TrainingRow], validation: Sequence[TrainingRow], config: TrainConfig) -> _Given:
+    """Raises NotAlone, NoChat, TrainError."""
     check_alone()
     chat = load_chat(config.base_model, unsaid=config.unsaid)
     lessons, held_out = (readable(chat, part, max_tokens=config.max_tokens) for part in (rows, validation))
     if not lessons.rows:
         raise TrainError(_why_none(lessons, config))
-    answers, alone = _weighed(lessons.rendered), Reasons(tuple(lessons.rows), (None,) * len(lessons.rows), None)
-    keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-    with silence(), TemporaryDirectory() as folder:
-        _trainer(chat, answers, keeper, taught=alone, config=config, folder=Path(folder)).train()
-    return min(keeper.losses, default=math.inf)
+    answers = _weighed(lessons.rendered)
+    taught = reasons(chat, lessons.rows, answers, max_tokens=config.max_tokens)
+    return _Given(chat, lessons, held_out, answers, taught)
 
 
 def _weighed(rendered: Sequence[Rendered]) -> list[Rendered]:
@@ -232,14 +248,13 @@ def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
         raise TrainError(f"the loss is not finite: try a smaller learning rate than {config.learning_rate}")
 
 
-def _trainer(
-    chat: Chat, answers: Sequence[Rendered], keeper: KeepBest, *, taught: Reasons, config: TrainConfig, folder: Path
-) -> "_CompletionTrainer":
-    base, start = load_base(config.base_model), config.start
-    kinds = [[each for each in kind if each] for kind in (answers, taught.targets)]
+def _trainer(given: _Given, keeper: KeepBest, *, config: TrainConfig, folder: Path) -> "_CompletionTrainer":
+    base, start, taught = load_base(config.base_model), config.start, given.taught
+    kinds = [[each for each in kind if each] for kind in (given.answers, taught.targets)]
     longest = sum(max((len(each.input_ids) for each in kind), default=0) for kind in kinds)
+    common = sum(map(all_begin_with, kinds)) if can_share(base.config) else 0
     arguments = SFTConfig(
-        **_arguments(config, folder, longest=longest, common=sum(map(all_begin_with, kinds))),
+        **_arguments(config, folder, longest=longest, common=common),
         train_sampling_strategy="group_by_length",
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -247,8 +262,8 @@ def _trainer(
         model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=one_device(arguments),
         data_collator=partial(_collate, told=[row.targets for row in taught.rows]),
-        train_dataset=examples(answers, taught.targets).add_column(NUMBER, list(range(len(answers)))),
-        processing_class=chat.tokenizer,
+        train_dataset=examples(given.answers, taught.targets).add_column(NUMBER, list(range(len(given.answers)))),
+        processing_class=given.chat.tokenizer,
         callbacks=[keeper],
         peft_config=None if start else _fresh_lora(config),
     )
@@ -269,7 +284,7 @@ def _fresh_lora(config: TrainConfig) -> LoraConfig:
 def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int = 0) -> dict[str, Any]:
     """What both lessons have in common; `longest`: tokens of the longest example, of which the first `common` are read
     once for a batch."""
-    at_once = _rows_at_once(config.batch_size, longest, common)
+    at_once = rows_at_once(config.batch_size, longest=longest, common=common)
     return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
@@ -295,10 +310,12 @@ def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int =
     }
 
 
-def _rows_at_once(batch_size: int, longest: int, common: int) -> int:
-    """The largest divisor of the batch whose padded tokens stay within `TOKENS_AT_ONCE`, at least 1."""
+def rows_at_once(batch_size: int, *, longest: int, common: int) -> int:
+    """The largest divisor of the batch whose padded tokens stay within `TOKENS_AT_ONCE`, at least 1. The first `common`
+    ones are read once, and their keys and values copied for each row."""
+    each = longest - common + COPIED * common
     divisors = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
-    return max((n for n in divisors if common + n * (longest - common) <= TOKENS_AT_ONCE), default=1)
+    return max((n for n in divisors if common + n * each <= TOKENS_AT_ONCE), default=1)
 
 
 def _collate(found: Sequence[dict[str, Any]], *, told: Sequence[Targets | None]) -> Batch:

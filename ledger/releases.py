@@ -109,6 +109,12 @@ def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: st
     return get(engine, name)
 
 
+def note(engine: sa.Engine, name: str, *, report: dict[str, Any]) -> None:
+    """Keep what is known by now of how a candidate is made."""
+    with writing(engine) as connection:
+        _take_step(connection, name, from_status="candidate", values={"report": report})
+
+
 def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str, report: dict[str, Any] | None = None) -> None:
     """Bind the trained adapter to its candidate, with what is known by then of how it was made."""
     with writing(engine) as connection:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from ledger import budgets
 from ledger.budgets import TOTAL, Amounts, Balance, Budget, NoRoom, balances, of_key, of_task
 from ledger.records import Usage
-from router.errors import BudgetUnavailable, InsufficientQuota, TeacherUnavailable
+from router.errors import BudgetReserved, BudgetUnavailable, InsufficientQuota, TeacherUnavailable
 from router.ports import Bill, Caller
 from router.teacher import Prices
 
@@ -137,7 +137,7 @@ def _refusal(balance: Balance, usd: float, now: float) -> InsufficientQuota:
     kind, _, name = balance.scope.partition(":")
     whose = {TOTAL: "this gateway", "task": f"the task {name}", "key": "this API key"}[kind]
     if not balance.used_up(usd):  # what is under way may cost less than was reserved for it
-        return InsufficientQuota(
+        return BudgetReserved(
             f"The budget of {whose} is taken by requests under way. Please try again.", headers={"retry-after": "1"}
         )
     ends_at = balance.budget.ends_at(now)

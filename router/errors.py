@@ -14,6 +14,7 @@
     |-- CapacityExceeded      429 rate_limit_exceeded: by our settings the teacher has no room now
     |   `-- RateLimited       the key has asked for what it may
     |-- InsufficientQuota     429 insufficient_quota: a budget has no room
+    |   `-- BudgetReserved    its room is taken by requests under way, which may cost less
     |-- BudgetUnavailable     503: what may be spent is not known
     |-- UpstreamRefused       the teacher's own 4xx, passed on in its words
     |-- TeacherUnavailable    502 / 503 / 504
@@ -146,6 +147,10 @@ class InsufficientQuota(GatewayError):
     status = 429
     type = "insufficient_quota"
     code = "insufficient_quota"
+
+
+class BudgetReserved(InsufficientQuota):
+    """What is left of a budget is promised to requests under way; it was not asked, and may be in a second."""
 
 
 class BudgetUnavailable(GatewayError):

@@ -131,14 +131,21 @@ def test_patiently_what_it_does_not_say_is_asked_again(monkeypatch):
     assert asked.count(3) == 3 and asked.count(4) == 1 and seen == [(8, 20), (16, 20), (20, 20)]
 
 
-@pytest.mark.parametrize(("other", "times"), [({"text": "x"}, 1), ({"error": "HTTP 429"}, 3)])
-def test_where_a_budget_is_used_up_nobody_waits_for_it(monkeypatch, *, other, times):
+@pytest.mark.parametrize(
+    ("error", "other", "times"),
+    [
+        ("InsufficientQuota", {"text": "x"}, 1),
+        ("InsufficientQuota", {"error": "HTTP 429"}, 3),
+        ("BudgetReserved", {"text": "x"}, 3),
+    ],
+)
+def test_nobody_waits_for_a_budget_that_is_used_up(monkeypatch, *, error, other, times):
     monkeypatch.setattr(gateway, "RETRY_PAUSES_S", (0.0, 1e-3, 1e-3))
     asked = []
 
     def entry(n):
         asked.append(n)
-        return {"error": "InsufficientQuota"} if n == 3 else {"text": "x"} if n < 7 else other
+        return {"error": error} if n == 3 else {"text": "x"} if n < 7 else other
 
     found = answering(entry).answers_patiently(
         "t", [{"n": n} for n in range(8)], origin="recertify", progress=lambda *_: None

@@ -5,14 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from transformers import Gemma3TextConfig, LlamaConfig, Phi3Config, Qwen3NextConfig
 
 from distill import once
-from distill.once import LEAST, all_begin_with, common_beginning
+from distill.once import LEAST, all_begin_with, can_share, common_beginning
 from distill.render import Rendered, render
 from distill.student import IGNORE, collate, completion_logprobs, load_base, load_chat
 from tests.distill.families import FAMILIES, WINDOW
 
 BEGINNING = "All of these messages begin like this one: "  # in the user's, since not every template takes a system's
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 48, "long_factor": [2.0] * 48}
 IDS = st.lists(st.integers(1, 2), max_size=6)
 
 
@@ -56,7 +58,7 @@ def test_a_row_is_read_from_where_it_differs(student, monkeypatch):
     )
     with torch.no_grad():
         completion_logprobs(model, collate(rows))
-        monkeypatch.setattr(once, "LEAST", begin + 1)
+        monkeypatch.setattr(once, "LEAST", 1.0)
         completion_logprobs(model, collate(rows))
     handle.remove()
     longest = max(len(row.input_ids) for row in rows)
@@ -70,25 +72,39 @@ def places(rows):
 
 @given(st.lists(st.tuples(IDS, st.lists(st.integers(1, 2), min_size=1, max_size=3)), min_size=1, max_size=4))
 def test_it_ends_before_the_first_place_that_differs_or_is_scored(found):
-    common = [3] * LEAST
     rows = [
-        Rendered((*common, *prompt, *answer), (False,) * (LEAST + len(prompt)) + (True,) * len(answer))
+        Rendered((3, *prompt, *answer), (False,) * (1 + len(prompt)) + (True,) * len(answer))
         for prompt, answer in found
     ]
-    begin = common_beginning(*places(rows))
-    if begin == 0:
-        assert len(rows) == 1 or min(len(prompt) for prompt, _ in found) == 0
-        return
-    assert begin >= LEAST
+    ids, keep = places(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(once, "LEAST", 0.0)
+        begin = common_beginning(ids, keep)
     assert all(row.input_ids[:begin] == rows[0].input_ids[:begin] for row in rows)
     assert all(not any(row.completion_mask[: begin + 1]) for row in rows)
     following = {row.input_ids[begin] for row in rows}
     assert len(following) > 1 or any(row.completion_mask[begin + 1] for row in rows)
+    assert common_beginning(ids, keep) == (begin if begin * (len(rows) - 1) >= LEAST * ids.numel() else 0)
 
 
-@given(st.lists(IDS, min_size=1, max_size=5), st.integers(1, 2 * LEAST))
+@given(st.lists(IDS, min_size=1, max_size=5), st.integers(1, 16))
 def test_what_all_rows_begin_with(found, common):
     rows = [[*[3] * common, *ids, 1] for ids in found]
     begin = max(n for n in range(common + 8) if all(row[:n] == rows[0][:n] and len(row) >= n for row in rows))
     rendered = [Rendered(tuple(row), (False,) * (len(row) - 1) + (True,)) for row in rows]
-    assert all_begin_with(rendered) == (begin if begin >= LEAST else 0)
+    assert all_begin_with(rendered) == begin
+
+
+@pytest.mark.parametrize(
+    ("config", "shares"),
+    [
+        (LlamaConfig(), True),
+        (Gemma3TextConfig(), True),
+        (Phi3Config(max_position_embeddings=512), True),
+        (Qwen3NextConfig(), False),  # what it makes of a beginning is not in keys and values alone
+        (LlamaConfig(rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}), False),
+        (Phi3Config(rope_parameters=LONGROPE, original_max_position_embeddings=64), False),
+    ],
+)
+def test_what_a_beginning_says_too_little_of_is_read_whole(config, shares):
+    assert can_share(config) is shares

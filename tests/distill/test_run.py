@@ -21,7 +21,7 @@ from distill import candidate as making
 from distill import judge as asking
 from distill import run as pipeline
 from distill import serving as binding
-from distill import trials
+from distill import tuning
 from distill.adapters import AdapterError
 from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
@@ -39,7 +39,7 @@ from distill.reasoning import ReasonsReport
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
 from distill.train import TrainConfig, TrainReport
-from ledger import lineage, releases, verdicts
+from ledger import lineage, verdicts
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
@@ -590,37 +590,44 @@ def test_a_student_that_goes_on_from_the_champion_is_judged_on_nothing_that_has_
     assert shown["training begins from"] == first.release
 
 
-def test_what_was_found_best_for_another_release_stands(engine, config, world):
-    variant = replace(config.train, learning_rate=1e-4)
-    asked = replace(config, also_try=(variant,))
-    refused = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model=config.train.base_model, now=0.0)
-    tried = tuple(trials.Tried(16, each.learning_rate, each.learning_rate) for each in (config.train, variant))
-    report = {"chosen": trials.Chosen(tried, 200).facts}
-    releases.refuse(engine, refused.name, refusal={"reason": "weak"}, report=report, now=0.0)
-    run(engine, asked, progress=world)
-    assert world.config == variant
-    assert "as for desk--v000001" in facts(engine, champions(engine)["desk"])["trained with"]
-
-
 def test_of_several_settings_of_training_what_validates_best_trains(engine, config, *, world, monkeypatch):
-    tried = []
+    noted = []
 
     def learns(rows, validation, *, config, progress):
-        tried.append((len(rows), config.learning_rate))
+        noted.append([release.status for release in history(engine, "desk")])
         return config.learning_rate
 
-    monkeypatch.setattr(trials, "choose", partial(trials.choose, learns=learns))
-    asked = replace(config, also_try=(replace(config.train, learning_rate=1e-4),))
-    run(engine, asked, progress=world)
-    assert tried == [(len(world.rows), config.train.learning_rate), (len(world.rows), 1e-4)]
+    monkeypatch.setattr(tuning, "compare", partial(tuning.compare, learns=learns))
+    asked = replace(config, also_try=(replace(config.train, learning_rate=1e-4, rank=8),))
+    train = world.train
+
+    def training(*given, **more):
+        (candidate,) = history(engine, "desk")
+        noted.append(candidate.report["chosen"]["words"])  # whoever is killed now goes on with the same
+        return train(*given, **more)
+
+    monkeypatch.setattr(making, "train", training)
+    outcome = run(engine, asked, progress=world)
+    assert noted == [["candidate"], ["candidate"], outcome.report["chosen"]["words"]]
     assert world.config == asked.also_try[0]
-    assert facts(engine, champions(engine)["desk"])["trained with"] == (
-        f"rank 16 at 0.0001: 0.0001; rank 16 at {config.train.learning_rate:g}: {config.train.learning_rate:.4f}"
-    )
-    assert any(step == f"trying 2 settings of training on {len(world.rows)} rows" for step in world.steps)
-    store(engine, traffic()[ROWS:])  # there are more than twice as many rows then
-    second = run(engine, asked, progress=world)
-    assert len(tried) == 4 and "stands_since" in second.report["chosen"]
+    shown = facts(engine, champions(engine)["desk"])["trained with"]
+    assert shown.startswith("rank 8 at 0.0001; validation losses: rank 16 at 0.001: 0.0010; ")
+    assert f"trying 2 settings of training on {len(world.rows)} rows" in world.steps
+
+
+def test_where_no_row_validates_nothing_is_tried(engine, config, world):
+    asked = replace(config, validation_share=1e-9, also_try=(replace(config.train, learning_rate=1e-4),))
+    outcome = run(engine, asked, progress=world)
+    assert world.config == config.train and "chosen" not in outcome.report
+
+
+def test_an_engine_must_take_the_highest_rank_that_is_tried(engine, config, *, world, monkeypatch):
+    ranks, many = [], 10**6
+    monkeypatch.setattr(pipeline, "check_rank", lambda *_, rank: ranks.append(rank))
+    for others in ((), (replace(config.train, rank=64),)):
+        with pytest.raises(TooFewRows):
+            run(engine, replace(config, also_try=others, min_rows=many), progress=world)
+    assert ranks == [16, 64]
 
 
 def test_a_release_tells_what_the_base_model_does_without_an_adapter(engine, config, world):

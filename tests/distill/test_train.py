@@ -16,7 +16,7 @@ from distill.best import TrainProgress
 from distill.render import render
 from distill.rows import Targets
 from distill.student import collate, completion_logprobs, load_base
-from distill.train import TrainConfig, TrainError, train
+from distill.train import TrainConfig, TrainError, rows_at_once, train
 from tests.distill import tiny
 
 
@@ -78,6 +78,14 @@ def test_a_batch_computed_in_turns_teaches_the_same(base, tmp_path, monkeypatch)
     whole, turns = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "turns"))
     for name in whole:
         torch.testing.assert_close(turns[name], whole[name], atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("longest", "common", "rows"),
+    [(500, 0, 8), (600, 0, 4), (580, 100, 8), (5000, 0, 1), (3000, 2900, 2), (1000, 900, 8)],
+)
+def test_what_is_read_once_is_counted_once_and_its_copies_a_little(longest, common, rows):
+    assert rows_at_once(8, longest=longest, common=common) == rows
 
 
 def test_the_row_that_counts_more_is_learned_and_by_how_much_all_count_is_nothing(base, tmp_path):

@@ -13,7 +13,7 @@ from ledger.prices import Price
 from ledger.records import Usage
 from router import budgets as module
 from router.budgets import STALE_S, LedgerBudgets
-from router.errors import BudgetUnavailable, InsufficientQuota, TeacherUnavailable
+from router.errors import BudgetReserved, BudgetUnavailable, InsufficientQuota, TeacherUnavailable
 from router.ports import Bill, Caller
 
 NOW = 1_800_000_000.0  # a Friday in January
@@ -111,7 +111,7 @@ async def test_a_budget_that_is_used_up_refuses_until_its_period_ends(make, cloc
 async def test_one_that_is_only_promised_says_to_try_again(make):
     parts = make(total=Budget(0.3, "total"))
     held = await parts.reserve(bill())
-    with pytest.raises(InsufficientQuota, match="this gateway is taken by requests under way") as refused:
+    with pytest.raises(BudgetReserved, match="this gateway is taken by requests under way") as refused:
         await parts.reserve(bill())
     assert refused.value.headers == {"retry-after": "1"}
     await parts.settle(held, usd=0.0)
@@ -122,6 +122,7 @@ async def test_a_total_that_is_used_up_names_no_time(make):
     parts = make(total=Budget(0.1, "total"))
     with pytest.raises(InsufficientQuota, match="this gateway is used up") as refused:
         await parts.reserve(bill())
+    assert not isinstance(refused.value, BudgetReserved)
     assert refused.value.headers == {"x-should-retry": "false"}
 
 

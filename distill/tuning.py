@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import sqlalchemy as sa
+
+from distill.again import Watch
 from distill.best import TrainProgress
+from distill.lessons import Lessons
 from distill.rows import TrainingRow
 from distill.train import TrainConfig, trial
+from ledger.releases import history
 
 ROWS = 1000  # that each is tried on, once
-STANDS = 2.0  # times the rows of the last trial: until there are so many, what it found stands
-Try = Callable[..., float]
+STANDS = 2.0  # times the rows of the last comparison: until there are so many, what it found stands
+Learns = Callable[..., float]
 Progress = Callable[[int, int], None]
 
 
@@ -33,9 +38,8 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The best of those `tried`, when `rows` taught; `stands_since`: the release for which that was done, None: this
-    one."""
+class Compared:
+    """Those that were `tried`, when `rows` taught; `stands_since`: the release for which that was, None: this one."""
 
     tried: tuple[Tried, ...]
     rows: int
@@ -54,30 +58,53 @@ class Chosen:
     @property
     def words(self) -> str:
         """Which, and beside what."""
-        best, others = self.best, [one.words for one in self.tried if one != self.best]
+        losses = "; ".join(one.words for one in self.tried)
         since = f", as for {self.stands_since}" if self.stands_since else ""
-        return f"{best.words}{since}; {', '.join(others)}"
+        return f"rank {self.best.rank} at {self.best.learning_rate:g}{since}; validation losses: {losses}"
+
+    def pick(self, configs: Sequence[TrainConfig]) -> TrainConfig:
+        """The one that was best."""
+        return next(each for each in configs if _of(each) == _of(self.best))
 
 
-def known(facts: Mapping[str, Any], *, release: str) -> Chosen:
+def tuned(engine: sa.Engine, lessons: Lessons, *, task: str, configs: Sequence[TrainConfig], watch: Watch) -> Compared:
+    """What was found for another release, where it stands, or is found now."""
+    start = lessons.goes_on.adapter if lessons.goes_on else None
+    if found := standing(engine, task, configs=configs, rows=len(lessons.train)):
+        return found
+    watch.step(f"trying {len(configs)} settings of training on {min(len(lessons.train), ROWS)} rows")
+    begun = [replace(each, start=start) for each in configs]
+    return compare(lessons.train, lessons.validate, configs=begun, progress=watch.advance)
+
+
+def known(facts: Mapping[str, Any], *, release: str) -> Compared:
     """What `facts` has made of it, found in the report of that release."""
     tried = tuple(Tried(**one) for one in facts["tried"])
-    return Chosen(tried, facts["rows"], facts["stands_since"] or release)
+    return Compared(tried, facts["rows"], facts["stands_since"] or release)
 
 
-def choose(
+def standing(engine: sa.Engine, task: str, *, configs: Sequence[TrainConfig], rows: int) -> Compared | None:
+    """What was found of the same configs for the last release of the same base model for which any were compared,
+    where that was not with half as many rows."""
+    for release in reversed(history(engine, task)):
+        facts = (release.report or {}).get("chosen")
+        if facts and release.base_model == configs[0].base_model:
+            found = known(facts, release=release.name)
+            same = {*map(_of, found.tried)} == {*map(_of, configs)} and found.best.loss is not None
+            return found if same and rows < STANDS * found.rows else None
+    return None
+
+
+def compare(
     rows: Sequence[TrainingRow],
     validation: Sequence[TrainingRow],
     *,
     configs: Sequence[TrainConfig],
-    before: Chosen | None,
     progress: Progress,
-    learns: Try = trial,
-) -> tuple[TrainConfig, Chosen]:
-    """Of the `configs`, which differ in rank and learning rate, the one whose student validates best after one pass
-    over the same rows, `ROWS` at most; as `before` where that was of the same ones and not of half as many rows."""
-    if before and len(rows) < STANDS * before.rows and {_of(each) for each in before.tried} == {*map(_of, configs)}:
-        return _config(configs, before), before
+    learns: Learns = trial,
+) -> Compared:
+    """What students come to that learn the same rows once, `ROWS` at most, with each of the `configs`, which differ in
+    rank and learning rate."""
     drawn = random.Random(configs[0].seed).sample(list(rows), min(ROWS, len(rows)))
     plain = [replace(row, rationale=None, targets=None) for row in drawn]  # what validates is answers
     tried = []
@@ -88,12 +115,7 @@ def choose(
 
         loss = learns(plain, validation, config=replace(config, epochs=1), progress=show)
         tried.append(Tried(config.rank, config.learning_rate, loss if math.isfinite(loss) else None))
-    chosen = Chosen(tuple(tried), len(rows))
-    return _config(configs, chosen), chosen
-
-
-def _config(configs: Sequence[TrainConfig], chosen: Chosen) -> TrainConfig:
-    return next(each for each in configs if _of(each) == _of(chosen.best))
+    return Compared(tuple(tried), len(rows))
 
 
 def _of(one: TrainConfig | Tried) -> tuple[int, float]:
