@@ -109,14 +109,15 @@ def add_candidate(engine: sa.Engine, *, task: str, cut_at: float, base_model: st
     return get(engine, name)
 
 
-def note(engine: sa.Engine, name: str, *, report: dict[str, Any]) -> None:
-    """Keep what is known by now of how a candidate is made."""
-    _step(engine, name, report=report)
+def note(engine: sa.Engine, name: str, **values: Any) -> None:
+    """Keep what is known by now of a candidate, in columns of that name. Raises ReleaseError where it is none."""
+    with writing(engine) as connection:
+        _take_step(connection, name, from_status="candidate", values=values)
 
 
 def set_adapter(engine: sa.Engine, name: str, *, path: str, digest: str, report: dict[str, Any] | None = None) -> None:
     """Bind the trained adapter to its candidate, with what is known by then of how it was made."""
-    _step(engine, name, adapter_path=path, adapter_digest=digest, report=report)
+    note(engine, name, adapter_path=path, adapter_digest=digest, report=report)
 
 
 def promote(engine: sa.Engine, name: str, *, values: dict[str, Any], now: float) -> None:
@@ -200,7 +201,7 @@ def _holds(release: Release, binding: Mapping[str, str], *, now: float) -> bool:
 
 def refuse(engine: sa.Engine, name: str, *, refusal: dict[str, Any], report: dict[str, Any], now: float) -> None:
     """End a candidate's life with the reason; `verdict` False in it: nothing was found out about the student."""
-    _step(engine, name, status="refused", refusal=refusal, report=report, changed_at=now)
+    note(engine, name, status="refused", refusal=refusal, report=report, changed_at=now)
 
 
 def void(engine: sa.Engine, name: str, *, reason: str, now: float) -> None:
@@ -377,12 +378,6 @@ def _end_canary(connection: sa.Connection, task: str, reason: str, *, now: float
     canary = sa.and_(releases.c.task == task, releases.c.status == "canary")
     ended = {"status": status, "changed_at": now, "refusal": {"reason": reason}}
     connection.execute(releases.update().where(canary).values(ended))
-
-
-def _step(engine: sa.Engine, name: str, **values: Any) -> None:
-    """Of a candidate."""
-    with writing(engine) as connection:
-        _take_step(connection, name, from_status="candidate", values=values)
 
 
 def _take_step(connection: sa.Connection, name: str, *, from_status: str, values: dict[str, Any]) -> None:
