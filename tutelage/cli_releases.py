@@ -1,7 +1,6 @@
 """`tutelage distill`, `recertify`, `report` and `releases`: making releases, looking at them, going back."""
 
 import logging
-import os
 import signal
 import threading
 import time
@@ -15,6 +14,7 @@ from rich.table import Table
 from calibration.words import percent
 from router.settings import load
 from tutelage.console import CONFIG, Config, console, known_errors, say
+from tutelage.threads import share_cores
 
 distill = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
 releases = typer.Typer(no_args_is_help=True, help="Look at releases, and roll back.")
@@ -57,8 +57,7 @@ def recertify(
 
 def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = None) -> None:
     """One run in this process; ends with its status."""
-    # Threads that spin while they wait make training beside other work three times slower. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    share_cores()
     from distill.anew import FIT_ROWS
     from ledger.database import connect
     from ledger.decisions import Decision, record

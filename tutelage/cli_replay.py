@@ -1,7 +1,6 @@
 """`tutelage replay`: what a student could take of a log that exists, before anything is changed."""
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -14,6 +13,7 @@ from tutelage.console import console, known_errors, say
 from tutelage.provision import Home
 from tutelage.replay import LEAST_ROWS
 from tutelage.starter import STUDENT_USD_PER_MTOK
+from tutelage.threads import share_cores
 
 UNCERTIFIED = 3  # not 1, which a crash ends with too
 STOPPED = 130
@@ -68,8 +68,7 @@ def replay(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     Status 0: the report is written; 2: the log or an option cannot be used; 3: a student was made, and no contract can
     be certified with it.
     """
-    # Threads that spin while they wait make training beside vLLM three times slower. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    share_cores()
     from tutelage.replay.money import parse_price
     from tutelage.replay.run import Ask
     from tutelage.replay.run import replay as run
