@@ -107,8 +107,8 @@ def completion_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """What the model makes of every labelled token's place, shape (N, vocabulary), float32, row after row.
 
     The language-model head runs only where the next token is labelled: on short answers that is a tenth of the
-    positions, and the head is a fifth of a small model's work. What all rows begin with is read once
-    where that is possible.
+    positions, and the head is a fifth of a small model's work. What all rows begin with is read once, where the model
+    allows it.
     """
     labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
     keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)

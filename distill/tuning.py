@@ -33,7 +33,7 @@ class Tried:
     @property
     def words(self) -> str:
         """For whoever watches, and for who asks later."""
-        came_to = "diverged" if self.loss is None else f"{self.loss:.4f}"
+        came_to = "no finite loss" if self.loss is None else f"{self.loss:.4f}"
         return f"rank {self.rank} at {self.learning_rate:g}: {came_to}"
 
 

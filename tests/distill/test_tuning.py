@@ -47,7 +47,7 @@ def test_what_is_set_wins_a_draw_and_what_diverges_wins_nothing():
     assert compared(dict.fromkeys(LOSSES, 0.5))[0].pick(CONFIGS) == CONFIGS[0]
     found, _ = compared({**LOSSES, (8, 3e-4): math.nan, (16, 1e-3): math.inf})
     assert found.pick(CONFIGS) == CONFIGS[1]
-    assert "rank 16 at 0.001: diverged" in found.words and "rank 8 at 0.0003: diverged" in found.words
+    assert "rank 16 at 0.001: no finite loss; " in found.words and "rank 8 at 0.0003: no finite loss" in found.words
     assert compared(dict.fromkeys(LOSSES, math.nan))[0].pick(CONFIGS) == CONFIGS[0]  # the training says what is wrong
 
 
