@@ -45,7 +45,8 @@ def test_a_worker_ends_the_trial_of_what_goes_wrong_and_promotes_what_does_not(r
     champion = made(rig, engine, step=releases.promote)
     canary = made(rig, engine, step=releases.try_out)
     with rig.student.doing(only(wrong or answering, canary)):
-        wait_for(lambda: canary in {ask(rig, number)[0] for number in range(10)})
+        # Which conversations are the canary's is drawn with a key of the ledger: of ten it may be none.
+        wait_for(lambda: any(ask(rig, number)[0] == canary for number in range(50)))
         found = [ask(rig, number) for number in range(200)]  # all of them answered
         assert 30 <= sum(release == canary for release, _ in found) <= 90 and (champion, "student") in found
         ingest_once(engine, rig.settings.ledger.spool_dir)
