@@ -45,7 +45,7 @@ test: setup ## Run all tests, quick ones first; the last ones run real vLLM (min
 	$(UNIT)
 	$(PYTEST) -m validity
 	$(PYTEST) --dist loadfile -m e2e -rs tests/wire
-	$(BIN)/pytest -m e2e -rs tests/e2e
+	$(BIN)/pytest -m e2e -rs --ignore tests/wire
 	@command -v chromium >/dev/null || echo "Not run, for want of Debian's package chromium: the console in a browser"
 	@if [[ -x /usr/bin/prometheus ]]; then $(OBSERVABILITY); echo "Tests that ran: unit, validity, e2e, observability"; else \
 	  echo "Tests that ran: unit, validity, e2e. Not run, for want of Debian's package prometheus: observability"; fi

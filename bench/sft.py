@@ -25,7 +25,8 @@ from tempfile import TemporaryDirectory
 
 from bench.banking_log import SYSTEM
 from bench.jobs import INSTRUCTION, read
-from distill import once
+from distill import student
+from distill import train as training
 from distill.render import Rendered, render
 from distill.rows import TrainingRow
 from distill.student import load_base, load_chat, silence
@@ -80,7 +81,8 @@ def train_once(way: str, taught: Sequence[TrainingRow], *, prompt: str, config: 
     began = time.process_time()
     with TemporaryDirectory() as folder:
         if way in ("ours", "whole"):
-            once.LEAST = once.LEAST if way == "ours" else MAX_TOKENS
+            if way == "whole":
+                student.can_share = training.can_share = lambda _: False
             report = train(taught, (), config=config, out=Path(folder) / "adapter", progress=lambda _: None)
             seconds, loss = report.seconds, report.train_loss
         else:

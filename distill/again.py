@@ -13,7 +13,16 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 
 from distill.clusters import normalise
-from distill.gateway import ANSWERS_AT_ONCE, GatewayClient, GatewayUnavailable, Reply, Request
+from distill.gateway import (
+    ANSWERS_AT_ONCE,
+    IN_WORDS,
+    NO_BUDGET,
+    RESERVED,
+    GatewayClient,
+    GatewayUnavailable,
+    Reply,
+    Request,
+)
 from distill.rows import TrainingRow
 from ledger import teachers
 from ledger.prices import dollars
@@ -24,7 +33,8 @@ ORIGIN: Origin = "curate"
 REFUSED = "UpstreamRefused"  # of this request: says nothing of the next one
 ITS_OWN = frozenset({REFUSED, "no text"})
 NO_MONEY = {
-    "InsufficientQuota": "the budget has no room for another answer",
+    NO_BUDGET: "the budget has no room for another answer",
+    RESERVED: IN_WORDS[RESERVED],  # which come first
     "BudgetUnavailable": "the budget cannot be checked",
 }
 UNSAID = frozenset({"stream", "stream_options", "store", "metadata", "logprobs", "top_logprobs"})  # of its client alone

@@ -18,10 +18,10 @@ RETRY_PAUSES_S = (0.0, 3.0, 10.0, 30.0)  # in which a gateway that was killed is
 Request = Mapping[str, Any]
 Progress = Callable[[int, int], None]  # done, of so many
 T = TypeVar("T")
-NO_BUDGET = "InsufficientQuota"
+NO_BUDGET, RESERVED = "InsufficientQuota", "BudgetReserved"
 IN_WORDS = {  # errors that do not speak for themselves
     NO_BUDGET: "a budget has no room for what it may cost",
-    "BudgetReserved": "what is left of a budget is promised to requests under way",
+    RESERVED: "what is left of a budget is promised to requests under way",
 }
 
 

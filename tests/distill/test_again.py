@@ -126,6 +126,7 @@ def test_who_is_too_dear_is_not_asked_and_who_is_free_in_large_parts():
     ("error", "why"),
     [
         ("InsufficientQuota", "the budget has no room for another answer"),
+        ("BudgetReserved", "what is left of a budget is promised to requests under way"),
         ("BudgetUnavailable", "the budget cannot be checked"),
         ("TeacherUnavailable", "the teacher does not answer (TeacherUnavailable)"),
     ],
@@ -135,7 +136,7 @@ def test_it_ends_with_its_reason_and_keeps_what_is_answered(error, why):
     teacher = Teacher(silent)
     stay, again = ask(teacher, suspects(40), usual_usd=PRICE)
     assert list(stay) == ["0", "1", "2", "3", "4"] and again.ended == why
-    assert again.asked == (8 if error in ("InsufficientQuota", "BudgetUnavailable") else 16)
+    assert again.asked == (8 if error in ("InsufficientQuota", "BudgetReserved", "BudgetUnavailable") else 16)
     assert len(again.fates) == 40 and again.usd == pytest.approx(5 * PRICE)
 
 
