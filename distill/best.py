@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from typing_extensions import override
 
+from distill.devices import own, summed
 from distill.render import Rendered
 from distill.student import collate, completion_logprobs, moved
 
@@ -54,13 +55,14 @@ class HeldOut:
     def loss(self, model: torch.nn.Module) -> float:
         """Mean loss per completion token over all rows, nats."""
         device = next(model.parameters()).device
-        total, tokens = 0.0, 0
+        total, tokens = 0.0, 0.0
         model.eval()
         with torch.no_grad():
-            for batch in self._batches:
+            for batch in own(self._batches):
                 logprobs = completion_logprobs(model, moved(batch, device))
                 total, tokens = total - float(logprobs.sum()), tokens + len(logprobs)
         model.train()
+        total, tokens = summed([total, tokens], device=device)
         return total / tokens
 
 

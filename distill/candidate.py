@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from distill import devices
 from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible
 from distill.best import TrainProgress
 from distill.errors import DistillError
@@ -86,9 +85,8 @@ class Candidate:
 
     def train(self, lessons: Lessons) -> TrainReport:
         """Make the folder. Raises TrainError."""
-        self.progress.step(
-            f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs{devices.words()}"
-        )
+        on = f", on {self.config.devices} GPUs" if self.config.devices > 1 else ""
+        self.progress.step(f"training {self.name} on {len(lessons.train)} rows, {self.config.epochs} epochs{on}")
 
         def show(at: TrainProgress) -> None:
             if at.of == "pairs" and (at.step == 1 or at.goes_on):

@@ -32,7 +32,8 @@ class Checkpoints:
         self.went_on = False
 
     def begin(self) -> None:
-        """Note who goes on with it; give up what has ended several trainings."""
+        """Note who goes on with it; give up what has ended several trainings, and delete what is damaged: of several
+        processes each finds the same then."""
         _prune(self._folder)
         begins = 1 + int(read(self._folder / ABOUT).get("begins", 0))
         if begins > MOST_BEGINS:
@@ -40,6 +41,8 @@ class Checkpoints:
             self.remove()
             begins = 1
         self._note(begins)
+        for lesson in [each.name for each in self._folder.iterdir() if each.is_dir()]:
+            self.done(lesson) or self.last(lesson)
 
     def lesson(self, name: str) -> Path:
         """Where a lesson's checkpoints lie, each in a folder `checkpoint-STEP`."""

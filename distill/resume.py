@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from distill.best import KeepBest
 from distill.checkpoints import Checkpoints, read
+from distill.devices import agreed, all_are_here, is_first
 
 EVERY_S = 120.0
 ROOM_BYTES = 1 << 28  # that a checkpoint leaves on the disk
@@ -55,10 +56,11 @@ def learn(trainer: Any, keeper: KeepBest, *, place: Checkpoints) -> Lesson:
     state = trainer.state
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     found = Lesson(state.global_step, round(state.epoch), fmean(losses), keeper.seconds, keeper.went_on)
-    folder = place.finish(keeper.of)
-    keeper.save(folder)
-    (folder / LESSON).write_text(json.dumps(asdict(found)))
-    place.seal(folder)
+    if is_first():
+        folder = place.finish(keeper.of)
+        keeper.save(folder)
+        (folder / LESSON).write_text(json.dumps(asdict(found)))
+        place.seal(folder)
     return found
 
 
@@ -111,6 +113,9 @@ class _Saving(TrainerCallback):  # type: ignore[misc]  # transformers is not fol
 
     @override
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        all_are_here()  # each has written the state of its random numbers
+        if not is_first():
+            return
         folder = self._place.lesson(self._keeper.of) / f"checkpoint-{state.global_step}"
         assert self._order is not None, "an epoch has begun"
         save_file({"order": self._order}, folder / ORDER)
@@ -119,12 +124,15 @@ class _Saving(TrainerCallback):  # type: ignore[misc]  # transformers is not fol
         self._saved_at = time.monotonic()
 
     def _ask(self, control: TrainerControl, *, model: torch.nn.Module, **_: Any) -> None:
+        control.should_save = agreed(is_first() and self._is_due(model))
+
+    def _is_due(self, model: torch.nn.Module) -> bool:
         if time.monotonic() - self._saved_at < EVERY_S:
-            return
+            return False
         learned = sum(each.numel() * each.element_size() for each in model.parameters() if each.requires_grad)
         # The adapter, the best one, and two numbers a weight of the optimizer's.
         if shutil.disk_usage(self._place.lesson(self._keeper.of)).free > ROOM_BYTES + 4 * learned:
-            control.should_save = True
-        else:
-            log.warning("no checkpoint is written: the disk is nearly full")
-            self._saved_at = time.monotonic()
+            return True
+        log.warning("no checkpoint is written: the disk is nearly full")
+        self._saved_at = time.monotonic()
+        return False

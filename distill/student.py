@@ -112,7 +112,8 @@ def completion_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """
     labelled = batch["labels"][:, 1:] != IGNORE  # (B, T-1): position t predicts token t+1
     keep = torch.nn.functional.pad(labelled, (0, 1))  # (B, T)
-    begin = common_beginning(batch["input_ids"], keep) if can_share(model.config) else 0
+    config = getattr(model, "module", model).config  # under torch's wrapper, where several devices learn
+    begin = common_beginning(batch["input_ids"], keep) if can_share(config) else 0
     past = read_once(model, batch["input_ids"][0, :begin], rows=len(keep)) if begin else None
     logits: torch.Tensor = model(
         input_ids=batch["input_ids"][:, begin:],

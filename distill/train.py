@@ -20,38 +20,24 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from transformers import PrinterCallback
-from trl import SFTConfig, SFTTrainer
-from typing_extensions import override
+from trl import SFTConfig
 
 from distill.adapters import digest as adapter_digest
 from distill.best import HeldOut, KeepBest, TrainProgress, Weights
 from distill.checkpoints import Checkpoints, checkpoints
-from distill.devices import check_alone, one_device
+from distill.devices import check_alone, is_first, one_device
 from distill.errors import DistillError
-from distill.logit import collate_targets, token_losses
 from distill.once import all_begin_with, can_share
 from distill.pattern import Pair
 from distill.preference import PairsReport, prefer, rendered_pair
-from distill.reasoning import Reasons, ReasonsReport, collate_examples, divisor, examples, reasons, targets_of
+from distill.reasoning import Reasons, ReasonsReport, examples, reasons
 from distill.render import Chat, Readable, Rendered, readable, takes
-from distill.resume import Resumable, learn
-from distill.rows import Targets, TrainingRow
+from distill.resume import Lesson, learn
+from distill.rows import TrainingRow
 from distill.serving import base_digest
-from distill.student import (
-    Batch,
-    completion_labels,
-    completion_logits,
-    load_base,
-    load_chat,
-    silence,
-    token_weights,
-)
-
-# A batch of more padded tokens is computed in turns and its gradients summed: activations of a 135M model take some
-# 1.8 MB a token, 7 GB in all.
-TOKENS_AT_ONCE = 4096
-COPIED = 0.1  # of what a token takes, that copies of its keys and values do
-NUMBER = "number"  # of an example: its targets are too many for the data set's tables
+from distill.student import load_base, load_chat, silence
+from distill.together import Tell, together
+from distill.trainer import NUMBER, CompletionTrainer, collate_told, rows_at_once
 
 
 class TrainError(DistillError):
@@ -65,7 +51,7 @@ class TrainConfig:
     `max_tokens` bounds prompt and completion together; a longer row is left out and counted, since a truncated answer
     teaches the student to stop early and a truncated prompt to answer what it has not read. `unsaid`: the system
     message that the student does not read. `start`: the folder of an adapter, of the same base model and rank, that
-    goes on learning.
+    goes on learning. `devices`: so many processes share a batch, each on a GPU of its own.
     """
 
     base_model: str
@@ -78,6 +64,10 @@ class TrainConfig:
     seed: int = 0
     unsaid: str | None = None
     start: Path | None = None
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.batch_size % self.devices == 0, "a batch is shared in equal parts"
 
 
 @dataclass(frozen=True)
@@ -135,22 +125,16 @@ def train(
     lessons, held_out, taught = given.lessons, given.held_out, given.taught
     learned = _dataset_digest(taught.rows, pairs)
     all_of_it = _training_digest(config, learned, _dataset_digest(held_out.rows, ()))
-    with silence(), checkpoints(out.parent, digest=all_of_it, release=out.name) as place:
-        keeper = KeepBest(HeldOut(held_out.rendered, batch_size=config.batch_size), progress)
-        trainer = _trainer(given, keeper, config=config, folder=place.lesson("rows"))
-        first = learn(trainer, keeper, place=place)
-        _check_finite((first.loss, *keeper.losses), config)
-        preferred, better = None, None
-        if pairs:
-            preferred, better = _prefer(trainer, pairs, chat=given.chat, keeper=keeper, config=config, place=place)
-        _save(trainer.model, better or keeper.best, out=out)
+    with checkpoints(out.parent, digest=all_of_it, release=out.name) as place:
+        lesson = partial(_learn, given, pairs, config=config, place=place, out=out)
+        first, losses, preferred = together(lesson, devices=config.devices, progress=progress)
     return TrainReport(
         rows=len(lessons.rows),
         epochs=first.epochs,
         steps=first.steps,
         seconds=first.seconds,
         train_loss=first.loss,
-        validation_losses=tuple(keeper.losses),
+        validation_losses=losses,
         rows_per_second=len(lessons.rows) * first.epochs / first.seconds,
         dataset_digest=learned,
         rows_too_long=lessons.too_long + held_out.too_long,
@@ -175,11 +159,9 @@ def trial(
     Raises NotAlone, NoChat, and TrainError where the chat template takes no row or none fits into `max_tokens`.
     """
     given = _read(rows, validation, config)
-    keeper = KeepBest(HeldOut(given.held_out.rendered, batch_size=config.batch_size), progress)
-    with silence(), TemporaryDirectory() as folder:
-        _trainer(given, keeper, config=config, folder=Path(folder)).train()
+    losses = together(partial(_try, given, config=config), devices=config.devices, progress=progress)
     gc.collect()  # a trainer is part of cycles, and its model would stay beside the next one
-    return min(keeper.losses, default=math.inf)
+    return min(losses, default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -205,6 +187,31 @@ def _read(rows: Sequence[TrainingRow], validation: Sequence[TrainingRow], config
     return _Given(chat, lessons, held_out, answers, taught)
 
 
+def _learn(
+    given: _Given, pairs: Sequence[Pair], tell: Tell, *, config: TrainConfig, place: Checkpoints, out: Path
+) -> tuple[Lesson, tuple[float, ...], PairsReport | None]:
+    """Both lessons, in this process; the first one writes what they have come to."""
+    keeper = KeepBest(HeldOut(given.held_out.rendered, batch_size=config.batch_size), tell)
+    with silence():
+        trainer = _trainer(given, keeper, config=config, folder=place.lesson("rows"))
+        first = learn(trainer, keeper, place=place)
+        _check_finite((first.loss, *keeper.losses), config)
+        preferred, better = None, None
+        if pairs:
+            preferred, better = _prefer(trainer, pairs, chat=given.chat, keeper=keeper, config=config, place=place)
+        if is_first():
+            _save(trainer.model, better or keeper.best, out=out)
+    return first, tuple(keeper.losses), preferred
+
+
+def _try(given: _Given, tell: Tell, *, config: TrainConfig) -> list[float]:
+    """The first lesson alone, in this process: its validation losses."""
+    keeper = KeepBest(HeldOut(given.held_out.rendered, batch_size=config.batch_size), tell)
+    with silence(), TemporaryDirectory() as folder:
+        _trainer(given, keeper, config=config, folder=Path(folder)).train()
+    return keeper.losses
+
+
 def _weighed(rendered: Sequence[Rendered]) -> list[Rendered]:
     """With weights that are 1 in the mean, so that they change which rows count and not how large a step is."""
     middle = fmean(row.weight for row in rendered)
@@ -221,7 +228,7 @@ def _why_none(lessons: Readable, config: TrainConfig) -> str:
 
 
 def _prefer(
-    trainer: "_CompletionTrainer",
+    trainer: CompletionTrainer,
     pairs: Sequence[Pair],
     *,
     chat: Chat,
@@ -248,7 +255,7 @@ def _check_finite(losses: Sequence[float], config: TrainConfig) -> None:
         raise TrainError(f"the loss is not finite: try a smaller learning rate than {config.learning_rate}")
 
 
-def _trainer(given: _Given, keeper: KeepBest, *, config: TrainConfig, folder: Path) -> "_CompletionTrainer":
+def _trainer(given: _Given, keeper: KeepBest, *, config: TrainConfig, folder: Path) -> CompletionTrainer:
     base, start, taught = load_base(config.base_model), config.start, given.taught
     kinds = [[each for each in kind if each] for kind in (given.answers, taught.targets)]
     longest = sum(max((len(each.input_ids) for each in kind), default=0) for kind in kinds)
@@ -258,10 +265,10 @@ def _trainer(given: _Given, keeper: KeepBest, *, config: TrainConfig, folder: Pa
         train_sampling_strategy="group_by_length",
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    trainer = _CompletionTrainer(
+    trainer = CompletionTrainer(
         model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=one_device(arguments),
-        data_collator=partial(_collate, told=[row.targets for row in taught.rows]),
+        data_collator=partial(collate_told, told=[row.targets for row in taught.rows]),
         train_dataset=examples(given.answers, taught.targets).add_column(NUMBER, list(range(len(given.answers)))),
         processing_class=given.chat.tokenizer,
         callbacks=[keeper],
@@ -284,7 +291,8 @@ def _fresh_lora(config: TrainConfig) -> LoraConfig:
 def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int = 0) -> dict[str, Any]:
     """What both lessons have in common; `longest`: tokens of the longest example, of which the first `common` are read
     once for a batch."""
-    at_once = rows_at_once(config.batch_size, longest=longest, common=common)
+    share = config.batch_size // config.devices
+    at_once = rows_at_once(share, longest=longest, common=common)
     return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
@@ -293,7 +301,10 @@ def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int =
         "max_grad_norm": 1.0,
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": at_once,
-        "gradient_accumulation_steps": config.batch_size // at_once,
+        "gradient_accumulation_steps": share // at_once,
+        # Each row's beginning and its rest are two passes, and every weight has its part in both.
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
         "seed": config.seed,
         # The examples are tokens already, and short enough.
         "max_length": None,
@@ -308,44 +319,6 @@ def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int =
         "report_to": "none",
         "disable_tqdm": True,
     }
-
-
-def rows_at_once(batch_size: int, *, longest: int, common: int) -> int:
-    """The largest divisor of the batch whose padded tokens stay within `TOKENS_AT_ONCE`, at least 1. The first `common`
-    ones are read once, and their keys and values copied for each row."""
-    each = longest - common + COPIED * common
-    divisors = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
-    return max((n for n in divisors if common + n * each <= TOKENS_AT_ONCE), default=1)
-
-
-def _collate(found: Sequence[dict[str, Any]], *, told: Sequence[Targets | None]) -> Batch:
-    """Examples as a batch, with what was told of the tokens of their answers."""
-    answers = [Rendered(**each["answer"]) for each in found]
-    return {**collate_examples(found), **collate_targets(answers, [told[each[NUMBER]] for each in found])}
-
-
-class _CompletionTrainer(Resumable, SFTTrainer):  # type: ignore[misc]  # trl ships no types
-    """TRL's trainer with the head on completion positions: without a GPU, TRL's own loss computes all of them."""
-
-    @override
-    def compute_loss(
-        self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        assert not return_outputs, "nothing here asks for logits"
-        losses = [
-            (token_losses(completion_logits(model, each), completion_labels(each), each) * token_weights(each)).sum()
-            for each in targets_of(inputs)
-        ]
-        return torch.stack(losses).sum() / (divisor([inputs]) if num_items_in_batch is None else num_items_in_batch)
-
-    @override
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
-        """Of all turns in which a batch is computed, as `divisor` counts."""
-        return divisor(batch_samples).to(device)
-
-    @override
-    def _send_telemetry(self) -> None:
-        """Nothing: TRL reports each training to its makers, and this product does not call home."""
 
 
 def _save(model: PeftModel, weights: Weights, *, out: Path) -> None:

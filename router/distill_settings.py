@@ -37,6 +37,9 @@ class DistillSettings(Section):
     also_try: other ranks and learning rates. A run trains shortly with each and then with what validates best, which
     stands until there are twice as many rows (docs/decisions/0047).
 
+    gpus: so many of this machine's share each batch of a training, the last of those that are visible; vLLM, where
+    `tutelage up` starts it, is on the first. Without any, a training computes on the CPU (docs/decisions/0049).
+
     ask_again: of the rows whose label is probably wrong, so many at most are put to the teacher again in a run before
     they are left out, the surest first, for ask_again_usd at most; 0, since every answer is paid for: none
     (docs/decisions/0043).
@@ -72,6 +75,7 @@ class DistillSettings(Section):
     learning_rate: Rate = 1e-3
     also_try: Annotated[tuple[Variant, ...], Field(max_length=5)] = ()
     batch_size: Annotated[int, Field(ge=1)] = 8
+    gpus: Annotated[int, Field(ge=1)] = 1
     seed: int = 0
     keep_adapters: Annotated[int, Field(ge=0)] = 3
     gateway_url: PrivateUrl | None = None
@@ -88,6 +92,10 @@ class DistillSettings(Section):
         if self.max_references < self.min_references:
             raise ValueError(
                 f"max_references {self.max_references} is less than min_references {self.min_references}: lower that"
+            )
+        if self.batch_size % self.gpus:
+            raise ValueError(
+                f"a batch_size of {self.batch_size} is not shared by {self.gpus} gpus in equal parts: take a multiple"
             )
         if len(set(self.variants)) < len(self.variants):
             raise ValueError("two of rank and learning_rate, with those of also_try, are the same: leave one out")

@@ -105,6 +105,9 @@ class StudentSettings(Section):
     """vLLM, its base model, and what it costs: `price` of its tokens, or `usd_per_hour` of its machine, of all engines
     together, which the tasks share by what is drafted for them (docs/decisions/0026). One of them is to be said, 0 too.
 
+    gpu_memory_share: of its GPU's memory that vLLM takes; null: half, or nine tenths where a training computes on
+    others (distill.gpus). Without a GPU it says nothing.
+
     With `base_url`, http://HOST:PORT, vLLM is elsewhere and `tutelage up` starts none. Several engines behind it share
     what is asked; `load_url` then is a name of which every address is one of them, since adapters are loaded on each.
     """
@@ -118,6 +121,7 @@ class StudentSettings(Section):
     usd_per_hour: Price | None = None
     adapters_dir: Path = Path("tutelage-data/adapters")
     max_context_tokens: Annotated[int, Field(ge=64)] = 2048
+    gpu_memory_share: Share | None = None
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 from calibration.words import percent
 from router.settings import load
 from tutelage.console import CONFIG, Config, console, known_errors, say
+from tutelage.gpus import take
 from tutelage.threads import share_cores
 
 distill = typer.Typer(no_args_is_help=True, help="Make a student from recorded traffic.")
@@ -67,6 +68,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
 
     with known_errors():
         settings = load(config)
+        take(settings.distill.gpus)
         served = last_in_force(connect(settings.ledger.url), task) if reuse else None
         plan = run_config(settings, task, reuse=reuse, served=served)
         if plan.anew:

@@ -10,6 +10,7 @@ from calibration.agreement import Measure
 from calibration.certificate import Contract
 from router.settings import ConfigError, Task
 from tutelage.console import console, known_errors, say
+from tutelage.gpus import take
 from tutelage.provision import Home
 from tutelage.replay import LEAST_ROWS
 from tutelage.starter import STUDENT_USD_PER_MTOK
@@ -74,6 +75,7 @@ def replay(  # noqa: PLR0913, PLR0917  typer reads options from the signature
     from tutelage.replay.run import replay as run
 
     with known_errors():
+        take(1)
         given = teacher_usd_per_mtok
         ask = Ask(
             file=file,

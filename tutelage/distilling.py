@@ -92,6 +92,7 @@ def _train_configs(settings: Settings, task: Task) -> "Iterator[TrainConfig]":
             learning_rate=learning_rate,
             epochs=chosen.epochs,
             batch_size=chosen.batch_size,
+            devices=chosen.gpus,
             max_tokens=settings.student.max_context_tokens,
             seed=chosen.seed,
             unsaid=task.unsaid,

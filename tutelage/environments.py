@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tutelage.gpus import has_gpu
+
 Say = Callable[[str], None]
 
 LOCKS = Path(__file__).parent / "locks"
@@ -88,14 +90,6 @@ def vllm_recipe() -> Recipe:
 def _torch(lock: Path) -> Step:
     """Torch in whatever build the index offers, with what that build needs; the lock binds everything it names."""
     return Step(LOCKS / "torch.txt", ("--constraint", str(lock)))
-
-
-@functools.cache
-def has_gpu() -> bool:
-    """Whether NVIDIA's driver is there and answers."""
-    if not shutil.which("nvidia-smi"):
-        return False
-    return subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode == 0
 
 
 def require_space(folder: Path, *, gigabytes: float) -> None:

@@ -29,7 +29,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from router.settings import Settings
 from tutelage.provision import Home
-from tutelage.student_server import StudentServer, command, environment, room
+from tutelage.student_server import StudentServer, command, environment, gpu_memory_share, room
 
 BASE_NAME = "base"  # the name under which vLLM serves the untrained base model
 STREAMS_S = 60.0  # that a gateway which is asked to end has to finish its streams
@@ -138,6 +138,7 @@ def student(settings: Settings, home: Home) -> Program:
         max_loras=wanted.loras,
         max_cpu_loras=wanted.cpu_loras,
         lora_rank=wanted.rank,
+        gpu_memory_share=gpu_memory_share(settings),
     )
     name = f"{settings.student.adapters_dir.resolve()}:{settings.student.port}"
     alone = [sys.executable, "-m", "tutelage.alone", name, *command(server)]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.settings import Settings
-from tutelage.environments import has_gpu
+from tutelage.gpus import gpus, has_gpu
 from tutelage.provision import tcmalloc_preload
 
 MOST_LORAS = 16  # in one batch: each takes its share of the engine's memory, used or not
+SHARED, ALONE = 0.5, 0.9  # of a GPU's memory, beside a training and without one
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM can be given as the highest
 LOCALHOST = "127.0.0.1"
 CPUINFO = Path("/proc/cpuinfo")
@@ -56,7 +57,8 @@ def _ranks(adapters_dir: Path) -> Iterator[int]:
 class StudentServer:
     """One engine: a base model that adapters are loaded onto, `max_loras` in one batch, of rank `lora_rank` at most.
 
-    `max_cpu_loras` of them stay in memory: any more are read from disk again whenever they are asked.
+    `max_cpu_loras` of them stay in memory: any more are read from disk again whenever they are asked. Where there is a
+    GPU it takes `gpu_memory_share` of its memory.
     `vllm_env` is the folder of the environment that vLLM runs in; `model` is a folder or a name on a model hub;
     `max_model_len` counts prompt and completion tokens.
     """
@@ -69,6 +71,13 @@ class StudentServer:
     max_loras: int
     lora_rank: int
     max_cpu_loras: int | None = None
+    gpu_memory_share: float = SHARED
+
+
+def gpu_memory_share(settings: Settings) -> float:
+    """As it is set; else what leaves a training room where it computes on the engine's GPU, the first one, too."""
+    training_comes_too = settings.distill.gpus >= gpus()
+    return settings.student.gpu_memory_share or (SHARED if training_comes_too else ALONE)
 
 
 def command(server: StudentServer) -> list[str]:
@@ -87,8 +96,16 @@ def command(server: StudentServer) -> list[str]:
         *("--max-cpu-loras", str(server.max_cpu_loras or server.max_loras)),
         *("--max-lora-rank", str(server.lora_rank)),
         *("--max-logprobs", "20"),
-        "--enforce-eager",  # compiling gains nothing on a CPU
+        *_where_it_computes(server),
     ]
+
+
+def _where_it_computes(server: StudentServer) -> tuple[str, ...]:
+    """On a CPU compiling gains nothing, and blocks have 128 tokens unless it is told: no shorter beginning is kept of
+    what all prompts of a task begin with."""
+    if has_gpu():
+        return "--gpu-memory-utilization", f"{server.gpu_memory_share:g}"
+    return "--enforce-eager", "--block-size", "32"
 
 
 def compute_dtype() -> str:

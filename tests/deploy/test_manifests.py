@@ -16,6 +16,7 @@ import yaml
 
 from router.settings import ConfigError, load
 from tests.deploy.locks import ROOT
+from tutelage import student_server
 from tutelage.student_server import StudentServer, command, room
 
 DEPLOY = ROOT / "deploy"
@@ -117,6 +118,12 @@ def test_hosts_and_ports_are_those_of_the_configuration(compose, rendered):
     assert services["student-engines"]["clusterIP"] == "None", "or it has one address for all engines"
 
 
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    monkeypatch.setattr(student_server, "has_gpu", lambda: True)
+
+
+@pytest.mark.usefixtures("on_a_gpu")
 @pytest.mark.parametrize("place", ["compose", "kubernetes"])
 def test_the_engine_is_started_as_by_us(compose, rendered, place):
     if place == "compose":

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from distill.devices import NotAlone, check_alone, one_device, words
+from distill.devices import NotAlone, agreed, all_are_here, check_alone, is_first, one_device, own, summed
 
 
 def test_a_batch_is_as_large_as_asked_whatever_is_visible(tmp_path):
@@ -28,7 +28,8 @@ def test_a_launcher_of_one_process_is_fine(monkeypatch):
     check_alone()
 
 
-@pytest.mark.parametrize(("visible", "told"), [(0, ""), (1, ""), (4, "the first of 4 visible GPUs")])
-def test_the_device_is_told_where_there_is_a_choice(monkeypatch, visible, told):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
-    assert told in words() and bool(told) == bool(words())
+def test_alone_this_process_is_the_first_and_does_all_of_it():
+    assert is_first() and agreed(True) and not agreed(False)
+    assert own([1, 2, 3]) == [1, 2, 3]
+    assert summed([1.5, 2.0], device=torch.device("cpu")) == [1.5, 2.0]
+    all_are_here()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
 
-import distill.train
+import distill.trainer
 from distill.reasoning import (
     QUESTION,
     WEIGHT,
@@ -209,7 +209,7 @@ def test_answers_alone_validate(base, tmp_path):
 def test_a_batch_computed_in_turns_teaches_the_same(base, tmp_path, monkeypatch, *, every):
     rows = reasoned(16, every=every)
     at_once = run(base, tmp_path / "whole", rows)
-    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 500)
+    monkeypatch.setattr(distill.trainer, "TOKENS_AT_ONCE", 500)
     in_turns = run(base, tmp_path / "turns", rows)
     assert (in_turns.steps, in_turns.train_loss) == (at_once.steps, pytest.approx(at_once.train_loss, rel=1e-3))
     whole, turns = weights(tmp_path / "whole"), weights(tmp_path / "turns")

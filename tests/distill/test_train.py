@@ -10,13 +10,14 @@ from huggingface_hub.utils import _telemetry
 from peft import PeftModel
 from safetensors.torch import load_file
 
-import distill.train
+import distill.trainer
 from distill.adapters import check_compatible
 from distill.best import TrainProgress
 from distill.render import render
 from distill.rows import Targets
 from distill.student import collate, completion_logprobs, load_base
-from distill.train import TrainConfig, TrainError, rows_at_once, train
+from distill.train import TrainConfig, TrainError, train
+from distill.trainer import rows_at_once
 from tests.distill import tiny
 
 
@@ -72,7 +73,7 @@ def test_the_seed_decides(base, tmp_path):
 
 def test_a_batch_computed_in_turns_teaches_the_same(base, tmp_path, monkeypatch):
     at_once = run(base, tmp_path / "whole")
-    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 100)
+    monkeypatch.setattr(distill.trainer, "TOKENS_AT_ONCE", 100)
     in_turns = run(base, tmp_path / "turns")
     assert (in_turns.steps, in_turns.train_loss) == (at_once.steps, pytest.approx(at_once.train_loss, rel=1e-3))
     whole, turns = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "turns"))
@@ -140,7 +141,7 @@ def test_targets_count_in_the_digest_and_rows_without_learn_as_ever(base, tmp_pa
 def test_targets_reach_their_own_rows_in_whatever_turns_a_batch_is_computed(base, tmp_path, monkeypatch):
     rows = [told(row, yes=0.9 if row.completion == "yes" else 0.2) for row in tiny.rows(16)]
     at_once = run(base, tmp_path / "whole", rows=rows)
-    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 100)
+    monkeypatch.setattr(distill.trainer, "TOKENS_AT_ONCE", 100)
     in_turns = run(base, tmp_path / "turns", rows=rows)
     assert in_turns.train_loss == pytest.approx(at_once.train_loss, rel=1e-3)
 
@@ -152,7 +153,7 @@ def test_rows_with_both_teach_both_in_whatever_turns(base, tmp_path, monkeypatch
     reports = [run(base, tmp_path / str(n), rows=rows) for n, rows in enumerate((tiny.rows(16), some, both))]
     assert len({report.dataset_digest for report in reports}) == len({report.train_loss for report in reports}) == 3
     assert (reports[-1].rows_with_targets, reports[-1].reasoned.rationales) == (10, 8)
-    monkeypatch.setattr(distill.train, "TOKENS_AT_ONCE", 200)
+    monkeypatch.setattr(distill.trainer, "TOKENS_AT_ONCE", 200)
     in_turns = run(base, tmp_path / "turns", rows=both)
     assert in_turns.train_loss == pytest.approx(reports[-1].train_loss, rel=1e-3)
 

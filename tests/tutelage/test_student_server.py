@@ -9,7 +9,15 @@ import pytest
 from router.distill_settings import DistillSettings
 from router.settings import Settings
 from tutelage import student_server
-from tutelage.student_server import Room, StudentServer, command, compute_dtype, environment, room
+from tutelage.student_server import (
+    Room,
+    StudentServer,
+    command,
+    compute_dtype,
+    environment,
+    gpu_memory_share,
+    room,
+)
 
 
 @pytest.fixture
@@ -25,11 +33,19 @@ def server(tmp_path: Path) -> StudentServer:
     )
 
 
-def test_every_field_reaches_the_command(server, tmp_path):
-    python, module_flag, module, *options = command(server)
+@pytest.mark.parametrize(
+    ("gpu", "flags", "where"),
+    [
+        (False, {"--enforce-eager"}, {"--block-size": "32"}),
+        (True, set(), {"--gpu-memory-utilization": "0.7"}),
+    ],
+)
+def test_every_field_reaches_the_command(server, tmp_path, monkeypatch, *, gpu, flags, where):
+    monkeypatch.setattr(student_server, "has_gpu", lambda: gpu)
+    python, module_flag, module, *options = command(dataclasses.replace(server, gpu_memory_share=0.7))
     assert [python, module_flag] == [str(tmp_path / "env/bin/python"), "-m"]
     assert module == "vllm.entrypoints.launchers.api_server.entry"
-    flags = {"--enable-lora", "--enforce-eager"}
+    flags |= {"--enable-lora"}
     assert flags <= set(options)
     pairs = [option for option in options if option not in flags]
     assert dict(zip(pairs[::2], pairs[1::2], strict=True)) == {
@@ -43,6 +59,7 @@ def test_every_field_reaches_the_command(server, tmp_path):
         "--max-cpu-loras": "2",
         "--max-lora-rank": "16",
         "--max-logprobs": "20",
+        **where,
     }
 
 
@@ -119,3 +136,16 @@ def test_an_adapter_of_a_higher_rank_from_before_can_still_be_loaded(settings):
         folder.mkdir(parents=True)
         (folder / "adapter_config.json").write_text(text)
     assert room(settings).rank == 64
+
+
+@pytest.mark.parametrize(
+    ("there", "training", "said", "share"),
+    [(0, 1, None, 0.5), (1, 1, None, 0.5), (2, 1, None, 0.9), (4, 4, None, 0.5), (4, 3, None, 0.9), (1, 1, 0.8, 0.8)],
+)
+def test_vllm_leaves_room_for_a_training_on_its_gpu(settings, monkeypatch, *, there, training, said, share):
+    monkeypatch.setattr(student_server, "gpus", lambda: there)
+    changed = {
+        "distill": DistillSettings(gpus=training, batch_size=12),
+        "student": settings.student.model_copy(update={"gpu_memory_share": said}),
+    }
+    assert gpu_memory_share(settings.model_copy(update=changed)) == share
