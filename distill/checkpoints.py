@@ -41,8 +41,8 @@ class Checkpoints:
             self.remove()
             begins = 1
         self._note(begins)
-        for lesson in [each.name for each in self._folder.iterdir() if each.is_dir()]:
-            self.done(lesson) or self.last(lesson)
+        for folder in self._folder.glob("*/*/"):
+            _clear_away_damaged(folder)
 
     def lesson(self, name: str) -> Path:
         """Where a lesson's checkpoints lie, each in a folder `checkpoint-STEP`."""
@@ -87,12 +87,9 @@ class Checkpoints:
             self._folder.parent.rmdir()
 
     def _goes_on_from(self, folder: Path) -> bool:
-        if _is_whole(folder):
-            self.went_on = True
-            return True
-        log.warning("the checkpoint %s is damaged or was cut off: it is not gone on from", folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        return False
+        whole = not _clear_away_damaged(folder)
+        self.went_on = self.went_on or whole
+        return whole
 
     def _note(self, begins: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +142,15 @@ def _touched(folder: Path) -> float:
 
 def _any(folder: Path) -> bool:
     return any(folder.glob(f"*/*/{WHOLE}"))
+
+
+def _clear_away_damaged(folder: Path) -> bool:
+    """Whether it was."""
+    if _is_whole(folder):
+        return False
+    log.warning("the checkpoint %s is damaged or was cut off: it is not gone on from", folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _is_whole(folder: Path) -> bool:

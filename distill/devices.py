@@ -53,7 +53,7 @@ def agreed(said: bool) -> bool:
 
 
 def own(found: Sequence[T]) -> Sequence[T]:
-    """What of it is for this process; every part is one's."""
+    """What of it this process does; all of them together do it all, and nothing twice."""
     return found[distributed.get_rank() :: distributed.get_world_size()] if distributed.is_initialized() else found
 
 

@@ -5,17 +5,19 @@ Trainer sets that up by itself in processes that are started as accelerate start
 """
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import distributed, multiprocessing
+from torch import multiprocessing
 from torch.multiprocessing.spawn import start_processes
 
 from distill.best import TrainProgress
 from distill.errors import DistillError
+from ledger.tied import tie_to_parent
 
 Found = TypeVar("Found")
 Tell = Callable[[TrainProgress], None]
@@ -31,15 +33,19 @@ def together(learn: Callable[[Tell], Found], *, devices: int, progress: Tell) ->
     if devices == 1:
         return learn(progress)
     told = multiprocessing.get_context("spawn").SimpleQueue()
-    member = _Member(learn, devices, _free_port(), told)
-    group = start_processes(member, nprocs=devices, join=False, start_method="spawn")  # type: ignore[no-untyped-call]
+    member = _Member(learn, devices, _free_port(), told, of=os.getpid())
+    group = start_processes(  # type: ignore[no-untyped-call]
+        member, nprocs=devices, join=False, daemon=True, start_method="spawn"
+    )
     found: list[Found] = []
+    ended = False
     try:
-        ended = False
-        while not ended:
-            ended = group.join(timeout=LOOK_S)  # ends the others, and raises, where one has crashed
-            while not told.empty():
-                _take(told.get(), found, progress)
+        while not found and not ended:
+            try:
+                ended = group.join(timeout=LOOK_S)  # ends the others, and raises, where one has crashed
+            finally:  # what one has said of its end is clearer than how the others have met it
+                while not told.empty():
+                    _take(told.get(), found, progress)
     finally:
         for each in group.processes:
             each.kill()
@@ -63,15 +69,19 @@ def _take(message: Any, found: list[Found], progress: Tell) -> None:
 
 @dataclass(frozen=True)
 class _Member:
-    """What each of the processes does; they meet at a `port` of this machine."""
+    """What each of the processes does; they meet at a `port` of this machine, and end with the process `of`."""
 
     learn: Callable[[Tell], object]
     devices: int
     port: int
     told: Any  # a queue, of which no type is known
+    of: int
 
     def __call__(self, rank: int) -> None:
-        """As the process of that rank. torch has it interrupted where its parent ends."""
+        """As the process of that rank."""
+        tie_to_parent(signal.SIGKILL)  # one that waits for a GPU hears of nothing else
+        if os.getppid() != self.of:
+            return
         ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": self.devices, "LOCAL_WORLD_SIZE": self.devices}
         os.environ.update({name: str(value) for name, value in ranks.items()})
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(self.port))
@@ -86,7 +96,6 @@ class _Member:
             return
         if rank == 0:
             self.told.put(_Done(found))
-        distributed.destroy_process_group()
 
 
 def _say_nothing(at: TrainProgress) -> None:

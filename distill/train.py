@@ -302,7 +302,7 @@ def _arguments(config: TrainConfig, folder: Path, *, longest: int, common: int =
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": at_once,
         "gradient_accumulation_steps": share // at_once,
-        # Each row's beginning and its rest are two passes, and every weight has its part in both.
+        # The common beginning of rows and what follows are two passes, and the second one needs every weight.
         "ddp_find_unused_parameters": False,
         "ddp_broadcast_buffers": False,
         "seed": config.seed,

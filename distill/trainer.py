@@ -44,12 +44,14 @@ class CompletionTrainer(Resumable, SFTTrainer):  # type: ignore[misc]  # trl shi
     def compute_loss(
         self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        assert not return_outputs, "nothing here asks for logits"
+        assert not return_outputs and num_items_in_batch is not None, (
+            "nothing here asks for logits, or counts otherwise"
+        )
         losses = [
             (token_losses(completion_logits(model, each), completion_labels(each), each) * token_weights(each)).sum()
             for each in targets_of(inputs)
         ]
-        loss = torch.stack(losses).sum() / (divisor([inputs]) if num_items_in_batch is None else num_items_in_batch)
+        loss = torch.stack(losses).sum() / num_items_in_batch
         return loss * int(self.args.world_size)  # over devices gradients are averaged, and their sum is meant
 
     @override

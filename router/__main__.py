@@ -17,11 +17,11 @@ from uvicorn.supervisors import Multiprocess
 from ledger import logs
 from ledger.database import LedgerError, connect
 from ledger.prices import write_price
+from ledger.tied import tie_to_parent
 from router.app import create_app
 from router.metrics import SHARED_DIR, forget_ended_processes
 from router.serving import options
 from router.settings import ConfigError, Settings, load
-from router.tied import tie_to_parent
 
 CONFIG, PARENT = "ROUTER_CONFIG", "ROUTER_PARENT"  # how the worker processes are told of the file and of this one
 NOT_BEGUN = 3  # uvicorn's own exit status

@@ -68,7 +68,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
 
     with known_errors():
         settings = load(config)
-        take(settings.distill.gpus)
+        take(1 if reuse else settings.distill.gpus)
         served = last_in_force(connect(settings.ledger.url), task) if reuse else None
         plan = run_config(settings, task, reuse=reuse, served=served)
         if plan.anew:

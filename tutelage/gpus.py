@@ -26,8 +26,8 @@ def has_gpu() -> bool:
 
 
 def take(count: int) -> None:
-    """Leave this process and its own the last so many: vLLM has the first. To be called before torch is imported, which
-    looks once.
+    """Leave this process and its own the last so many: vLLM has the first. To be called before CUDA is, which looks
+    once.
 
     Raises ConfigError where there are fewer; without any, one is not missed.
     """
@@ -38,6 +38,7 @@ def take(count: int) -> None:
         raise ConfigError(f"distill.gpus is {count}, and {there} are visible here (nvidia-smi -L, {VISIBLE})")
     if there:
         os.environ[VISIBLE] = ",".join((_shown() or [str(number) for number in range(there)])[-count:])
+        gpus.cache_clear()
 
 
 def _shown() -> list[str]:

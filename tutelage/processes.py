@@ -34,7 +34,7 @@ from tutelage.student_server import StudentServer, command, environment, gpu_mem
 BASE_NAME = "base"  # the name under which vLLM serves the untrained base model
 STREAMS_S = 60.0  # that a gateway which is asked to end has to finish its streams
 LOADING_S = 60.0  # vLLM may fail as late
-READY_S = 300.0
+READY_S = 600.0  # on a GPU vLLM compiles first
 TRIES = 3
 RELAUNCH_S = 10.0  # from one relaunch of the supervisor to the next
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from router.tied import tie_to_parent
+from ledger.tied import tie_to_parent
 
 if __name__ == "__main__":
     tie_to_parent()

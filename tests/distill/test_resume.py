@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import distill.train
 from distill import resume
 from distill.checkpoints import FOLDER, WHOLE
 from distill.pattern import Pair
@@ -89,3 +90,16 @@ def test_a_disk_that_is_nearly_full_ends_no_training(base, tmp_path, *, caplog, 
     with caplog.at_level(logging.WARNING):
         killed(base, tmp_path / "a", until=3)
     assert not list(tmp_path.iterdir()) and "nearly full" in caplog.text
+
+
+def test_an_error_before_anything_is_gone_on_from_leaves_it(base, tmp_path, monkeypatch):
+    killed(base, tmp_path / "a", until=4)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(distill.train, "_trainer", _out_of_memory)
+        learn(base, tmp_path / "b")
+    report, _ = learn(base, tmp_path / "c")
+    assert report.went_on == 3
+
+
+def _out_of_memory(*_, **__):
+    raise RuntimeError

@@ -1,10 +1,12 @@
 """Two processes learn one lesson, on the CPU as they would on GPUs of their own."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 import distill.train
-from distill import resume
-from distill.checkpoints import FOLDER
+from distill import resume, trainer
+from distill.checkpoints import FOLDER, WHOLE
 from distill.pattern import Pair
 from distill.together import together
 from distill.train import TrainConfig, TrainError, train, trial
@@ -29,23 +31,36 @@ class Stopped(Exception):
     """By whoever is told."""
 
 
+def in_turns(*given, **how):
+    """In each of the processes: a batch is more than it can compute at once."""
+    trainer.TOKENS_AT_ONCE = 200
+    return _learn(*given, **how)
+
+
+def stopped(given, pairs, tell, **how):
+    """In each of them: saves after every step; the one that tells is stopped in the fifth."""
+    resume.EVERY_S = 0.0
+
+    def told(at):
+        tell(at)
+        if (at.of, at.step) == ("rows", 5):
+            raise Stopped
+
+    return in_turns(given, pairs, told, **how)
+
+
 def config(base, *, devices=2, **values):
     given = {"learning_rate": 1e-2, "epochs": 2, "batch_size": 8, "max_tokens": 128} | values
     return TrainConfig(base, devices=devices, **given)
 
 
-def learn(base, out, *, devices=2, until=None):
+def learn(base, out, *, devices=2):
+    """All that there is to learn: answers, reasons for some of them, and pairs."""
     told = []
-
-    def show(at):
-        told.append(at)
-        if (at.of, at.step) == ("rows", until):
-            raise Stopped
-
-    rows = tiny.rows(24)
+    rows = [replace(row, rationale="it says so" if number % 3 else None) for number, row in enumerate(tiny.rows(24))]
     pairs = [Pair(row.exchange_id, row.messages, row.completion, OTHER[row.completion]) for row in rows[:16]]
     made = config(base, devices=devices)
-    return train(rows, tiny.rows(9), config=made, out=out, progress=show, pairs=pairs), told
+    return train(rows, tiny.rows(9), config=made, out=out, progress=told.append, pairs=pairs), told
 
 
 def same(one, other, *, within):
@@ -55,10 +70,11 @@ def same(one, other, *, within):
         torch.testing.assert_close(found, other[name], atol=within, rtol=0)
 
 
-def saving_always(*given, **how):
-    """In each of the processes."""
-    resume.EVERY_S = 0.0
-    return _learn(*given, **how)
+@pytest.fixture(scope="module", autouse=True)
+def turns():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(distill.train, "_learn", in_turns)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -86,32 +102,29 @@ def test_two_learn_what_one_does(base, two, tmp_path):
     assert [each.name for each in out.parent.iterdir()] == ["two"]
 
 
-@pytest.fixture
-def always(monkeypatch):
-    monkeypatch.setattr(distill.train, "_learn", saving_always)
-
-
-@pytest.mark.usefixtures("always")
 def test_they_go_on_where_they_were_stopped(base, two, tmp_path):
     out, before, _ = two
-    with pytest.raises(Stopped):
-        learn(base, tmp_path / "a", until=5)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Exception, match="Stopped"):
+        patched.setattr(distill.train, "_learn", stopped)
+        learn(base, tmp_path / "a")
     assert not members()
-    (folder,) = tmp_path.glob(f"{FOLDER}/*/rows/checkpoint-*")
-    assert {"rng_state_0.pth", "rng_state_1.pth"} <= {file.name for file in folder.iterdir()}
+    (whole,) = tmp_path.glob(f"{FOLDER}/*/rows/checkpoint-*/{WHOLE}")
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= json.loads(whole.read_text()).keys()
     report, told = learn(base, tmp_path / "b")
-    assert report.went_on == int(folder.name.rpartition("-")[2]) > 0
-    assert [at.step for at in told if at.of == "rows"] == list(range(report.went_on + 1, STEPS + 1))
+    assert report.went_on == 4
+    assert [at.step for at in told if at.of == "rows"] == [5, 6]
     assert report.validation_losses == before.validation_losses
     same(tmp_path / "b", out, within=0)
 
 
-def test_settings_are_tried_by_both(base):
+@pytest.mark.parametrize(("rows", "within"), [(16, 1e-3), (19, 0.2)])
+def test_settings_are_tried_by_both(base, *, rows, within):
+    """The last batch of 19 rows is filled up."""
     tried = [
-        trial(tiny.rows(16), tiny.rows(8), config=config(base, devices=devices, epochs=1), progress=lambda at: None)
+        trial(tiny.rows(rows), tiny.rows(8), config=config(base, devices=devices, epochs=1), progress=lambda at: None)
         for devices in (1, 2)
     ]
-    assert tried[1] == pytest.approx(tried[0], rel=1e-3)
+    assert tried[1] == pytest.approx(tried[0], rel=within)
 
 
 def test_what_cannot_be_learned_is_told_as_by_one(base, tmp_path):
@@ -141,8 +154,24 @@ def test_where_one_crashes_none_is_waited_for():
 
 
 def sleep(folder, tell):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as where a GPU is waited for
     (folder / str(os.getpid())).touch()
     time.sleep(600.0)
+
+
+def talk(tell):
+    tell(None)
+    time.sleep(600.0)
+
+
+def stop(at):
+    raise Stopped
+
+
+def test_they_end_where_nobody_listens_any_more():
+    with pytest.raises(Stopped):
+        together(talk, devices=2, progress=stop)
+    assert not members()
 
 
 ALONE = """
@@ -167,12 +196,19 @@ def test_they_end_with_the_one_that_began_them(tmp_path):
     _until(lambda: len(list(folder.iterdir())) == 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _until(lambda: not any(psutil.pid_exists(int(each.name)) for each in folder.iterdir()))
+    _until(lambda: not any(lives(int(each.name)) for each in folder.iterdir()))
 
 
 def members():
     """Processes that learn, of this one."""
     return [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
+
+
+def lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _until(true, *, limit_s=120.0):
