@@ -42,11 +42,14 @@ class CompletionTrainer(Resumable, SFTTrainer):  # type: ignore[misc]  # trl shi
 
     @override
     def compute_loss(
-        self, model: torch.nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        assert not return_outputs and num_items_in_batch is not None, (
-            "nothing here asks for logits, or counts otherwise"
-        )
+        assert not return_outputs, "nothing here asks for logits"
+        assert num_items_in_batch is not None, "what is below counts them"
         losses = [
             (token_losses(completion_logits(model, each), completion_labels(each), each) * token_weights(each)).sum()
             for each in targets_of(inputs)

@@ -74,6 +74,7 @@ def same(one, other, *, within):
 def turns():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distill.train, "_learn", in_turns)
+        patched.setattr(trainer, "TOKENS_AT_ONCE", trainer.TOKENS_AT_ONCE)  # put back where this process has learned
         yield
 
 
