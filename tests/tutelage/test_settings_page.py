@@ -20,6 +20,11 @@ def test_every_setting_is_on_it_and_none_without_a_word_of_its_section():
         assert model.__doc__.splitlines()[0] in part
 
 
+def test_a_section_has_the_words_of_what_it_inherits():
+    (task,) = (part for part in page().split("\n## ") if part.startswith("tasks.NAME\n"))
+    assert "What may be spent at teachers" in task and "student_prompt: full, or compact" in task
+
+
 def _model(name: str) -> type[BaseModel]:
     annotation = Settings.model_fields[name.partition(".")[0]].annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else annotation.__args__[1]
