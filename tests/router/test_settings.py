@@ -67,6 +67,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ),
         ({"distill": {"ask_again": -1}}, "distill.ask_again"),
         ({"distill": {"also_try": [{"rank": 0}]}}, "distill.also_try.0.rank"),
+        ({"distill": {"gpus": 3}}, "a batch_size of 8 is not shared by 3 gpus in equal parts"),
         ({"distill": {"also_try": [{"learning_rate": 2}]}}, "distill.also_try.0.learning_rate"),
         ({"distill": {"also_try": [{"epochs": 2}]}}, "distill.also_try.0.epochs"),
         ({"distill": {"also_try": [{}]}}, "are the same: leave one out"),

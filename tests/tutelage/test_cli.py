@@ -8,7 +8,7 @@ from ledger.decisions import Decision, record
 from ledger.ended import set_deleted
 from router.settings import load
 from tests.ledger.make import certified
-from tutelage import cli_serve
+from tutelage import cli_serve, gpus
 from tutelage.cli import app
 
 
@@ -111,6 +111,13 @@ def test_a_wrong_key_is_named_without_its_value(config):
 def test_distilling_without_permission_is_refused_with_what_to_set(config):
     refused = ask("distill", "run", "desk", "--config", config)
     assert refused.exit_code == 2 and "set teachers.gpt-4o-mini.may_train: true" in words(refused)
+
+
+def test_more_gpus_than_there_are_are_not_looked_for_in_vain(config, monkeypatch):
+    monkeypatch.setattr(gpus, "gpus", lambda: 1)
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "distill": {"gpus": 4}}))
+    said = ask("distill", "run", "desk", "--config", config)
+    assert said.exit_code == 2 and "distill.gpus is 4, and 1 are visible here" in words(said)
 
 
 @pytest.mark.parametrize("command", ["distill run", "releases list", "releases rollback", "decisions"])

@@ -54,9 +54,10 @@ def test_the_pattern_is_the_settings(settings_of):
 
 
 def test_each_setting_to_try_is_the_one_that_is_set_but_for_what_it_names(settings_of):
-    chosen = DistillSettings(rank=8, learning_rate=5e-4, also_try=({"rank": 32}, {"learning_rate": 1e-4}))
+    chosen = DistillSettings(rank=8, learning_rate=5e-4, gpus=2, also_try=({"rank": 32}, {"learning_rate": 1e-4}))
     config = run_config(settings_of().model_copy(update={"distill": chosen}), "desk")
     assert (config.train.rank, config.train.alpha, config.train.learning_rate) == (8, 16, 5e-4)
+    assert config.train.devices == 2
     assert config.also_try == (
         dataclasses.replace(config.train, rank=32, alpha=64),
         dataclasses.replace(config.train, learning_rate=1e-4),
