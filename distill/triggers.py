@@ -77,7 +77,7 @@ def weigh(facts: Facts, config: TriggerConfig) -> Verdict:
 def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
     if facts.rows < config.min_rows:
         return f"{facts.rows} of {config.min_rows} rows before the cut"
-    # A refusal asks for the references that its student would need. What has learned from more rows may need fewer.
+    # A refusal for want of references asks for what its student would need; one of more rows may need fewer.
     wanted = min(max(config.min_references, facts.references_wanted), config.max_references)
     if facts.references < wanted:
         return f"{facts.references} of {wanted} unused references after the cut"

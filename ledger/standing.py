@@ -27,8 +27,8 @@ class Standing:
     `forgotten`: the release that is to be trained again, since what it has learned from is forgotten; None where none
     is, or where that was tried, or where a newer one serves.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
-    refusal asked for. `first_at`: where clients' traffic since the last certification or alarm begins, of which
-    `live_share` is the share among all since then, an imported log included.
+    refusal asked for, None where it did not. `first_at`: where clients' traffic since the last certification or alarm
+    begins, of which `live_share` is the share among all since then, an imported log included.
     """
 
     rows: int
@@ -204,9 +204,10 @@ def _refusals(history: Sequence[sa.Row[Any]]) -> int:
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:
-    """A refusal asks for independent references; of a window only a part are that, near-duplicates being thinned."""
+    """A refusal for want of them asks for independent references; of a window only a part are that, near-duplicates
+    being thinned. One for its errors asks for another student (docs/decisions/0050)."""
     refusal, report = last.refusal or {}, last.report or {}
-    if not refusal.get("rows_needed"):
+    if not refusal.get("rows_needed") or refusal.get("labels_seen"):
         return None
     kept = refusal["n"] / report["window_references"] if refusal.get("n") and report.get("window_references") else 1.0
     return math.ceil(int(refusal["rows_needed"]) / kept)

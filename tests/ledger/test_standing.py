@@ -50,6 +50,15 @@ def test_rows_are_counted_on_both_sides_of_the_cut(ledger):
     assert (found.references, found.new_rows, found.attempts, found.references_needed) == (1, 2, 1, 246)
 
 
+@pytest.mark.parametrize(("labels_seen", "wanted"), [(False, 246), (True, None)])
+def test_only_a_refusal_for_want_of_references_asks_for_them(ledger, labels_seen, wanted):
+    engine = ledger(*map(exchange, range(10)))
+    name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name
+    refusal = {"reason": "errors", "n": 50, "rows_needed": 123, "labels_seen": labels_seen}
+    releases.refuse(engine, name, refusal=refusal, report={"window_references": 100}, now=8.0)
+    assert ask(engine).references_needed == wanted
+
+
 def test_rows_of_a_teacher_before_count_for_nothing(ledger):
     before = TeacherReply("small", "refund", "stop", Usage(10, 1), 0.01, 0.2)
     engine = ledger(*(exchange(n, teacher_reply=before) for n in range(6)), *map(exchange, range(6, 10)))
