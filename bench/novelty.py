@@ -5,6 +5,10 @@
 Likeness: the largest cosine similarity of a request's hashed character 3- and 4-grams to those of any request that
 taught the student. Compared with the score alone, and with both together (logistic, by two folds of the window): the
 area under the ROC curve for agreement, and the risk of the best two fifths.
+
+And of what each release has answered, as far as it was a reference: what would be left, and how much of it wrong, if it
+gave to the teacher what is less like its lessons than so large a part of the rows that its calibrator was fitted on;
+and if it gave away as much by its score alone.
 """
 
 import sys
@@ -18,10 +22,13 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from calibration.agreement import disagreement
 from distill.rows import variable_text
-from ledger.schema import exchanges, row_uses
+from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
 BEST, FEW_ERRORS, EDGE = 0.4, 5, 1e-6
+GUARDS = (0.05, 0.1, 0.2)
+GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), n_features=2**12, alternate_sign=False)
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,44 @@ def _window(connection: sa.Connection, release: str) -> Window | None:
     texts, scores, wrong = zip(*_rows(connection, release, ("certify",)), strict=True)
     if not taught:
         return None
-    grams = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), n_features=2**12, alternate_sign=False)
-    likeness = (grams.transform(texts) @ grams.transform(taught).T).max(axis=1).toarray().ravel()
+    likeness = _likeness(texts, taught)
     usable = np.array(scores) >= 0
     return Window(release, np.array(scores)[usable], likeness[usable], np.array(wrong)[usable])
+
+
+def _likeness(texts: Sequence[str], taught: Sequence[str]) -> np.ndarray:
+    found: np.ndarray = (GRAMS.transform(texts) @ GRAMS.transform(taught).T).max(axis=1).toarray().ravel()
+    return found
+
+
+def guarded(ledger: Path) -> list[str]:
+    """A line for each release that has answered references."""
+    engine = sa.create_engine(f"sqlite:///file:{ledger}?mode=ro&uri=true")
+    with engine.connect() as connection:
+        named = sa.select(releases.c.name).where(releases.c.certificate.is_not(None)).order_by(releases.c.name)
+        found = [_guarded(connection, name) for name in connection.execute(named).scalars()]
+    return [line for line in found if line]
+
+
+def _guarded(connection: sa.Connection, release: str) -> str | None:
+    query = (
+        sa.select(exchanges.c.messages, exchanges.c.draft_text, exchanges.c.score, teacher_replies.c.text)
+        .join(teacher_replies, teacher_replies.c.exchange_id == exchanges.c.id)
+        .where(exchanges.c.release == release, exchanges.c.reference, exchanges.c.route == "student")
+    )
+    answered = [row for row in connection.execute(query) if row.text is not None]
+    taught = [text for text, *_ in _rows(connection, release, ("train", "validate"))]
+    if not answered or not taught:
+        return None
+    likeness = _likeness([variable_text(row.messages) for row in answered], taught)
+    wrong = np.array([bool(disagreement(row.draft_text, row.text)) for row in answered])
+    surest = np.argsort([-row.score for row in answered])
+    fit = _likeness([text for text, *_ in _rows(connection, release, ("fit",))], taught)
+    cells = []
+    for guard in GUARDS:
+        left = likeness >= np.quantile(fit, guard)
+        cells.append(f"{left.mean():.0%}: {wrong[left].mean():.1%}, {wrong[surest[: left.sum()]].mean():.1%}")
+    return f"| {release} | {len(wrong)} | {wrong.mean():.1%} | {' | '.join(cells)} |"
 
 
 def _rows(connection: sa.Connection, release: str, uses: Sequence[str]) -> list[tuple[str, float, float]]:
@@ -92,6 +133,12 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [window.row() for ledger in sys.argv[1:] for window in windows(Path(ledger))]
+    lines += [
+        "",
+        f"| release | answered | disagree | {' | '.join(f'{guard:.0%}' for guard in GUARDS)} |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [line for ledger in sys.argv[1:] for line in guarded(Path(ledger))]
     print("\n".join(lines))
 
 
