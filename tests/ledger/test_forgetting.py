@@ -224,14 +224,18 @@ def test_one_that_the_alarm_voids_meanwhile_stays_voided(engine):
 
 
 def test_of_the_traffic_before_nothing_is_said(engine):
-    store(engine, [told(1), *map(exchange, range(2, 99))])
+    store(engine, [told(1), *map(exchange, range(2, 102))])  # 1 % and no more is forgotten
     release(engine, learned=["id-000001"])
     waits = release(engine, status="ready")
-    with engine.connect() as connection:
-        before = fresh_since(connection, "desk")
-        assert after_forgetting_its_first(engine) == {}
-        assert fresh_since(connection, "desk") == before
+    before = _fresh_since(engine)
+    assert after_forgetting_its_first(engine) == {}
+    assert _fresh_since(engine) == before
     assert take_up(engine, "desk", binding={}, now=101.0).name == waits
+
+
+def _fresh_since(engine):
+    with engine.connect() as connection:
+        return fresh_since(connection, "desk")
 
 
 def test_a_clean_canary_goes_on_and_its_trial_begins_anew_beside_what_serves_now(engine):
