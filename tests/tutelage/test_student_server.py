@@ -45,7 +45,7 @@ def test_every_field_reaches_the_command(server, tmp_path, monkeypatch, *, gpu, 
     python, module_flag, module, *options = command(dataclasses.replace(server, gpu_memory_share=0.7))
     assert [python, module_flag] == [str(tmp_path / "env/bin/python"), "-m"]
     assert module == "vllm.entrypoints.launchers.api_server.entry"
-    flags |= {"--enable-lora"}
+    flags = flags | {"--enable-lora"}
     assert flags <= set(options)
     pairs = [option for option in options if option not in flags]
     assert dict(zip(pairs[::2], pairs[1::2], strict=True)) == {
