@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from calibration.agreement import disagreement
-from distill.rows import variable_text
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
+from ledger.texts import variable_text
 
 BEST, FEW_ERRORS, EDGE = 0.4, 5, 1e-6
 GUARDS = (0.05, 0.1, 0.2)

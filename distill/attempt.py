@@ -26,6 +26,7 @@ from calibration.certify import (
     thin,
     weigh,
 )
+from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
 from calibration.question import Judge
 from distill.adapters import digest, verify
@@ -38,15 +39,17 @@ from distill.harvest import Harvest
 from distill.judge import Requests
 from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
-from distill.rows import TrainingRow, variable_text
+from distill.rows import TrainingRow
+from distill.scope import Scope
 from distill.serving import serving
 from distill.told import of_fit, of_window
 from distill.tuning import tuned
-from ledger import lineage, releases, totals
+from ledger import familiar, lineage, releases, totals
 from ledger.database import writing
-from ledger.modes import certifiable, decoding_mode
+from ledger.modes import certifiable
 from ledger.queries import Row, Use, record_uses
 from ledger.records import Draft
+from ledger.texts import variable_text
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Attempt:
     def make(self, lessons: Lessons, harvested: Harvest) -> Released | Refusal:
         """Train, load, probe, calibrate, certify, put in force."""
         modes = certifiable([row.params for row in harvested.window]) & certifiable([row.params for row in lessons.fit])
-        if (usable := sum(_in(modes, row) for row in lessons.fit)) < MIN_ROWS:
+        scope = Scope(modes, self._familiar(lessons))
+        if (usable := sum(scope.has(row) for row in lessons.fit)) < MIN_ROWS:
             reason = (
                 f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
             )
@@ -90,10 +94,10 @@ class Attempt:
         else:
             self._copy(self.config.reuse)
         self.report["probe"] = asdict(self.made.load([row.messages for row in lessons.fit]))
-        fit = self._judge_fit(lessons.fit, modes)
+        fit = self._judge_fit(lessons.fit, scope)
         self._look_at_the_base(lessons)
-        calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if _in(modes, lesson)])
-        outcome, seen = self._certify(fit, calibrator, harvested, modes=modes, cap=lessons.cap)
+        calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if scope.has(lesson)])
+        outcome, seen = self._certify(fit, calibrator, harvested, scope=scope, cap=lessons.cap)
         if seen:
             self._tell(seen, outcome)  # the test is over
         if isinstance(outcome, Refusal):
@@ -105,6 +109,24 @@ class Attempt:
         except releases.Overtaken as error:
             return Refusal(str(error), outcome.n, None, labels_seen=True)
         return Released(self.name, outcome, self.report, in_force, canary=in_force and self.config.canary)
+
+    def _familiar(self, lessons: Lessons) -> Familiar | None:
+        """What taught the adapter, and from which likeness on the newest references but a few are like it; None where
+        that is not known, or nobody wants it asked."""
+        share = self.config.unfamiliar_share
+        if not share:
+            return None
+        if self.config.reuse:
+            taught = familiar.of(self.engine, releases.get(self.engine, self.config.reuse))
+        else:
+            texts = [row.variable_text for row in (*lessons.train, *lessons.validate)]
+            taught = Familiar.with_all_of(texts, seed=self.config.train.seed)
+        found = taught.but(share, of=[row.variable_text for row in lessons.fit]) if taught else None
+        if found:
+            unlike = _unlike(found, lessons.fit)
+            self.report["familiar"] = {"lessons": len(found), "least": found.least, "fit": unlike}
+            self.progress.step(f"{unlike:.1%} of the newest references are less like its lessons than it will answer")
+        return found
 
     def _use(self, rows: Sequence[TrainingRow], use: Any, *, marks: Mapping[str, str] | None = None) -> None:
         uses = [Use(row.exchange_id, use, reason=(marks or {}).get(row.exchange_id)) for row in rows]
@@ -143,10 +165,10 @@ class Attempt:
         path = str(self.made.path)
         releases.set_adapter(self.engine, self.name, path=path, digest=adapter_digest, report=self.report)
 
-    def _judge_fit(self, rows: Sequence[TrainingRow], modes: frozenset[str]) -> list[Judged]:
+    def _judge_fit(self, rows: Sequence[TrainingRow], scope: Scope) -> list[Judged]:
         self.progress.step(f"drafting {len(rows)} rows to fit the calibrator")
         requests = self._requests(rows)
-        drafts = self._drafts(requests, modes)
+        drafts = self._drafts(requests, scope)
         answers = self._answers(requests, recorded=[row.completion for row in rows])
         judged = self._compare(rows, drafts, answers)
         self.report.update(of_fit(self.engine, self.config, rows=rows, drafts=drafts))
@@ -166,7 +188,7 @@ class Attempt:
         self.progress.step(found.words)
 
     def _certify(
-        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, modes: frozenset[str], cap: int
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, cap: int
     ) -> tuple[Certificate | Refusal, Seen | None]:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
@@ -174,7 +196,7 @@ class Attempt:
         if kept is None:
             reason = f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before"
             return Refusal(reason, len(harvested.window), None, labels_seen=False), None
-        bound, digest = self._bound_to(calibrator, modes), releases.get(self.engine, self.name).adapter_digest
+        bound, digest = self._bound_to(calibrator, scope), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         attempt = 1 + lineage.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
@@ -189,7 +211,7 @@ class Attempt:
             issued_at=time.time(),
             attempt=attempt,
         )
-        seen = self._judge_window([harvested.window[one.index] for one in kept], calibrator, modes=modes)
+        seen = self._judge_window([harvested.window[one.index] for one in kept], calibrator, scope=scope)
         rows = [*weigh(seen.rows, kept), *lost(harvested.forgotten)]
         return certify(rows, plan=plan), replace(seen, weights=tuple(one.weight for one in kept))
 
@@ -203,10 +225,10 @@ class Attempt:
         reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
         return Refusal(reason, n, rows_needed(fit, contract=contract, attempt=attempt), labels_seen=False)
 
-    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, modes: frozenset[str]) -> Seen:
+    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, scope: Scope) -> Seen:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         requests = self._requests(window)
-        drafts = self._drafts(requests, modes)
+        drafts = self._drafts(requests, scope)
         answers = self._answers(requests, recorded=[row.teacher_text for row in window])
         judged = self._compare(window, drafts, answers)
         rows = scored(judged, calibrator)
@@ -216,6 +238,8 @@ class Attempt:
         ]
         record_uses(self.engine, release=self.name, uses=uses)
         self.report["window_agreement"] = agreement(judged)
+        if scope.familiar:
+            self.report["familiar"]["window"] = _unlike(scope.familiar, window)
         return Seen(tuple(window), tuple(answers), tuple(rows), drafts=tuple(drafts))
 
     def _outdone(self, seen: Seen, certificate: Certificate) -> Refusal | None:
@@ -227,7 +251,8 @@ class Attempt:
             return None
         self.progress.step(f"drafting the same {len(seen.window)} references with {best.name}, the best so far")
         other = replace(self.made, name=best.name, path=Path(best.adapter_path))
-        drafts = replace(self, made=other)._drafts(self._requests(seen.window), best.modes)
+        scope = Scope(best.modes, familiar.of(self.engine, best))
+        drafts = replace(self, made=other)._drafts(self._requests(seen.window), scope)
         if best.status != "champion":
             other.unload()
         found = beside(best, self._compare(seen.window, drafts, seen.answers), seen=seen, certificate=certificate)
@@ -277,7 +302,7 @@ class Attempt:
         enter(self.engine, self.name, values=values, now=time.time())
         return True
 
-    def _bound_to(self, calibrator: Calibrator, modes: frozenset[str]) -> dict[str, str]:
+    def _bound_to(self, calibrator: Calibrator, scope: Scope) -> dict[str, str]:
         """What the certificate was made with. The settings among it are compared wherever it is used (`mismatch`)."""
         release, known = releases.get(self.engine, self.name), self.config.contract.judge
         return {
@@ -286,8 +311,9 @@ class Attempt:
             "adapter": release.adapter_digest,
             **serving(self.made.server, self.config.train.base_model),
             "decoding": "greedy",
-            "modes": " ".join(sorted(modes)),
+            "modes": " ".join(sorted(scope.modes)),
             "features": " ".join(calibrator.features),
+            **({familiar.BOUND: familiar.keep(self.engine, self.name, scope.familiar)} if scope.familiar else {}),
         }
 
     def _messages(self, recorded: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -305,23 +331,24 @@ class Attempt:
         """As they were asked, whole: in the same mode, with the same limits."""
         return [{**row.params, "messages": self._messages(row.messages), "stream": False} for row in rows]
 
-    def _drafts(self, requests: Sequence[dict[str, Any]], modes: frozenset[str]) -> list[Draft | None]:
+    def _drafts(self, requests: Sequence[dict[str, Any]], scope: Scope) -> list[Draft | None]:
         """None for those that the release will not be asked, in whose mode it is not certified."""
-        asked = [decoding_mode(request) in modes for request in requests]
+        asked = [scope.decodes(request) for request in requests]
         given = self.made.drafts([request for request, is_asked in zip(requests, asked, strict=True) if is_asked])
         drafts = iter(acceptable(given, prefix=self.config.prefix))
-        return [next(drafts) if is_asked else None for is_asked in asked]
+        return scope.within(requests, [next(drafts) if is_asked else None for is_asked in asked])
 
 
 def _question(bound: Mapping[str, str]) -> dict[str, str]:
-    """What is asked of the labels: the same, however much is known of the judge, in whatever modes they were asked for,
-    and in the words in which it was asked before there were others."""
-    known = ("judge_labels", "judge_rates", "modes")
+    """What is asked of the labels: the same, however much is known of the judge, whichever requests they are of, and in
+    the words in which it was asked before there were others."""
+    known = ("judge_labels", "judge_rates", "modes", familiar.BOUND)
     return {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
 
 
-def _in(modes: frozenset[str], row: TrainingRow) -> bool:
-    return decoding_mode(row.params) in modes
+def _unlike(familiar: Familiar, rows: Sequence[TrainingRow | Row]) -> float:
+    """The share of these that is the teacher's."""
+    return sum(not familiar.has(variable_text(row.messages)) for row in rows) / len(rows)
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

@@ -12,9 +12,10 @@ from calibration.fit import fit_calibrator
 from calibration.question import By, Judge, Pair, settled
 from distill.errors import DistillError
 from distill.judge import AskJudge, ask_patiently
-from distill.rows import TrainingRow, variable_text
+from distill.rows import TrainingRow
 from ledger.queries import Row
 from ledger.records import Draft
+from ledger.texts import variable_text
 
 
 class StudentMute(DistillError):

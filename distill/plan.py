@@ -23,6 +23,8 @@ class RunConfig:
     than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs; `rho`: the
     share of references that what is told of a release's costs assumes. `labels`: what answers may be, none: anything;
     `again`: how far the teacher may be asked again about suspected errors. `also_try`: what is compared with `train`.
+    `unfamiliar_share`: of the fit rows so many at most, the least like what taught it, are left to the teacher, with
+    whatever is as unlike.
     `permission`: the `teacher`'s model, the `terms` under which its answers may train, and by whom that is
     `confirmed_by`; kept with the release."""
 
@@ -57,6 +59,7 @@ class RunConfig:
     labels: tuple[str, ...] = ()
     again: Bounds = NOBODY
     also_try: tuple[TrainConfig, ...] = ()
+    unfamiliar_share: float = 0.0
     permission: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -13,8 +13,9 @@ import torch
 from datasets import Dataset
 
 from distill.render import Chat, Rendered, Unspeakable, render_pair
-from distill.rows import TrainingRow, message_text
+from distill.rows import TrainingRow
 from distill.student import Batch, collate, token_shares
+from ledger.texts import message_text
 
 WEIGHT = 1.0  # lambda: a rationale, however long, counts as much as its answer
 QUESTION = "Do not answer yet: explain step by step how the answer is found."

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateError
 
 from distill.errors import DistillError
-from distill.rows import TrainingRow, message_text
+from distill.rows import TrainingRow
 from ledger.compact import compacted
+from ledger.texts import message_text
 
 if TYPE_CHECKING:  # importing transformers takes a second, and only its type is named here
     from transformers import PreTrainedTokenizerBase

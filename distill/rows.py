@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ledger.texts import variable_text
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -77,23 +79,3 @@ class TrainingRow:
 def as_student_reads(messages: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
     """Messages under the one role that chat templates know for a developer's."""
     return tuple({**said, "role": "system" if said["role"] == "developer" else said["role"]} for said in messages)
-
-
-def variable_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The last user message, the part of a task's prompt that changes; empty where there is none."""
-    spoken = [message for message in messages if message["role"] == "user"]
-    return message_text(spoken[-1]) if spoken else ""
-
-
-def message_text(message: Mapping[str, Any]) -> str:
-    r"""The text of a message; text parts are joined by "\n", as vLLM does for templates that want string content.
-
-    Raises ValueError for a part that is not text: the student reads text only.
-    """
-    content = message.get("content")
-    if content is None or isinstance(content, str):
-        return content or ""
-    foreign = {part.get("type") for part in content} - {"text"}
-    if foreign:
-        raise ValueError(f"the student reads text only, not {sorted(map(str, foreign))}")
-    return "\n".join(part["text"] for part in content)

@@ -15,9 +15,9 @@ from distill.background import in_background
 from distill.errors import DistillError
 from distill.gateway import GatewayAway, GatewaySlow
 from distill.judge import BATCH, AskJudge, Requests, ask_once
-from distill.rows import variable_text
 from ledger import verdicts
 from ledger.queries import Answer
+from ledger.texts import variable_text
 
 RETRY_S = 60.0  # after a judge, or the gateway, that did not answer
 GIVEN_UP_S = 3600.0  # after it was first asked: then a verdict that cannot be had counts as a disagreement

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from ledger import familiar
 from ledger.database import writing
 from ledger.schema import releases
 
@@ -33,4 +34,6 @@ def set_deleted(engine: sa.Engine, names: Collection[str], *, before: float) -> 
     with writing(engine) as connection:
         fresh = sa.and_(meant, releases.c.adapter_path.not_in(GONE))
         connection.execute(releases.update().where(fresh).values(adapter_path=DELETED))
-        return set(connection.execute(sa.select(releases.c.name).where(meant)).scalars())
+        gone = set(connection.execute(sa.select(releases.c.name).where(meant)).scalars())
+        familiar.drop(connection, gone)
+        return gone

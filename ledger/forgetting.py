@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ledger import schema
+from ledger import familiar, schema
 from ledger.clients import USER_FIELDS
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
@@ -183,6 +183,7 @@ def _end(connection: sa.Connection, found: Found, reason: str, *, now: float) ->
     """End the releases that have learned from it; returns those that were in force, as they were. Read anew: one that
     the alarm has voided since it was found stays voided, and the traffic before that with it."""
     known = _releases(connection, releases.c.name.in_([release.name for release in found.releases]))
+    familiar.drop(connection, [release.name for release in known])
     for release in known:
         values: dict[str, Any] = {"adapter_path": FORGOTTEN}
         if release.status in (*SERVED, "ready"):

@@ -56,16 +56,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ScoredDraft:
-    """A draft with the calibrated probability that it agrees with the teacher, and the tokens of its prompt."""
-
-    seq: int
-    at: float
-    score: float
-    prompt_tokens: int
-
-
-@dataclass(frozen=True)
 class Answer:
     """An answer of the student: its score, the rate at which it was drawn as a reference, and whether it was. The
     teacher's text is None where there is none, or where it is lost."""
@@ -353,18 +343,6 @@ def _draft(
     text: str | None, finish_reason: str | None, evidence: dict[str, float] | None, *tokens: int
 ) -> Draft | None:
     return None if text is None else Draft(text, finish_reason, evidence or {}, Usage(*tokens))
-
-
-def drafts_since(engine: sa.Engine, release: str, *, after: int, limit: int) -> list[ScoredDraft]:
-    """The first `limit` drafts of a release behind a number, in the order of their recording."""
-    query = (
-        sa.select(exchanges.c.seq, exchanges.c.at, exchanges.c.score, exchanges.c.draft_prompt_tokens)
-        .where(exchanges.c.release == release, exchanges.c.score.is_not(None), exchanges.c.seq > after)
-        .order_by(exchanges.c.seq)
-        .limit(limit)
-    )
-    with engine.connect() as connection:
-        return [ScoredDraft(*row) for row in connection.execute(query)]
 
 
 def mean_costs(engine: sa.Engine, task: str, *, release: str) -> tuple[float, float]:

@@ -168,6 +168,14 @@ row_uses = sa.Table(
     ),
 )
 
+familiar = sa.Table(
+    # What taught a release, as `calibration.familiar` keeps it: hashes of n-grams, no text.
+    "familiar",
+    metadata,
+    sa.Column("release", sa.String(96), primary_key=True),
+    sa.Column("lessons", sa.LargeBinary, nullable=False),
+)
+
 prices = sa.Table(
     # Versioned: the newest row of a model is in force, older ones explain older costs.
     "prices",

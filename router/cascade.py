@@ -24,6 +24,7 @@ Reason = Literal[
     "certificate_expired",
     "new_alias",  # its system message has become the task's since the release was certified
     "decoding_mode",  # JSON mode or a schema that the release was not certified in
+    "unfamiliar",  # unlike everything that taught the student
     "too_long",  # prompt and answer do not fit into the student's context
     "student_unavailable",  # down, slow, adapter not loaded
     "truncated",  # what is judged of the draft did not end by itself
@@ -78,13 +79,20 @@ async def decide(
         return Verdict("private")
     if release is None:
         return Verdict("no_release")
-    if not release.holds(now):
-        return Verdict("certificate_expired", release)
-    if task.since > release.cut_at:
-        return Verdict("new_alias", release)
-    if request.decoding_mode not in release.modes:
-        return Verdict("decoding_mode", release)
+    if (why := _not_certified(request, task, release, now=now)) is not None:
+        return Verdict(why, release)
     return await _weigh(request, task, release=release, student=student)
+
+
+def _not_certified(request: ChatRequest, task: TaskPlan, release: ServedRelease, *, now: float) -> Reason | None:
+    """Why the certificate says nothing of this request; None where it does."""
+    if not release.holds(now):
+        return "certificate_expired"
+    if task.since > release.cut_at:
+        return "new_alias"
+    if request.decoding_mode not in release.modes:
+        return "decoding_mode"
+    return None if release.knows(request.messages) else "unfamiliar"
 
 
 async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:

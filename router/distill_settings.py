@@ -34,6 +34,9 @@ class DistillSettings(Section):
     of the adapter, the base model, or the champion's as it is (docs/decisions/0032). Where lessons of the last are
     forgotten the next waits for no new_rows.
 
+    unfamiliar_share: a release leaves to the teacher what is less like its lessons than this share of the rows that its
+    calibrator was fitted on: it may be sure of what it has never learned; 0: nothing (docs/decisions/0051).
+
     also_try: other ranks and learning rates. A run trains shortly with each and then with what validates best, which
     stands until there are twice as many rows (docs/decisions/0047).
 
@@ -77,6 +80,7 @@ class DistillSettings(Section):
     batch_size: Annotated[int, Field(ge=1)] = 8
     gpus: Annotated[int, Field(ge=1)] = 1
     seed: int = 0
+    unfamiliar_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
     keep_adapters: Annotated[int, Field(ge=0)] = 3
     gateway_url: PrivateUrl | None = None
     training_usd: Price = 0.0

@@ -1,11 +1,12 @@
 """What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from calibration.calibrator import Calibrator
+from calibration.familiar import Familiar
 from calibration.references import draw
 from ledger.backlog import Backlog
 from ledger.budgets import Balance, Budget
@@ -13,6 +14,7 @@ from ledger.keys import ROLES, Grant, Role
 from ledger.modes import FREE
 from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
+from ledger.texts import variable_text
 from router.wire import ChatRequest
 
 Priority = Literal["high", "normal", "low"]
@@ -26,7 +28,8 @@ class ServedRelease:
 
     `name` is the model name under which vLLM serves the adapter. It holds from `issued_at` to `expires_at`, seconds
     since the epoch. `modes`: how requests were decoded that it was certified on (`ledger.modes`);
-    `cut_at`: when the traffic begins that it was certified on.
+    `cut_at`: when the traffic begins that it was certified on; `familiar`: what requests have to be like (None: it was
+    certified for all alike).
     """
 
     name: str
@@ -36,10 +39,15 @@ class ServedRelease:
     issued_at: float = 0.0
     modes: frozenset[str] = frozenset({FREE})
     cut_at: float = 0.0
+    familiar: Familiar | None = None
 
     def holds(self, now: float) -> bool:
         """Whether its certificate does: by a clock that was set back it would outlive its time."""
         return self.issued_at <= now < self.expires_at
+
+    def knows(self, messages: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a request is like anything that taught it."""
+        return self.familiar is None or self.familiar.has(variable_text(messages))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from calibration.calibrator import Calibrator
-from ledger import releases
+from calibration.familiar import Familiar
+from ledger import familiar, releases
 from ledger.backlog import Backlog, backlog
 from ledger.prices import Price, current_prices
 from ledger.seen import Seen, read
@@ -55,6 +56,7 @@ class LedgerWatch:
         self._bindings = bindings
         self._readers: list[Reader] = []
         self._unusable: dict[str, str] = {}
+        self._familiar: dict[str, Familiar | None] = {}  # by release: of each it is read once, and never changes
         self._state, self._seen = InForce(), Seen()
         self._next_reading = asyncio.Event()
         self._seeing: asyncio.Task[Seen] | None = None
@@ -133,12 +135,16 @@ class LedgerWatch:
         """Champions and canaries, as the cascade applies them. One that holds no usable certificate is left out: the
         teacher answers, or the champion."""
         champions, canaries, unusable = dict[str, ServedRelease](), dict[str, ServedRelease](), dict[str, str]()
+        known = dict[str, Familiar | None]()
         for row in releases.served(self._engine):
             found = champions if row.status == "champion" else canaries
             try:
-                found[row.task] = _served(row, self._bindings.get(row.task, {}))
+                had = row.name in self._familiar
+                known[row.name] = self._familiar[row.name] if had else familiar.of(self._engine, row)
+                found[row.task] = _served(row, self._bindings.get(row.task, {}), familiar=known[row.name])
             except ValueError as error:
                 unusable[row.name] = str(error)
+        self._familiar = known
         for name, why in unusable.items() - self._unusable.items():
             log.error("release %s is not usable, its task goes to the teacher: %s", name, why)
         self._unusable = unusable
@@ -157,7 +163,7 @@ class LedgerWatch:
             await asyncio.sleep(POLL_S)
 
 
-def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
+def _served(row: releases.Release, binding: Mapping[str, str], *, familiar: Familiar | None) -> ServedRelease:
     """Raises ValueError where it holds no usable certificate."""
     certificate = row.valid(binding)
     return ServedRelease(
@@ -168,4 +174,5 @@ def _served(row: releases.Release, binding: Mapping[str, str]) -> ServedRelease:
         issued_at=certificate.issued_at,
         modes=row.modes,
         cut_at=row.cut_at,
+        familiar=familiar,
     )

@@ -14,12 +14,12 @@ from calibration.certificate import Contract
 from calibration.evidence import Alternative, TokenLogprob, evidence
 from calibration.study import Drafted, Study, study
 from distill.clusters import cluster
-from distill.rows import variable_text
 from ledger.database import connect
 from ledger.queries import newest_at, references_of
 from ledger.records import Draft
 from ledger.releases import newest_certified
 from ledger.studies import record_study
+from ledger.texts import variable_text
 from router.settings import ConfigError, Settings, load
 from tutelage.distilling import label_due_s
 

@@ -53,6 +53,7 @@ def run_config(
         pattern=chosen.pattern,
         easy_weight=chosen.easy_weight,
         labels=task.labels or (),
+        unfamiliar_share=chosen.unfamiliar_share,
         again=Bounds(chosen.ask_again, chosen.ask_again_usd),
         start=chosen.start,
         prefix=task.prefix,

@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from calibration.agreement import NUMBER, Measure
-from distill.rows import variable_text
 from distill.worth import DAY_S, FEWEST_REQUESTS, MONTH_DAYS, Costs, Worth, drafted, share_usd
 from ledger import unclaimed
 from ledger.redaction import holds_placeholder
+from ledger.texts import variable_text
 from ledger.unclaimed import Unclaimed, Volume
 from router.settings import ConfigError, Settings, Task
 from router.wire import ChatRequest

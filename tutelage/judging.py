@@ -14,9 +14,9 @@ from calibration.judged import Labelled, level, rates
 from calibration.question import Judge, Pair, settled
 from calibration.words import percent
 from distill.judge import AskJudge, Requests, ask_patiently
-from distill.rows import variable_text
 from ledger import verdicts
 from ledger.releases import history
+from ledger.texts import variable_text
 from router.settings import ConfigError, Settings
 from tutelage.distilling import gateway_client
 

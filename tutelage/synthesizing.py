@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from distill.clusters import normalise
 from distill.gateway import GatewayClient
 from distill.harvest import permit
-from distill.rows import TrainingRow, as_student_reads, message_text
+from distill.rows import TrainingRow, as_student_reads
 from distill.synthesis import (
     FEWEST_SEEDS,
     SEEDS_SHOWN,
@@ -26,6 +26,7 @@ from distill.synthesis import (
 from ledger.prices import Price, current_prices, dollars
 from ledger.queries import Row, task_rows
 from ledger.redaction import Redactor, holds_placeholder
+from ledger.texts import message_text
 from router.settings import ConfigError, Settings
 
 CHARACTERS = 4  # a token, roughly

@@ -25,6 +25,19 @@ def test_steady_traffic_hardly_ever_draws_attention():
     assert sum(noticed) <= 1
 
 
+def test_more_that_is_unfamiliar_is_noticed_and_as_much_is_not():
+    rng, signals, found = np.random.default_rng(3), Signals(), []
+    for number in range(1600):
+        unfamiliar = rng.random() < (0.05 if number < 1000 else 0.25)
+        score, tokens = float(scores(rng, 0.85, 1)[0]), int(rng.poisson(48))
+        shifts = signals.add_unfamiliar() if unfamiliar else signals.add(score=score, prompt_tokens=tokens)
+        found += [(number, shift) for shift in shifts]
+    assert {shift.signal for _, shift in found} == {"unfamiliarity"}
+    number, first = found[0]
+    assert 1000 <= number < 1400 and first.after > first.before
+    assert first.words.startswith("the mean unfamiliarity has gone from 0.0")
+
+
 @pytest.mark.parametrize("signal", ["score", "prompt length"])
 def test_a_shift_is_noticed_soon_and_told_in_numbers(signal):
     rng = np.random.default_rng(2)

@@ -20,10 +20,10 @@ def ledger(tmp_path):
     return connect(f"sqlite:///{tmp_path}/ledger.db")
 
 
-def record(engine, spool_dir, numbers, *, score, release="desk--v000001"):
+def record(engine, spool_dir, numbers, *, release="desk--v000001", **fields):
     spool = SpoolWriter(spool_dir)
     for number in numbers:
-        spool.append(student_exchange(number, task="desk", release=release, at=1000.0 + number, score=score))
+        spool.append(student_exchange(number, task="desk", release=release, at=1000.0 + number, **fields))
     spool.close()
     ingest_once(engine, spool_dir)
 
@@ -38,6 +38,15 @@ def test_a_shift_is_noticed_once_and_found_again_by_the_next_leader(ledger, tmp_
     assert 1400.0 <= notice.at < 1600.0 and notice.reason.startswith("the mean score has gone from 0.8")
     assert attention.look(champion) == []
     assert notice in Attention(ledger).look(champion)
+
+
+def test_what_the_release_was_not_asked_since_it_is_unfamiliar_is_followed_too(ledger, tmp_path):
+    attention, champion = Attention(ledger), Champion("desk--v000001")
+    record(ledger, tmp_path / "spool", range(300), score=0.9)
+    assert attention.look(champion) == []
+    unasked = {"score": None, "draft": None, "route": "teacher", "reason": "unfamiliar"}
+    record(ledger, tmp_path / "spool", range(300, 400), **unasked)
+    assert {notice.trigger for notice in attention.look(champion)} == {"unfamiliarity"}
 
 
 def test_each_release_begins_anew(ledger, tmp_path):

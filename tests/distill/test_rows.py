@@ -1,6 +1,7 @@
 import pytest
 
-from distill.rows import TrainingRow, message_text
+from distill.rows import TrainingRow
+from ledger.texts import message_text
 
 
 def test_variable_text_is_the_last_user_message():

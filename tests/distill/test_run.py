@@ -39,7 +39,7 @@ from distill.reasoning import ReasonsReport
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
 from distill.train import TrainConfig, TrainReport
-from ledger import lineage, verdicts
+from ledger import familiar, lineage, verdicts
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
@@ -340,6 +340,64 @@ def test_a_release_answers_in_the_modes_that_its_window_has_enough_of(tmp_path, 
         rare = [row for row in connection.execute(query) if decoding_mode(row.params) not in champion.modes]
     assert rare and {(row.draft_text, row.score) for row in rare} == {(None, -1.0)}
     assert champion.valid(config.binding) and not champion.mismatch(config.binding)
+
+
+def strange(n):
+    """Whether the traffic's row is of another kind."""
+    return n % 25 == 0
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A ledger of which some of the newer rows are of a kind that taught nobody."""
+    engine = connect(f"sqlite:///{tmp_path / 'mixed.db'}")
+    rows = traffic()[:ROWS]
+    new = ["".join(random.Random(n).choices("vwxyz", k=20)) for n in range(ROWS)]
+    store(
+        engine,
+        [
+            msgspec.structs.replace(row, messages=[{"role": "user", "content": new[n]}])
+            if strange(n) and n >= ROWS * 3 // 10
+            else row
+            for n, row in enumerate(rows)
+        ],
+    )
+    return engine
+
+
+def test_what_is_unlike_its_lessons_is_left_to_the_teacher_in_fit_rows_window_and_gateway(mixed, config, world):
+    outcome = run(mixed, replace(config, unfamiliar_share=0.05), progress=world)
+    assert isinstance(outcome, Released)
+    champion = champions(mixed)["desk"]
+    known = familiar.of(mixed, champion)
+    facts = outcome.report["familiar"]
+    assert (facts["lessons"], facts["least"]) == (len(known), known.least) and 0.0 < facts["fit"] <= 0.05
+    query = sa.select(row_uses.c.draft_text, row_uses.c.score, exchanges.c.messages).where(
+        row_uses.c.exchange_id == exchanges.c.id, row_uses.c.use == "certify"
+    )
+    with mixed.connect() as connection:
+        window = connection.execute(query).all()
+    unknown = [row for row in window if not known.has(row.messages[-1]["content"])]
+    assert unknown and {row.score for row in unknown} == {-1.0} and all(row.draft_text for row in unknown)
+    assert facts["window"] == pytest.approx(len(unknown) / len(window))
+    assert min(row.score for row in window if row not in unknown) >= 0.0
+    assert champion.valid(config.binding) and outcome.certificate.coverage == 1.0 - facts["window"]
+
+
+def test_an_adapter_that_is_certified_anew_knows_what_taught_it(engine, config, world):
+    first = run(engine, replace(config, unfamiliar_share=0.05), progress=world)
+    store(engine, traffic()[ROWS:])
+    again = replace(config, reuse=first.release, unfamiliar_share=0.05)
+    second = run(engine, again, progress=world)
+    assert isinstance(second, Released) and second.certificate.attempt == 2
+    before, after = (familiar.of(engine, release) for release in history(engine, "desk"))
+    assert len(before) == len(after) == second.report["familiar"]["lessons"]
+
+
+def test_where_nobody_wants_it_asked_everything_is_familiar(mixed, config, world):
+    outcome = run(mixed, config, progress=world)
+    assert "familiar" not in outcome.report
+    assert familiar.of(mixed, champions(mixed)["desk"]) is None and outcome.certificate.coverage == 1.0
 
 
 def test_a_mode_that_is_new_in_the_window_is_refused_before_anything_is_trained(tmp_path, config, world):

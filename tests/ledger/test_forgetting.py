@@ -3,7 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from ledger import keys, verdicts
+from calibration.familiar import Familiar
+from ledger import familiar, keys, verdicts
 from ledger.database import connect
 from ledger.decisions import latest
 from ledger.forgetting import Meant, NothingToForget, expire, find, forget, instead
@@ -27,6 +28,7 @@ from ledger.releases import (
     void,
 )
 from ledger.schema import exchanges
+from ledger.schema import familiar as table
 from ledger.standing import standing
 from tests.ledger.make import certified, exchange, student_exchange
 
@@ -166,6 +168,16 @@ def test_the_champion_that_learned_from_it_ends_and_none_with_its_adapter_comes_
     (told_of,) = latest(engine, "desk")
     assert (told_of.action, told_of.release) == ("forget", again)
     assert told_of.reason.endswith(f"retired: {again}, in force: none, the teacher answers")
+
+
+def test_what_taught_those_that_learned_from_it_is_gone_too(engine):
+    store(engine, [told(1), exchange(2)])
+    learned, other = release(engine, learned=["id-000001"]), release(engine, learned=["id-000002"])
+    for name in (learned, other):
+        familiar.keep(engine, name, Familiar.with_all_of([SECRET], seed=0))
+    run(engine, exchanges=("id-000001",))
+    with engine.connect() as connection:
+        assert list(connection.execute(sa.select(table.c.release)).scalars()) == [other]
 
 
 def test_one_that_has_not_learned_from_it_stays_in_force_and_cannot_be_rolled_back_to_one_that_has(engine):

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from calibration.familiar import Familiar
 from router.cascade import Verdict, decide
 from router.errors import TooLong
 from router.wire import parse_chat
@@ -91,6 +92,17 @@ def test_a_mode_that_the_release_was_not_certified_in_is_the_teachers():
     certified = replace(RELEASE, modes=frozenset({"json_object"}))
     assert weigh(release=certified, **JSON).accepted
     assert weigh(release=certified).reason == "decoding_mode"
+
+
+def test_what_is_unlike_everything_that_taught_the_student_is_the_teachers_before_it_is_asked():
+    student = FakeStudent()
+    strange = replace(RELEASE, familiar=Familiar.with_all_of(["xyzzy plugh"], seed=0).but(0.0, of=["xyzzy plugh"]))
+    verdict = weigh(student, release=strange)
+    assert (verdict.reason, verdict.release, verdict.eligible, student.asked) == ("unfamiliar", strange, True, [])
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    same = {"messages": [*said, {"role": "user", "content": [{"type": "text", "text": "Xyzzy  plugh"}]}]}
+    assert weigh(release=strange, **same).accepted
+    assert weigh(release=replace(strange, expires_at=0.0)).reason == "certificate_expired"
 
 
 class Listening(FakeStudent):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from ledger import releases, schema
+from calibration.familiar import Familiar
+from ledger import familiar, releases, schema
 from ledger.database import connect, writing
 from ledger.decisions import Decision, record
 from ledger.prices import Price, write_price
@@ -104,6 +105,45 @@ def test_a_release_that_was_certified_with_another_teacher_is_not_in_force_and_t
     assert watch.champion("desk") is None
     (said,) = [record.message for record in caplog.records if "not usable" in record.message]
     assert "certified with teacher 'openai/big', and now it is 'openai/bigger'" in said
+
+
+def knowing(engine, text="where is my card"):
+    """A champion that has learned from this."""
+    name = releases.add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=1.0).name
+    known = Familiar.with_all_of([text], seed=0).but(0.0, of=[text])
+    bound = {"bound_to": {"familiar": familiar.keep(engine, name, known)}}
+    releases.promote(engine, name, values=certified() | {"report": bound}, now=2.0)
+    return name
+
+
+def asked(text):
+    return [{"role": "user", "content": text}]
+
+
+def test_it_comes_with_what_taught_it_which_is_read_once(engine, monkeypatch):
+    read_of, of = [], familiar.of
+    monkeypatch.setattr(familiar, "of", lambda engine, row: read_of.append(row.name) or of(engine, row))
+    promote(engine)
+    assert read(engine).champion("desk").knows(asked("whatever"))
+    name = knowing(engine)
+    watch = read(engine)
+    watch.refresh()
+    served = watch.champion("desk")
+    assert served.knows(asked("Where is my card")) and not served.knows(asked("play jazz"))
+    assert read_of.count(name) == 1
+    other = knowing(engine, "play jazz")
+    watch.refresh()
+    assert watch.champion("desk").knows(asked("play jazz")) and read_of[-1] == other
+
+
+def test_one_whose_lessons_are_gone_or_another_ones_is_not_in_force(engine, caplog):
+    knowing(engine)
+    with writing(engine) as connection:
+        connection.execute(schema.familiar.update().values(lessons=b"another's"))
+    assert read(engine).champion("desk") is None and "what taught it is not there" in caplog.text
+    with writing(engine) as connection:
+        connection.execute(schema.familiar.delete())
+    assert read(engine).champion("desk") is None
 
 
 def test_a_canary_comes_beside_the_champion_with_its_share(engine):

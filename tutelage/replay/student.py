@@ -28,11 +28,12 @@ from distill.evaluate import acceptable, judge
 from distill.lessons import Lessons, divide
 from distill.plan import RunConfig
 from distill.render import Unspeakable, render_pair
-from distill.rows import TrainingRow, as_student_reads, variable_text
+from distill.rows import TrainingRow, as_student_reads
 from distill.run import candidate
 from distill.serving import base_digest
 from distill.student import NoChat, load_chat
 from ledger.records import Draft, Usage
+from ledger.texts import variable_text
 from tutelage.distilling import run_config
 from tutelage.logfile import Line
 from tutelage.progress import RunProgress

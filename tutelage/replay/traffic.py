@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.rows import variable_text
+from ledger.texts import variable_text
 from router.abilities import Beyond
 from router.history import Logged
 from router.settings import ConfigError

@@ -184,6 +184,7 @@ REASONS = {
     "no_evidence": "The draft came without the log-probabilities that a score is made of.",
     "new_alias": "The prompt belongs to the task since later than what the release was certified on.",
     "decoding_mode": "The answer was asked for in a form that the release was not certified on.",
+    "unfamiliar": "It is unlike everything that taught the student, so that it was not asked.",
     "client_left": "The client left before it was decided.",
     "own": "Tutelage has asked the teacher on its own account.",
     "import": "It was imported from a log.",

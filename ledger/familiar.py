@@ -1,0 +1,45 @@
+"""What taught a release, as `calibration.familiar` keeps it. It never changes, and goes with the adapter."""
+
+from collections.abc import Collection
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from calibration.familiar import Familiar
+from ledger.database import writing
+from ledger.schema import familiar
+
+if TYPE_CHECKING:
+    from ledger.releases import Release
+
+BOUND = "familiar"  # its digest, in what a release is bound to
+
+
+def keep(engine: sa.Engine, name: str, found: Familiar) -> str:
+    """Of a release that is being made; the digest of what is kept."""
+    kept = found.to_bytes()
+    with writing(engine) as connection:
+        connection.execute(familiar.insert().values(release=name, lessons=kept))
+    return sha256(kept).hexdigest()
+
+
+def of(engine: sa.Engine, release: "Release") -> Familiar | None:
+    """None where it was certified for all requests alike.
+
+    Raises ValueError where what is kept is not what it was certified with.
+    """
+    digest = ((release.report or {}).get("bound_to") or {}).get(BOUND)
+    if digest is None:
+        return None
+    with engine.connect() as connection:
+        query = sa.select(familiar.c.lessons).where(familiar.c.release == release.name)
+        kept = connection.execute(query).scalar()
+    if kept is None or sha256(kept).hexdigest() != digest:
+        raise ValueError("what taught it is not there as it was certified: which requests it knows is not known")
+    return Familiar.from_bytes(kept)
+
+
+def drop(connection: sa.Connection, names: Collection[str]) -> None:
+    """Of releases that nothing puts in force any more."""
+    connection.execute(familiar.delete().where(familiar.c.release.in_(names)))
