@@ -2,27 +2,35 @@
 
     python -m bench.gateway
 
-Drives the ASGI app in this process, on both routes, over an in-memory student and teacher and a real spool. A first
+Drives the ASGI app in this process, on both routes, over an in-memory student and teacher and a real spool; one whose
+release has as many lessons as it may, of which the request is one, too. A first
 figure to watch; the comparison with peers over real sockets is a benchmark of its own, not made yet.
 """
 
 import asyncio
+import random
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
+from calibration.familiar import MOST, Familiar
 from ledger.spool import SpoolWriter
 from router.app import create_app
-from tests.fakes import UNSURE, FakeStudent, draft, gateway
+from router.ports import ServedRelease
+from tests.fakes import RELEASE, UNSURE, FakeReleases, FakeStudent, draft, gateway
 
 ROUNDS, REQUESTS = 15, 200
+QUESTION = (
+    "the transfer that was sent to my savings account on monday has not arrived and the shop says it is not theirs"
+)
 BODY = orjson.dumps(
     {
         "model": "desk",
-        "messages": [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "x" * 120}],
+        "messages": [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": QUESTION}],
     }
 )
 SCOPE = {
@@ -46,26 +54,41 @@ async def ask(app) -> int:
     return status
 
 
-async def measure(route: str, spool_dir: Path) -> list[float]:
-    """Microseconds a request, one figure a round."""
-    student = FakeStudent() if route == "student" else FakeStudent(draft(evidence=UNSURE))
+async def measure(student: FakeStudent, release: ServedRelease, spool_dir: Path) -> float:
+    """Microseconds a request, of one round."""
     spool = SpoolWriter(spool_dir)
-    app, rounds = create_app(gateway(student=student, spool=spool)), []
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        for _ in range(REQUESTS):
-            assert await ask(app) == 200
-        rounds.append((time.process_time() - started) / REQUESTS * 1e6)
+    app = create_app(gateway(student=student, spool=spool, releases=FakeReleases(release)))
+    started = time.process_time()
+    for _ in range(REQUESTS):
+        assert await ask(app) == 200
+    took_s = time.process_time() - started
     spool.close()
-    return rounds
+    return took_s / REQUESTS * 1e6
+
+
+def lessons() -> Familiar:
+    """As many as a release keeps, of the length of the request, of a small vocabulary."""
+    rng = random.Random(0)
+    words = ["".join(rng.choices("aeioulnrst", k=rng.randint(2, 9))) for _ in range(2000)]
+    texts = [" ".join(rng.choices(words, k=20)) for _ in range(MOST)]
+    return Familiar.with_all_of([*texts, QUESTION], seed=0).but(0.0, of=[QUESTION])
 
 
 def main() -> None:
-    """Print a line per route: least, median and largest of the rounds."""
-    for route in ("student", "teacher"):
-        with tempfile.TemporaryDirectory() as folder:
-            rounds = asyncio.run(measure(route, Path(folder)))
-        print(f"{route}: {min(rounds):.0f} / {statistics.median(rounds):.0f} / {max(rounds):.0f} us a request")
+    """Print a line per way: least, median and largest of the rounds, which take turns."""
+    unsure, knowing = FakeStudent(draft(evidence=UNSURE)), replace(RELEASE, familiar=lessons())
+    ways = {
+        "student": (FakeStudent(), RELEASE),
+        "student, compared with its lessons": (FakeStudent(), knowing),
+        "teacher": (unsure, RELEASE),
+    }
+    rounds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, (student, release) in ways.items():
+            with tempfile.TemporaryDirectory() as folder:
+                rounds[way].append(asyncio.run(measure(student, release, Path(folder))))
+    for way, took in rounds.items():
+        print(f"{way}: {min(took):.0f} / {statistics.median(took):.0f} / {max(took):.0f} us a request")
 
 
 if __name__ == "__main__":

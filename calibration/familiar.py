@@ -10,7 +10,6 @@ import io
 import math
 import random
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -18,11 +17,11 @@ from numpy.typing import NDArray
 
 from calibration.agreement import normalised
 
-GRAM = 4  # characters
 LONGEST = 500  # characters of a text that are looked at, its first ones: the gateway compares every request
 MOST = 4000  # lessons that are kept
 DIGITS = 6  # of a likeness, so that ties on the least one hold on every machine
-HASHES = 1 << 16
+FACTORS = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F], np.uint32)  # odd, one a character of a gram
+GRAM = len(FACTORS)  # characters
 ANY_DIGIT = re.compile(r"\d")
 
 
@@ -88,6 +87,12 @@ def _by_gram(lessons: Sequence[NDArray[np.uint16]], sizes: Sequence[int]) -> dic
 
 
 def _grams(text: str) -> frozenset[int]:
-    """Of a text without its differences of case, Unicode form, white space and digits, at least one."""
-    plain = f" {ANY_DIGIT.sub('0', normalised(text[:LONGEST]))} "
-    return frozenset(zlib.crc32(plain[i : i + GRAM].encode()) % HASHES for i in range(max(1, len(plain) - GRAM + 1)))
+    """Of a text without its differences of case, Unicode form, white space and digits, at least one.
+
+    All at once: the upper half of a sum of products, which is a hash by multiplication (Knuth, section 6.4).
+    """
+    plain = f" {ANY_DIGIT.sub('0', normalised(text[:LONGEST]))} ".ljust(GRAM)
+    points = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32)
+    count = len(points) - GRAM + 1
+    mixed = sum(points[at : at + count] * factor for at, factor in enumerate(FACTORS))
+    return frozenset((mixed >> 16).tolist())

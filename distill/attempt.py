@@ -40,7 +40,7 @@ from distill.judge import Requests
 from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow
-from distill.scope import Scope
+from distill.scope import Scope, familiar_with
 from distill.serving import serving
 from distill.told import of_fit, of_window
 from distill.tuning import tuned
@@ -118,10 +118,9 @@ class Attempt:
             return None
         if self.config.reuse:
             taught = familiar.of(self.engine, releases.get(self.engine, self.config.reuse))
+            found = taught.but(share, of=[row.variable_text for row in lessons.fit]) if taught else None
         else:
-            texts = [row.variable_text for row in (*lessons.train, *lessons.validate)]
-            taught = Familiar.with_all_of(texts, seed=self.config.train.seed)
-        found = taught.but(share, of=[row.variable_text for row in lessons.fit]) if taught else None
+            found = familiar_with(lessons, share=share, seed=self.config.train.seed)
         if found:
             unlike = _unlike(found, lessons.fit)
             self.report["familiar"] = {"lessons": len(found), "least": found.least, "fit": unlike}

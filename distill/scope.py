@@ -8,12 +8,19 @@ from typing import Any
 import msgspec
 
 from calibration.familiar import Familiar
+from distill.lessons import Lessons
 from distill.rows import TrainingRow
 from ledger.modes import decoding_mode
 from ledger.records import Draft
 from ledger.texts import variable_text
 
 Request = Mapping[str, Any]
+
+
+def familiar_with(lessons: Lessons, *, share: float, seed: int) -> Familiar:
+    """What has taught and validated, and as much likeness to it as all fit rows but this share have."""
+    taught = Familiar.with_all_of((row.variable_text for row in (*lessons.train, *lessons.validate)), seed=seed)
+    return taught.but(share, of=[row.variable_text for row in lessons.fit])
 
 
 @dataclass(frozen=True)

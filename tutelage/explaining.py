@@ -141,6 +141,8 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares = {"fit_agreement": "drafts that agree, fit rows", "predicted_power": "chance to be certified"}
     shares["window_agreement"] = "drafts that agree, window"
     shares["window_agreement_corrected"] = f"drafts that agree, {report.get('corrections')} rows as people correct them"
+    if known := report.get("familiar"):
+        yield "requests that are the teacher's, being unlike its lessons", _unlike(known)
     if base := report.get("baselines"):
         yield "the base model alone", base["words"]
     if compared := report.get("compared"):
@@ -151,6 +153,12 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"
+
+
+def _unlike(known: Mapping[str, Any]) -> str:
+    parts = {"fit rows": known["fit"], "the window": known.get("window")}
+    shares = [f"{share:.1%} of {rows}" for rows, share in parts.items() if share is not None]
+    return f"{', '.join(shares)}; less than {known['least']:.3f} like any of {known['lessons']:,} lessons"
 
 
 def _people(told: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

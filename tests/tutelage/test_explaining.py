@@ -63,6 +63,20 @@ def ask(config, *words):  # noqa: F811
     return CliRunner(env={"COLUMNS": "300"}).invoke(app, ["releases", *map(str, words), "--config", str(config)])
 
 
+UNLIKE = "requests that are the teacher's, being unlike its lessons"
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [(0.0625, "5.0% of fit rows, 6.2% of the window"), (None, "5.0% of fit rows")],  # None: labels unseen
+)
+def test_it_says_what_it_leaves_to_the_teacher_unasked(engine, second, *, window, words):
+    known = {"lessons": 1600, "least": 0.2025, "fit": 0.05} | ({"window": window} if window else {})
+    told = facts(engine, replace(second, report={**second.report, "familiar": known}))
+    assert told[UNLIKE] == f"{words}; less than 0.203 like any of 1,600 lessons"
+    assert UNLIKE not in facts(engine, second)
+
+
 def test_it_says_what_it_was_made_of_and_with(engine, second):
     found = facts(engine, second)
     assert found["rows that its chat template does not take"] == "7"

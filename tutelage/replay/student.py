@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,8 +31,10 @@ from distill.plan import RunConfig
 from distill.render import Unspeakable, render_pair
 from distill.rows import TrainingRow, as_student_reads
 from distill.run import candidate
+from distill.scope import Scope, familiar_with
 from distill.serving import base_digest
 from distill.student import NoChat, load_chat
+from ledger.modes import decoding_mode
 from ledger.records import Draft, Usage
 from ledger.texts import variable_text
 from tutelage.distilling import run_config
@@ -52,12 +55,14 @@ class NoStudent(DistillError):
 
 @dataclass(frozen=True)
 class _Part:
-    """The division of the log: what teaches, which lines are drafted, and which of these the student can read."""
+    """The division of the log: what teaches, which lines are drafted, which of these the student can read, and which a
+    release would answer."""
 
     lessons: Lessons
     rejected: dict[str, int]
     drafted: Sequence[Line]
     fits: Sequence[bool]
+    scope: Scope
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ def _key(log: Log, task: TaskLog, config: RunConfig, *, lessons: Lessons) -> str
     base = base_digest(config.train.base_model)  # a folder may hold another model than before
     job = [log.digest, task.model, task.system_prompt, rows, config.max_tokens, CODE, base]
     taught = [[row.exchange_id, row.completion, row.weight] for row in (*lessons.train, *lessons.validate)]
-    return fingerprint([*job, taught, asdict(config.train), config.window_share, asdict(config.shares)])
+    shares = [config.window_share, asdict(config.shares), config.unfamiliar_share]
+    return fingerprint([*job, taught, asdict(config.train), *shares])
 
 
 def _kept(path: Path) -> Trial | None:
@@ -140,7 +146,15 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig,
     if sum(fits[: round(FIT_SHARE * len(fits))]) < MIN_ROWS:
         long = len(fits) - sum(fits)
         raise NoStudent(f"{long} of {len(fits)} rows do not fit into the {CONTEXT_TOKENS} tokens of a student")
-    return _Part(lessons, by_reason(lessons.rejected), lines[first:], fits)
+    return _Part(lessons, by_reason(lessons.rejected), lines[first:], fits, _scope(lines, lessons, config))
+
+
+def _scope(lines: Sequence[Line], lessons: Lessons, config: RunConfig) -> Scope:
+    """All modes that the log has: what is compared is one student, and not what a window has of each."""
+    modes = frozenset(decoding_mode(line.logged.request.params) for line in lines)
+    if not (share := config.unfamiliar_share):
+        return Scope(modes)
+    return Scope(modes, familiar_with(lessons, share=share, seed=config.train.seed))
 
 
 def _lesson(line: Line) -> TrainingRow:
@@ -160,7 +174,8 @@ def _try(made: Candidate, part: _Part, *, measure: Measure) -> Trial:
     made.load([line.logged.request.messages for line in readable])
     made.progress.step(f"drafting {len(readable)} rows of the newer part")
     started = time.monotonic()
-    given = iter(acceptable(made.drafts([_request(line) for line in readable]), prefix=None))
+    requests = [_request(line) for line in readable]
+    given = iter(part.scope.within(requests, acceptable(made.drafts(requests), prefix=None)))
     drafts = [next(given) if fits else None for fits in part.fits]
     drafting_s = time.monotonic() - started
     return Trial(
@@ -173,7 +188,7 @@ def _try(made: Candidate, part: _Part, *, measure: Measure) -> Trial:
     )
 
 
-def _request(line: Line) -> dict[str, object]:
+def _request(line: Line) -> dict[str, Any]:
     request = line.logged.request
     return {**request.params, "messages": request.messages, "stream": False}
 

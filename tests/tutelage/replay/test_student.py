@@ -196,6 +196,18 @@ def test_rows_that_a_student_cannot_hold_are_not_drafted_and_count_against_it(lo
     assert (trial.rows[-1].evidence, trial.rows[-1].disagreement, trial.rows[-1].usage) == (None, 1.0, Usage())
 
 
+def test_what_is_unlike_its_lessons_would_be_the_teachers(log, try_, world):
+    strange = entry(401)
+    strange["request"]["messages"] = [
+        strange["request"]["messages"][0],
+        {"role": "user", "content": "zzyzx qqxyx wyzzy"},
+    ]
+    trial = try_(log(400, more=[strange]))
+    assert trial.rows[-1].evidence is None and trial.rows[-1].usage == Usage(50, 2)  # drafted, to be compared
+    others = [row.evidence is None for row in trial.rows[:-1]]
+    assert sum(others) < 0.15 * len(others)
+
+
 def test_a_log_that_no_student_can_be_made_of_says_why_before_anything_runs(log, try_, world):
     with pytest.raises(NoStudent, match="199 rows that a student could be asked, and 200 are needed"):
         try_(log(199))
