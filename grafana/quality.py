@@ -12,9 +12,9 @@ def of(metric: str) -> str:
 
 
 def escalated(by: str, *, over: str) -> str:
-    """Of the drafts that were weighed, the share that the teacher answers in their place."""
+    """Of what the student could have answered, the share that the teacher does: unsure of it, or it is unfamiliar."""
     asked = f"sum by ({by}) (rate(tutelage_drafts_total{{{BOTH}}}[{over}]))"
-    return f'sum by ({by}) (rate(tutelage_drafts_total{{{BOTH},outcome="escalated"}}[{over}])) / ({asked} > 0)'
+    return f'sum by ({by}) (rate(tutelage_drafts_total{{{BOTH},outcome!="accepted"}}[{over}])) / ({asked} > 0)'
 
 
 def _score(share: float) -> str:

@@ -15,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from ledger.backlog import Backlog
 from ledger.budgets import Balance
+from ledger.drafts import UNFAMILIAR
 from ledger.records import Exchange
 from ledger.seen import Seen
 from router.metrics_state import Contracted, State
@@ -28,6 +29,7 @@ OWN_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5
 SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
 # Answered by the provider, whose time nobody has measured apart, or after a student that has failed in some time.
 ELSEWHERE = frozenset({"completions", "embeddings", "responses", "student_unavailable", "too_long"})
+OUTCOMES = ("accepted", "escalated", UNFAMILIAR)  # of what a release was asked
 Kind = tuple[str, str, str, str, str | None]  # task, route, reason, status, and the release of a draft
 
 
@@ -99,7 +101,7 @@ class Metrics:
     def _add_upstreams(self) -> None:
         self._drafts = Counter(
             "tutelage_drafts",
-            "Drafts of client requests that were weighed, by release: accepted, or the teacher was asked.",
+            "Client requests that a release might answer: its draft accepted or escalated, or unfamiliar and not drafted.",
             ["task", "release", "outcome"],
             registry=self.registry,
         )
@@ -166,7 +168,8 @@ class Metrics:
     def count(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
         draft, reply, route, release = exchange.draft, exchange.teacher_reply, exchange.route, exchange.release
-        kind = exchange.task or "none", route, exchange.reason, str(exchange.status), release if draft else None
+        weighed = draft is not None or exchange.reason == UNFAMILIAR
+        kind = exchange.task or "none", route, exchange.reason, str(exchange.status), release if weighed else None
         counters = self._counters.get(kind)
         if counters is None:
             counters = self._counters[kind] = self._counters_of(kind)
@@ -194,7 +197,7 @@ class Metrics:
 
     def _counters_of(self, kind: "Kind") -> "_Counters":
         task, route, reason, status, release = kind
-        outcome = "accepted" if reason == "accepted" else "escalated"
+        outcome = reason if reason in ("accepted", UNFAMILIAR) else "escalated"
         return _Counters(
             requests=self._requests.labels(task, route, reason, status),
             latency=self._latency.labels(task, route),
@@ -205,8 +208,8 @@ class Metrics:
         )
 
     def _drafts_of(self, task: str, release: str) -> dict[str, Counter]:
-        """Both outcomes begin with zero: without it a release that was always sure has no share to jump from."""
-        return {outcome: self._drafts.labels(task, release, outcome) for outcome in ("accepted", "escalated")}
+        """All outcomes begin with zero: without it a release that was always sure has no share to jump from."""
+        return {outcome: self._drafts.labels(task, release, outcome) for outcome in OUTCOMES}
 
     def count_reference(self, task: str, *, lost: bool) -> None:
         """Count a label of the reference stream."""

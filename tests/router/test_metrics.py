@@ -125,7 +125,9 @@ def test_drafts_are_counted_by_release_and_errors_of_a_teacher_by_their_name():
     failed = TeacherReply("big", None, error="client left")
     metrics.count(student_exchange(1))
     metrics.count(student_exchange(2, route="none", reason="unsure", status=499, teacher_reply=failed))
-    for outcome in ("accepted", "escalated"):
+    metrics.count(student_exchange(3, route="teacher", reason="unfamiliar", draft=None, score=None))
+    metrics.count(student_exchange(4, route="teacher", reason="decoding_mode", draft=None, score=None))
+    for outcome in ("accepted", "escalated", "unfamiliar"):
         labels = {"task": "desk", "release": "desk--v000001", "outcome": outcome}
         assert sample(metrics, "tutelage_drafts_total", **labels) == 1
     assert sample(metrics, "tutelage_teacher_errors_total", teacher="big", error="client_left") == 1
