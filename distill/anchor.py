@@ -16,6 +16,7 @@ from calibration.certify import ScoredRow
 from calibration.promotion import Comparison, Given, compare
 from distill.adapters import AdapterError, verify
 from distill.evaluate import Judged, scored
+from ledger.familiar import is_there
 from ledger.queries import Row
 from ledger.records import Draft
 from ledger.releases import Release, champions, history
@@ -25,7 +26,7 @@ LAST_S = 7 * 86400.0  # a champion that expires in less is followed by any that 
 
 def anchor(engine: sa.Engine, task: str, *, binding: Mapping[str, str], alpha: float, now: float) -> Release | None:
     """The release with the largest certified coverage among the champion and those that retired, certified under the
-    same `binding` for the same alpha, with its adapter as it was; the newest of equal ones.
+    same `binding` for the same alpha, with its adapter and what taught it as they were; the newest of equal ones.
 
     None where no champion holds for another week: then the teacher answers, or is about to, and a certificate is
     enough.
@@ -33,7 +34,8 @@ def anchor(engine: sa.Engine, task: str, *, binding: Mapping[str, str], alpha: f
     champion = champions(engine).get(task)
     if champion is None or not _holds(champion, binding, alpha=alpha, at=now + LAST_S):
         return None
-    return best(history(engine, task), binding=binding, alpha=alpha)
+    whole = (each for each in history(engine, task) if is_there(engine, each))
+    return best(whole, binding=binding, alpha=alpha)
 
 
 def best(known: Iterable[Release], *, binding: Mapping[str, str], alpha: float) -> Release | None:

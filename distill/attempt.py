@@ -26,6 +26,7 @@ from calibration.certify import (
     thin,
     weigh,
 )
+from calibration.code import as_first
 from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
 from calibration.question import Judge
@@ -40,7 +41,7 @@ from distill.judge import Requests
 from distill.lessons import Lessons
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow
-from distill.scope import Scope, familiar_with
+from distill.scope import Scope, familiar_with, within
 from distill.serving import serving
 from distill.told import of_fit, of_window
 from distill.tuning import tuned
@@ -77,7 +78,8 @@ class Attempt:
         scope = Scope(modes, self._familiar(lessons))
         if (usable := sum(scope.has(row) for row in lessons.fit)) < MIN_ROWS:
             reason = (
-                f"{usable} rows to fit a calibrator on have a decoding mode of the window's: wait for more requests"
+                f"{usable} rows to fit a calibrator on have a decoding mode of the window's and are like what taught: "
+                "wait for more requests"
             )
             return Refusal(reason, len(harvested.window), None, labels_seen=False)
         self._use(lessons.train, "train", marks=lessons.marks)
@@ -102,7 +104,7 @@ class Attempt:
             self._tell(seen, outcome)  # the test is over
         if isinstance(outcome, Refusal):
             return outcome
-        if seen and (refusal := self._outdone(seen, outcome)):
+        if seen and (refusal := self._outdone(seen, outcome, scope=scope)):
             return refusal
         try:
             in_force = self._put_in_force(calibrator, outcome)
@@ -113,17 +115,15 @@ class Attempt:
     def _familiar(self, lessons: Lessons) -> Familiar | None:
         """What taught the adapter, and from which likeness on the newest references but a few are like it; None where
         that is not known, or nobody wants it asked."""
-        share = self.config.unfamiliar_share
-        if not share:
-            return None
-        if self.config.reuse:
-            taught = familiar.of(self.engine, releases.get(self.engine, self.config.reuse))
-            found = taught.but(share, of=[row.variable_text for row in lessons.fit]) if taught else None
-        else:
-            found = familiar_with(lessons, share=share, seed=self.config.train.seed)
+        source = self.config.reuse or (lessons.goes_on.release if lessons.goes_on else None)
+        before = familiar.of(self.engine, releases.get(self.engine, source)) if source else None
+        share, seed = self.config.unfamiliar_share, self.config.train.seed
+        found = familiar_with(lessons, share=share, seed=seed, before=before)
+        if found is None and share and self.config.reuse:
+            self.progress.step(f"what taught {source} was not kept: it answers whatever it is sure of")
         if found:
             unlike = _unlike(found, lessons.fit)
-            self.report["familiar"] = {"lessons": len(found), "least": found.least, "fit": unlike}
+            self.report["familiar"] = {"lessons": len(found.lessons), "least": found.least, "fit": unlike}
             self.progress.step(f"{unlike:.1%} of the newest references are less like its lessons than it will answer")
         return found
 
@@ -241,7 +241,7 @@ class Attempt:
             self.report["familiar"]["window"] = _unlike(scope.familiar, window)
         return Seen(tuple(window), tuple(answers), tuple(rows), drafts=tuple(drafts))
 
-    def _outdone(self, seen: Seen, certificate: Certificate) -> Refusal | None:
+    def _outdone(self, seen: Seen, certificate: Certificate, *, scope: Scope) -> Refusal | None:
         """Why a release that is in force stays: the best so far is better, or may be (docs/decisions/0038). Who has an
         adapter certified anew decides that himself."""
         ours = {name: self.report["bound_to"][name] for name in (*self.config.binding, "engine", "base_digest")}
@@ -250,8 +250,9 @@ class Attempt:
             return None
         self.progress.step(f"drafting the same {len(seen.window)} references with {best.name}, the best so far")
         other = replace(self.made, name=best.name, path=Path(best.adapter_path))
-        scope = Scope(best.modes, familiar.of(self.engine, best))
-        drafts = replace(self, made=other)._drafts(self._requests(seen.window), scope)
+        # One of before answers whatever it is sure of: what ours leaves to the teacher is left to it in both.
+        theirs = Scope(best.modes, familiar.of(self.engine, best) or scope.familiar)
+        drafts = replace(self, made=other)._drafts(self._requests(seen.window), theirs)
         if best.status != "champion":
             other.unload()
         found = beside(best, self._compare(seen.window, drafts, seen.answers), seen=seen, certificate=certificate)
@@ -335,19 +336,20 @@ class Attempt:
         asked = [scope.decodes(request) for request in requests]
         given = self.made.drafts([request for request, is_asked in zip(requests, asked, strict=True) if is_asked])
         drafts = iter(acceptable(given, prefix=self.config.prefix))
-        return scope.within(requests, [next(drafts) if is_asked else None for is_asked in asked])
+        return within(scope.familiar, requests, [next(drafts) if is_asked else None for is_asked in asked])
 
 
 def _question(bound: Mapping[str, str]) -> dict[str, str]:
     """What is asked of the labels: the same, however much is known of the judge, whichever requests they are of, and in
     the words in which it was asked before there were others."""
     known = ("judge_labels", "judge_rates", "modes", familiar.BOUND)
-    return {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
+    asked = {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
+    return as_first(asked)
 
 
-def _unlike(familiar: Familiar, rows: Sequence[TrainingRow | Row]) -> float:
+def _unlike(known: Familiar, rows: Sequence[TrainingRow | Row]) -> float:
     """The share of these that is the teacher's."""
-    return sum(not familiar.has(variable_text(row.messages)) for row in rows) / len(rows)
+    return sum(not known.has(variable_text(row.messages)) for row in rows) / len(rows)
 
 
 def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:

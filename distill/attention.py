@@ -44,6 +44,6 @@ class Attention:
 
 
 def _shifts(signals: Signals, looked: Looked) -> list[Shift]:
-    if looked.score is None or looked.prompt_tokens is None:
+    if looked.score is None:
         return signals.add_unfamiliar()
-    return signals.add(score=looked.score, prompt_tokens=looked.prompt_tokens)
+    return signals.add(score=looked.score, prompt_tokens=looked.prompt_tokens or 0)

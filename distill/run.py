@@ -35,6 +35,7 @@ from distill.rows import TrainingRow
 from distill.student import load_chat
 from distill.warm import begin
 from ledger import releases
+from ledger.familiar import is_there
 from ledger.queries import newest_at, rows_that_taught
 from ledger.token_logprobs import recorded
 
@@ -231,6 +232,8 @@ def _untaught(engine: sa.Engine, found: Harvest, config: RunConfig, *, reuse: st
         raise CannotReuse(f"{release.name} cannot be certified anew: {release.gone}")
     if release.base_model != config.train.base_model:
         raise CannotReuse(f"{release.name} is an adapter of {release.base_model}, not of {config.train.base_model}")
+    if not is_there(engine, release):
+        raise CannotReuse(f"{release.name} cannot be certified anew: what taught it is not kept as it was certified")
     taught = rows_that_taught(engine, release.adapter_digest)
     most = min(FIT_ROWS, config.max_references) if config.anew else config.max_references
     return untaught(found, taught=taught, most=most)

@@ -1,14 +1,15 @@
 """What taught a release, as `calibration.familiar` keeps it. It never changes, and goes with the adapter."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from calibration.familiar import Familiar
 from ledger.database import writing
 from ledger.schema import familiar
+from ledger.texts import variable_text
 
 if TYPE_CHECKING:
     from ledger.releases import Release
@@ -38,6 +39,21 @@ def of(engine: sa.Engine, release: "Release") -> Familiar | None:
     if kept is None or sha256(kept).hexdigest() != digest:
         raise ValueError("what taught it is not there as it was certified: which requests it knows is not known")
     return Familiar.from_bytes(kept)
+
+
+def is_there(engine: sa.Engine, release: "Release") -> bool:
+    """Whether what taught it is known as it was certified."""
+    try:
+        of(engine, release)
+    except ValueError:
+        return False
+    return True
+
+
+def knows(known: Familiar | None, messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a request is like anything that taught a release: the gateway asks this of what it is asked, and a run of
+    what it fits and certifies on."""
+    return known is None or known.has(variable_text(messages))
 
 
 def drop(connection: sa.Connection, names: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calibration.certificate import Certificate, fingerprint
+from calibration.code import as_now
 from ledger.database import writing
 from ledger.ended import GONE
 from ledger.modes import FREE
@@ -90,7 +91,7 @@ class Release:
 
     def mismatch(self, binding: Mapping[str, str]) -> str | None:
         """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""
-        held = {**BEFORE, **((self.report or {}).get("bound_to") or {})}
+        held = as_now({**BEFORE, **((self.report or {}).get("bound_to") or {})})
         for name, now in binding.items():
             if held.get(name) != now:
                 return f"certified with {name} {held.get(name)!r}, and now it is {now!r}"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
+from ledger.familiar import knows
 from ledger.records import Draft
 from router.abilities import BEYOND, Beyond
 from router.errors import StudentUnavailable, TooLong
@@ -92,7 +93,7 @@ def _not_certified(request: ChatRequest, task: TaskPlan, release: ServedRelease,
         return "new_alias"
     if request.decoding_mode not in release.modes:
         return "decoding_mode"
-    return None if release.knows(request.messages) else "unfamiliar"
+    return None if knows(release.familiar, request.messages) else "unfamiliar"
 
 
 async def _weigh(request: ChatRequest, task: TaskPlan, *, release: ServedRelease, student: Student) -> Verdict:

@@ -101,7 +101,7 @@ class Metrics:
     def _add_upstreams(self) -> None:
         self._drafts = Counter(
             "tutelage_drafts",
-            "Client requests that a release might answer: its draft accepted, escalated, or none since it is unfamiliar.",
+            "Client requests that a release might answer: its draft accepted or escalated, or none, being unfamiliar.",
             ["task", "release", "outcome"],
             registry=self.registry,
         )

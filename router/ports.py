@@ -1,7 +1,7 @@
 """What the gateway needs of the world: one-method Protocols, and the frozen facts that cross them."""
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
@@ -14,7 +14,6 @@ from ledger.keys import ROLES, Grant, Role
 from ledger.modes import FREE
 from ledger.records import Draft, Record, TeacherReply, Usage
 from ledger.seen import Seen
-from ledger.texts import variable_text
 from router.wire import ChatRequest
 
 Priority = Literal["high", "normal", "low"]
@@ -44,10 +43,6 @@ class ServedRelease:
     def holds(self, now: float) -> bool:
         """Whether its certificate does: by a clock that was set back it would outlive its time."""
         return self.issued_at <= now < self.expires_at
-
-    def knows(self, messages: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a request is like anything that taught it."""
-        return self.familiar is None or self.familiar.has(variable_text(messages))
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class LedgerWatch:
             try:
                 had = row.name in self._familiar
                 known[row.name] = self._familiar[row.name] if had else familiar.of(self._engine, row)
-                found[row.task] = _served(row, self._bindings.get(row.task, {}), familiar=known[row.name])
+                found[row.task] = _served(row, self._bindings.get(row.task, {}), known=known[row.name])
             except ValueError as error:
                 unusable[row.name] = str(error)
         self._familiar = known
@@ -163,7 +163,7 @@ class LedgerWatch:
             await asyncio.sleep(POLL_S)
 
 
-def _served(row: releases.Release, binding: Mapping[str, str], *, familiar: Familiar | None) -> ServedRelease:
+def _served(row: releases.Release, binding: Mapping[str, str], *, known: Familiar | None) -> ServedRelease:
     """Raises ValueError where it holds no usable certificate."""
     certificate = row.valid(binding)
     return ServedRelease(
@@ -174,5 +174,5 @@ def _served(row: releases.Release, binding: Mapping[str, str], *, familiar: Fami
         issued_at=certificate.issued_at,
         modes=row.modes,
         cut_at=row.cut_at,
-        familiar=familiar,
+        familiar=known,
     )

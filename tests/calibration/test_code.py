@@ -4,25 +4,34 @@ import ast
 from hashlib import sha256
 from pathlib import Path
 
-from calibration.code import CODE
+from calibration.code import CODE, SAME, as_first, as_now
 
 ROOT = Path(__file__).parents[2]
 WHAT_COUNTS = (
     "calibration/agreement.py",
     "calibration/calibrator.py",
     "calibration/evidence.py",
+    "calibration/familiar.py",
     "calibration/question.py",
     "ledger/records.py",
+    "ledger/texts.py",
     "router/logprobs.py",
     "router/student.py",
 )
-KNOWN = {"1": "c6f4033ec8ffc719"}
+KNOWN = {"2": "4da48c94d6b639ae"}
 
 
 def test_code_that_scores_and_compares_has_the_version_that_it_had():
     """If what is scored or compared is the same as before, put the new digest under the old version; otherwise raise
     CODE, and the digest goes under the new one."""
     assert KNOWN[CODE] == digest(WHAT_COUNTS)
+
+
+def test_what_was_certified_under_code_that_scores_alike_holds_and_nothing_else():
+    assert [as_now({"code": each, "teacher": "a"}) for each in SAME] == [{"code": CODE, "teacher": "a"}] * len(SAME)
+    assert {as_first({"code": each})["code"] for each in SAME} == {SAME[0]}
+    for other in ({"code": "0"}, {}):
+        assert as_now(other) == as_first(other) == other
 
 
 def test_words_are_no_code(tmp_path):

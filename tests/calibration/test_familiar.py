@@ -1,3 +1,4 @@
+import io
 import random
 
 import numpy as np
@@ -57,7 +58,8 @@ def test_where_many_are_equally_like_none_of_them_is_left_out():
 def test_what_is_kept_says_the_same(lessons, text):
     known = Familiar.with_all_of(lessons, seed=1).but(0.1, of=[*lessons, text])
     again = Familiar.from_bytes(known.to_bytes())
-    assert (again.least, len(again), again.likeness(text)) == (known.least, len(known), known.likeness(text))
+    assert [each.tolist() for each in again.lessons] == [each.tolist() for each in known.lessons]
+    assert (again.least, again.likeness(text)) == (known.least, known.likeness(text))
     assert 0.0 <= known.likeness(text) <= 1.0 and all(known.likeness(each) == 1.0 for each in lessons)
 
 
@@ -65,14 +67,47 @@ def test_of_many_lessons_some_are_drawn_and_of_a_long_text_its_beginning_counts(
     rng = random.Random(0)
     many = ["".join(rng.choices("abcdefgh", k=12)) for _ in range(2 * MOST)]
     drawn = [Familiar.with_all_of(many, seed=seed) for seed in (3, 3, 4)]
-    assert {len(each) for each in drawn} == {MOST}
+    assert {len(each.lessons) for each in drawn} == {MOST}
     first, same, other = ([each.likeness(text) for text in many[:100]] for each in drawn)
     assert first == same != other
     long = Familiar.with_all_of(["word " * LONGEST], seed=0)
     assert long.likeness("word " * LONGEST + "never heard") == 1.0
-    assert len(Familiar.with_all_of(LESSONS * 3, seed=0)) == len(LESSONS)
+    assert len(Familiar.with_all_of(LESSONS * 3, seed=0).lessons) == len(LESSONS)
 
 
-def test_no_text_is_kept():
-    kept = Familiar.with_all_of(["a very secret sentence"], seed=0).to_bytes()
-    assert b"secret" not in kept and b"very" not in kept
+def test_what_most_lessons_have_tells_nothing_and_what_has_nothing_else_is_familiar():
+    template = "Please answer politely: "
+    few = Familiar.with_all_of([f"{template}{word}" for word in ("card", "pin", "transfer", "refund")], seed=0)
+    many = Familiar.with_all_of([f"{template}{a}{b}" for a in "abcdefghijk" for b in "lmnopqrstuv"], seed=0)
+    strange = f"{template}zzzzzzzzz"
+    assert few.likeness(strange) > many.likeness(strange) == 0.0
+    assert many.likeness(template) == 1.0
+
+
+def test_nothing_teaches_nothing_and_what_was_before_is_familiar_too():
+    assert Familiar.with_all_of([], seed=0) is None
+    assert Familiar.with_all_of([], seed=0, before=BANK).likeness(LESSONS[0]) == 1.0
+    both = Familiar.with_all_of(["play some jazz"], seed=0, before=BANK)
+    assert both.likeness(LESSONS[2]) == both.likeness("play some jazz") == 1.0 and len(both.lessons) == 4
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "a", "", " ", "\u0130" * 600, "1" * 1000, "\U0001f600 \u200d"])
+def test_odd_texts_have_a_likeness(text):
+    assert 0.0 <= BANK.likeness(text) <= 1.0
+    assert Familiar.with_all_of([text], seed=0).likeness(text) == 1.0
+
+
+def test_hashes_alone_are_kept():
+    with np.load(io.BytesIO(BANK.to_bytes()), allow_pickle=False) as kept:
+        assert {name: kept[name].dtype.kind for name in kept} == {"grams": "u", "sizes": "u", "least": "f"}
+        assert len(kept["grams"]) == kept["sizes"].sum()
+
+
+def test_what_was_kept_by_another_version_says_what_it_said():
+    """If this fails, certificates of before would hold for other requests than they were tested on."""
+    grams = [5027, 9606, 12425, 22954, 26558, 28983, 32995, 34594]
+    grams += [35356, 43365, 52582, 55073, 55807, 59512, 59723, 63333]
+    kept = Familiar([np.array(grams, np.uint16)], least=0.5)
+    assert kept.likeness("where IS  my card?") == 1.0
+    assert kept.likeness("Is my card on its way?") == 0.436436
+    assert not kept.has("Is my card on its way?")

@@ -371,7 +371,7 @@ def test_what_is_unlike_its_lessons_is_left_to_the_teacher_in_fit_rows_window_an
     champion = champions(mixed)["desk"]
     known = familiar.of(mixed, champion)
     facts = outcome.report["familiar"]
-    assert (facts["lessons"], facts["least"]) == (len(known), known.least) and 0.0 < facts["fit"] <= 0.05
+    assert (facts["lessons"], facts["least"]) == (len(known.lessons), known.least) and 0.0 < facts["fit"] <= 0.05
     query = sa.select(row_uses.c.draft_text, row_uses.c.score, exchanges.c.messages).where(
         row_uses.c.exchange_id == exchanges.c.id, row_uses.c.use == "certify"
     )
@@ -391,7 +391,7 @@ def test_an_adapter_that_is_certified_anew_knows_what_taught_it(engine, config, 
     second = run(engine, again, progress=world)
     assert isinstance(second, Released) and second.certificate.attempt == 2
     before, after = (familiar.of(engine, release) for release in history(engine, "desk"))
-    assert len(before) == len(after) == second.report["familiar"]["lessons"]
+    assert len(before.lessons) == len(after.lessons) == second.report["familiar"]["lessons"]
 
 
 def test_where_nobody_wants_it_asked_everything_is_familiar(mixed, config, world):

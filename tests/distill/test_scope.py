@@ -1,6 +1,6 @@
 from calibration.familiar import Familiar
 from distill.rows import TrainingRow
-from distill.scope import Scope
+from distill.scope import Scope, within
 from ledger.modes import FREE
 from ledger.records import Draft, Usage
 
@@ -18,13 +18,13 @@ def asked(text, **params):
 
 def test_what_it_does_not_know_is_drafted_and_never_accepted():
     known, unknown = asked("Where is my card"), asked("play jazz")
-    drafts = SCOPE.within([known, unknown, unknown], [DRAFT, DRAFT, None])
+    drafts = within(KNOWN, [known, unknown, unknown], [DRAFT, DRAFT, None])
     assert [draft and draft.text for draft in drafts] == ["card_arrival", "card_arrival", None]
     assert [bool(draft and draft.evidence) for draft in drafts] == [True, False, False]
 
 
 def test_without_lessons_it_knows_everything():
-    assert Scope(frozenset({FREE})).within([asked("play jazz")], [DRAFT]) == [DRAFT]
+    assert within(None, [asked("play jazz")], [DRAFT]) == [DRAFT]
 
 
 def test_a_row_is_its_own_by_mode_and_by_words():

@@ -116,24 +116,20 @@ def knowing(engine, text="where is my card"):
     return name
 
 
-def asked(text):
-    return [{"role": "user", "content": text}]
-
-
 def test_it_comes_with_what_taught_it_which_is_read_once(engine, monkeypatch):
     read_of, of = [], familiar.of
     monkeypatch.setattr(familiar, "of", lambda engine, row: read_of.append(row.name) or of(engine, row))
     promote(engine)
-    assert read(engine).champion("desk").knows(asked("whatever"))
+    assert read(engine).champion("desk").familiar is None
     name = knowing(engine)
     watch = read(engine)
     watch.refresh()
     served = watch.champion("desk")
-    assert served.knows(asked("Where is my card")) and not served.knows(asked("play jazz"))
+    assert served.familiar.has("Where is my card") and not served.familiar.has("play jazz")
     assert read_of.count(name) == 1
     other = knowing(engine, "play jazz")
     watch.refresh()
-    assert watch.champion("desk").knows(asked("play jazz")) and read_of[-1] == other
+    assert watch.champion("desk").familiar.has("play jazz") and read_of[-1] == other
 
 
 def test_one_whose_lessons_are_gone_or_another_ones_is_not_in_force(engine, caplog):

@@ -18,6 +18,7 @@ import msgspec
 from calibration.agreement import Measure
 from calibration.certificate import fingerprint
 from calibration.code import CODE
+from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
 from calibration.study import FIT_SHARE
 from distill.adapters import AdapterError, base_folder, digest, verify
@@ -31,10 +32,9 @@ from distill.plan import RunConfig
 from distill.render import Unspeakable, render_pair
 from distill.rows import TrainingRow, as_student_reads
 from distill.run import candidate
-from distill.scope import Scope, familiar_with
+from distill.scope import familiar_with, within
 from distill.serving import base_digest
 from distill.student import NoChat, load_chat
-from ledger.modes import decoding_mode
 from ledger.records import Draft, Usage
 from ledger.texts import variable_text
 from tutelage.distilling import run_config
@@ -55,14 +55,14 @@ class NoStudent(DistillError):
 
 @dataclass(frozen=True)
 class _Part:
-    """The division of the log: what teaches, which lines are drafted, which of these the student can read, and which a
-    release would answer."""
+    """The division of the log: what teaches, which lines are drafted, which of these the student can read, and what a
+    release would be familiar with."""
 
     lessons: Lessons
     rejected: dict[str, int]
     drafted: Sequence[Line]
     fits: Sequence[bool]
-    scope: Scope
+    familiar: Familiar | None
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,8 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig,
     if sum(fits[: round(FIT_SHARE * len(fits))]) < MIN_ROWS:
         long = len(fits) - sum(fits)
         raise NoStudent(f"{long} of {len(fits)} rows do not fit into the {CONTEXT_TOKENS} tokens of a student")
-    return _Part(lessons, by_reason(lessons.rejected), lines[first:], fits, _scope(lines, lessons, config))
-
-
-def _scope(lines: Sequence[Line], lessons: Lessons, config: RunConfig) -> Scope:
-    """All modes that the log has: what is compared is one student, and not what a window has of each."""
-    modes = frozenset(decoding_mode(line.logged.request.params) for line in lines)
-    if not (share := config.unfamiliar_share):
-        return Scope(modes)
-    return Scope(modes, familiar_with(lessons, share=share, seed=config.train.seed))
+    familiar = familiar_with(lessons, share=config.unfamiliar_share, seed=config.train.seed)
+    return _Part(lessons, by_reason(lessons.rejected), lines[first:], fits, familiar)
 
 
 def _lesson(line: Line) -> TrainingRow:
@@ -175,7 +168,7 @@ def _try(made: Candidate, part: _Part, *, measure: Measure) -> Trial:
     made.progress.step(f"drafting {len(readable)} rows of the newer part")
     started = time.monotonic()
     requests = [_request(line) for line in readable]
-    given = iter(part.scope.within(requests, acceptable(made.drafts(requests), prefix=None)))
+    given = iter(within(part.familiar, requests, acceptable(made.drafts(requests), prefix=None)))
     drafts = [next(given) if fits else None for fits in part.fits]
     drafting_s = time.monotonic() - started
     return Trial(
