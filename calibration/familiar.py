@@ -63,7 +63,7 @@ class Familiar:
     def likeness(self, text: str) -> float:
         """To the nearest lesson, in [0, 1], rounded to 1e-6; 1 of what has nothing but what most lessons have."""
         grams = _grams(text) - self._common
-        having = [self._having[gram] for gram in grams if gram in self._having]
+        having = [lessons for gram in grams if (lessons := self._having.get(gram)) is not None]
         if not having:
             return float(not grams)
         shared = np.bincount(np.concatenate(having), minlength=len(self.lessons))
@@ -103,5 +103,7 @@ def _grams(text: str) -> frozenset[int]:
     plain = f" {ANY_DIGIT.sub('0', normalised(text[:LONGEST]))} ".ljust(GRAM)
     points = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32)
     count = len(points) - GRAM + 1
-    mixed = sum(points[at : at + count] * factor for at, factor in enumerate(FACTORS))
+    mixed = points[:count] * FACTORS[0]
+    for at in range(1, GRAM):
+        mixed += points[at : at + count] * FACTORS[at]
     return frozenset((mixed >> 16).tolist())

@@ -119,7 +119,7 @@ CONTRACT = [
 STUDENT = [
     Panel(
         "Escalation rate by release",
-        "Of the drafts of each release, the share that the teacher answers instead. It should fall from release to "
+        "Of what each release might answer, the share that the teacher does. It should fall from release to "
         "release: that is what re-distillation is for.",
         {"{{release}}": escalated("release", over="$__rate_interval")},
         unit="percentunit",
@@ -127,7 +127,8 @@ STUDENT = [
     ),
     Panel(
         "Why the teacher answers",
-        "unsure: below the certified threshold. no_release, certificate_expired: no student may be asked. "
+        "unsure: below the certified threshold. unfamiliar: unlike everything that taught the student. no_release, "
+        "certificate_expired: no student may be asked. "
         "student_unavailable: down or slow. tools, media, sampling and others: nothing for a student.",
         {
             "{{reason}}": f'sum by (reason) (rate(tutelage_requests_total{{{TASK},reason!="accepted"}}'

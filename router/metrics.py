@@ -124,7 +124,9 @@ class Metrics:
         kinds = [("none", "teacher", "no_task")] if self._tasks else []
         for task in self._tasks:
             kinds.append((task, "student", "accepted"))
-            kinds += [(task, "teacher", reason) for reason in ("no_release", "unsure", "student_unavailable")]
+            kinds += [
+                (task, "teacher", reason) for reason in ("no_release", "unsure", UNFAMILIAR, "student_unavailable")
+            ]
         for kind in kinds:
             self._counters_of((*kind, "200", None))
         for task in self._tasks:

@@ -49,6 +49,7 @@ from ledger.records import Draft, Feedback, TeacherReply, Usage
 from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses, teacher_replies
+from ledger.schema import familiar as lessons_kept
 from ledger.verdicts import JudgedLabel
 from tests.distill import tiny
 from tests.ledger.make import exchange
@@ -764,6 +765,27 @@ def test_one_that_keeps_its_contract_and_is_worse_is_refused(engine, config, wor
 def test_one_that_answers_fewer_requests_is_refused(engine, config, world):
     world.right_of = {"desk--v000002": 0.7}
     assert "answers fewer requests than desk--v000001" in refused_beside_the_first(engine, config, world)
+
+
+def test_one_that_leaves_more_to_the_teacher_is_compared_on_what_it_would_answer(engine, config, world):
+    run(engine, config, progress=world)  # certified before anything was asked to be familiar
+    store(engine, traffic()[ROWS:])
+    assert isinstance(run(engine, replace(config, unfamiliar_share=0.3), progress=world), Released)
+    found = compared(engine)
+    assert found["coverage"] == found["coverage_before"] < 0.95
+
+
+def test_one_whose_lessons_are_not_as_they_were_is_not_compared_with(engine, config, world):
+    guarded = replace(config, unfamiliar_share=0.05)
+    first = run(engine, guarded, progress=world).release
+    store(engine, traffic()[ROWS:])
+    with engine.begin() as connection:
+        connection.execute(lessons_kept.delete())
+    with pytest.raises(CannotReuse, match=f"{first} cannot be certified anew: what taught it is not kept"):
+        run(engine, replace(guarded, reuse=first), progress=world)
+    assert [each.name for each in history(engine, "desk")] == [first]
+    second = run(engine, guarded, progress=world)
+    assert isinstance(second, Released) and "compared" not in second.report
 
 
 def test_a_release_keeps_under_which_terms_and_on_whose_word_its_adapter_was_trained(engine, config, world):

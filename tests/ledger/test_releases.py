@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from calibration.code import CODE, SAME
 from ledger import lineage, releases
 from ledger.database import connect, writing
 from ledger.queries import Use, record_uses
@@ -271,6 +272,15 @@ def test_what_was_certified_before_prompts_could_be_compact_holds_for_whole_ones
     held = releases.get(engine, name)
     assert held.mismatch({"prompt": "p", "student_prompt": "full"}) is None
     assert "student_prompt 'full', and now it is 'compact'" in str(held.mismatch({"student_prompt": "compact"}))
+
+
+def test_what_was_certified_by_code_that_scores_alike_holds_and_code_of_before_does_not_serve_the_new(engine):
+    old, new = (candidate(engine) for _ in range(2))
+    releases.promote(engine, old, values=certified(bound_to={"code": SAME[0]}), now=1.0)
+    assert releases.get(engine, old).mismatch({"code": CODE}) is None
+    releases.promote(engine, new, values=certified(bound_to={"code": CODE}), now=2.0)
+    assert releases.get(engine, new).mismatch({"code": CODE}) is None
+    assert "certified with code" in releases.get(engine, new).mismatch({"code": SAME[0]})
 
 
 def test_a_refused_promotion_leaves_the_champion_in_force(engine):

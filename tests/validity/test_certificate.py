@@ -1,5 +1,7 @@
 """The guarantee by repetition, against a truth in closed form; `make validity` prints all of it, with more runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mapie.risk_control import BinaryClassificationController, precision
@@ -8,6 +10,7 @@ from bench.limits import allowed
 from bench.validity import (
     ALPHAS,
     DELTA,
+    FIT_ROWS,
     FLOORS,
     MOST_OF_THE_GOOD,
     SIZES,
@@ -17,11 +20,12 @@ from bench.validity import (
     hot_traffic,
     measure,
     observed_risk_fails,
+    risk_above,
     selected_rows,
 )
 from calibration.bounds import binomial_p_value
 from calibration.certificate import Certificate, Contract
-from calibration.certify import Plan, ScoredRow, certify, thin, weigh
+from calibration.certify import Plan, ScoredRow, certify, frozen_grid, thin, weigh
 
 pytestmark = pytest.mark.validity
 RUNS, FEWER = 200, 60
@@ -46,6 +50,31 @@ def test_a_student_beyond_the_contract_everywhere_is_refused(alpha, n):
     for world, runs in ((EDGE, RUNS if n < 3000 else RUNS // 2), (BEYOND, FEWER)):
         cell = measure(world, alpha=alpha, n=n, runs=runs)
         assert cell.false == cell.issued and not list(cell.broken), cell
+
+
+def guarded(rng, n, world, *, least):
+    """Rows of traffic, scored where they are as much like the lessons, and their likenesses."""
+    likeness, rows = rng.random(n), draw(rng, n, world, alpha=0.1)
+    guarded = [row if like >= least else replace(row, score=-1.0) for row, like in zip(rows, likeness, strict=True)]
+    return guarded, likeness
+
+
+@pytest.mark.parametrize(("world", "fewest"), [(FEASIBLE, 0.5), (EDGE, 0.0)])
+def test_what_is_unlike_the_lessons_is_left_out_and_the_certificate_holds_for_the_rest(world, fewest):
+    """Below the score of every threshold in fit rows and window, where 5 % of the fit rows are less like them."""
+    rng, contract, thresholds = np.random.default_rng(11), Contract(0.1, DELTA), []
+    for _ in range(RUNS):
+        _, likeness = guarded(rng, FIT_ROWS, world, least=0.0)
+        least = float(np.quantile(likeness, 0.05, method="lower"))
+        fit, _ = guarded(rng, FIT_ROWS, world, least=least)
+        window, _ = guarded(rng, 1000, world, least=least)
+        plan = Plan(contract, frozen_grid(fit, contract=contract, n=1000), (0.0, 1.0), "f", 0.0)
+        found = certify(window, plan=plan)
+        if isinstance(found, Certificate):
+            assert found.threshold >= 0.0 and found.coverage <= 1.0 - least + 0.05
+            thresholds.append(found.threshold)
+    assert sum(risk_above(each, world, 0.1) > 0.1 for each in thresholds) <= ALLOWED
+    assert len(thresholds) >= fewest * RUNS
 
 
 def test_choosing_by_observed_risk_fails_in_the_same_simulation():
