@@ -211,6 +211,20 @@ def test_a_draft_under_a_schema_is_json_of_it_with_evidence_to_judge_it_by(runni
     assert headers["x-tutelage-reason"] == "decoding_mode"  # the release was certified in free text
 
 
+def test_what_is_unlike_everything_it_has_learned_is_the_teachers(running):
+    strange = "Quousque tandem abutere, Catilina, patientia nostra?"
+    with pytest.raises(openai.UnprocessableEntityError):  # the teacher's own: it has no label for that
+        ask(running, strange)
+    query = sa.select(exchanges.c.messages, exchanges.c.draft_text).where(exchanges.c.reason == "unfamiliar")
+
+    def recorded():
+        with running.engine.connect() as connection:
+            return [row.draft_text for row in connection.execute(query) if row.messages[-1]["content"] == strange]
+
+    wait_until(lambda: recorded() == [None])
+    assert "being unlike its lessons" in tutelage(running, "releases", "show", in_force(running))
+
+
 def test_the_client_gets_the_teachers_answer_whole_and_streamed(running):
     text = running.texts[0]
     headers, whole = ask(running, text, temperature=1)
