@@ -2,9 +2,9 @@
 
     python -m bench.novelty LEDGER.db ...
 
-Likeness: the largest cosine similarity of a request's hashed character 3- and 4-grams to those of any request that
-taught the student. Compared with the score alone, and with both together (logistic, by two folds of the window): the
-area under the ROC curve for agreement, and the risk of the best two fifths.
+Likeness: as of `calibration.familiar`, to any request that taught the student. Compared with the score alone, and with
+both together (logistic, by two folds of the window): the area under the ROC curve for agreement, and the risk of the
+best two fifths.
 
 And of what each release has answered, as far as it was a reference: what would be left, and how much of it wrong, if it
 gave to the teacher what is less like its lessons than so large a part of the rows that its calibrator was fitted on;
@@ -18,17 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
-from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from calibration.agreement import disagreement
+from calibration.familiar import Familiar
 from ledger.schema import exchanges, releases, row_uses, teacher_replies
 from ledger.texts import variable_text
 
 BEST, FEW_ERRORS, EDGE = 0.4, 5, 1e-6
-GUARDS = (0.05, 0.1, 0.2)
-GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), n_features=2**12, alternate_sign=False)
+GUARDS = (0.02, 0.05, 0.1)
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,15 @@ def _window(connection: sa.Connection, release: str) -> Window | None:
     texts, scores, wrong = zip(*_rows(connection, release, ("certify",)), strict=True)
     if not taught:
         return None
-    likeness = _likeness(texts, taught)
+    likeness = np.array(list(map(_taught_by(taught).likeness, texts)))
     usable = np.array(scores) >= 0
     return Window(release, np.array(scores)[usable], likeness[usable], np.array(wrong)[usable])
 
 
-def _likeness(texts: Sequence[str], taught: Sequence[str]) -> np.ndarray:
-    found: np.ndarray = (GRAMS.transform(texts) @ GRAMS.transform(taught).T).max(axis=1).toarray().ravel()
-    return found
+def _taught_by(texts: Sequence[str]) -> Familiar:
+    known = Familiar.with_all_of(texts, seed=0)
+    assert known is not None
+    return known
 
 
 def guarded(ledger: Path) -> list[str]:
@@ -105,13 +105,13 @@ def _guarded(connection: sa.Connection, release: str) -> str | None:
     taught = [text for text, *_ in _rows(connection, release, ("train", "validate"))]
     if not answered or not taught:
         return None
-    likeness = _likeness([variable_text(row.messages) for row in answered], taught)
+    known, texts = _taught_by(taught), [variable_text(row.messages) for row in answered]
     wrong = np.array([bool(disagreement(row.draft_text, row.text)) for row in answered])
     surest = np.argsort([-row.score for row in answered])
-    fit = _likeness([text for text, *_ in _rows(connection, release, ("fit",))], taught)
+    fit = [text for text, *_ in _rows(connection, release, ("fit",))]
     cells = []
     for guard in GUARDS:
-        left = likeness >= np.quantile(fit, guard)
+        left = np.array(list(map(known.but(guard, of=fit).has, texts)))
         cells.append(f"{left.mean():.0%}: {wrong[left].mean():.1%}, {wrong[surest[: left.sum()]].mean():.1%}")
     return f"| {release} | {len(wrong)} | {wrong.mean():.1%} | {' | '.join(cells)} |"
 
