@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--easy-weight", type=float, default=1.0, help="as distill.easy_weight: 4 replays easy traffic")
+    parser.add_argument("--unfamiliar-share", type=float, default=0.05, help="as distill.unfamiliar_share; 0: no guard")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     home, console = Home.from_environment(), Console(width=220)
@@ -218,6 +219,7 @@ def main() -> None:
     with (work / "clinc.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *messages.pairs])
     distill = {**DISTILL, "seed": options.seed, "easy_weight": options.easy_weight}
+    distill["unfamiliar_share"] = options.unfamiliar_share
     product = Product(work, home, work / "clinc.csv", task=TASK_SETTINGS, distill=distill)
 
     def done(rounds: list[Round]) -> None:

@@ -14,7 +14,7 @@ TRAINING = {
     *("torch", "transformers", "peft", "trl", "datasets", "accelerate", "gguf"),  # the student
     *("scikit-learn", "river", "cleanlab"),  # its rows and its calibrator
 }
-READING = {"numpy", "scipy", "datasketch", "matplotlib"}  # console, status, reports: no part that serves clients
+READING = {"scipy", "datasketch", "matplotlib"}  # console, status, reports: no part that serves clients
 BUILDING = {"setuptools"}  # torch asks for it, and the images build the wheel with it
 
 
