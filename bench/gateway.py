@@ -12,6 +12,7 @@ import random
 import statistics
 import tempfile
 import time
+import timeit
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from router.ports import ServedRelease
 from tests.fakes import RELEASE, UNSURE, FakeReleases, FakeStudent, draft, gateway
 
 ROUNDS, REQUESTS = 15, 200
+LENGTHS = (40, 100, 500)  # characters; of longer texts no more is looked at
 QUESTION = (
     "the transfer that was sent to my savings account on monday has not arrived and the shop says it is not theirs"
 )
@@ -74,8 +76,13 @@ def lessons() -> Familiar:
     return Familiar.with_all_of([*texts, QUESTION], seed=0).but(0.0, of=[QUESTION])
 
 
+def compared(known: Familiar, text: str) -> float:
+    """Microseconds to compare a text with the lessons, the least of the rounds."""
+    return min(timeit.repeat(lambda: known.has(text), number=REQUESTS, repeat=ROUNDS)) / REQUESTS * 1e6
+
+
 def main() -> None:
-    """Print a line per way: least, median and largest of the rounds, which take turns."""
+    """Print a line per way: least, median and largest of the rounds, which take turns; then what comparing takes."""
     unsure, knowing = FakeStudent(draft(evidence=UNSURE)), replace(RELEASE, familiar=lessons())
     ways = {
         "student": (FakeStudent(), RELEASE),
@@ -89,6 +96,9 @@ def main() -> None:
                 rounds[way].append(asyncio.run(measure(student, release, Path(folder))))
     for way, took in rounds.items():
         print(f"{way}: {min(took):.0f} / {statistics.median(took):.0f} / {max(took):.0f} us a request")
+    for length in LENGTHS:
+        text = (QUESTION * 5)[:length]
+        print(f"compared with its lessons, {length} characters: {compared(knowing.familiar, text):.0f} us")
 
 
 if __name__ == "__main__":

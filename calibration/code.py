@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 
-# Drafts are scored and answers compared alike in these. What is certified under the last one may leave requests to the
-# teacher that code of before would have drafted (docs/decisions/0051): that leaves such releases out of force.
+# Whatever turns a draft into a score, or two answers into an agreement, is alike in these: where that changes, a new
+# number stands alone. A release that is certified under the last may leave requests to the teacher that code of before
+# would have drafted (docs/decisions/0051), which therefore does not know it.
 SAME = ("1", "2")
-CODE = SAME[-1]  # begin anew with whatever turns a draft into a score, or two answers into an agreement, otherwise
+CODE = SAME[-1]
 
 
-def as_now(bound: Mapping[str, str]) -> dict[str, str]:
-    """What a release is bound to, under the code of now where that of then scores and compares alike."""
-    return {**bound, "code": CODE} if bound.get("code") in SAME else dict(bound)
-
-
-def as_first(bound: Mapping[str, str]) -> dict[str, str]:
-    """The same under the first of these, as it was kept then."""
-    return {**bound, "code": SAME[0]} if bound.get("code") in SAME else dict(bound)
+def under(code: str, bound: Mapping[str, str]) -> dict[str, str]:
+    """What a release is bound to, said with this version where that of then scores and compares alike."""
+    return {**bound, "code": code} if bound.get("code") in SAME else dict(bound)

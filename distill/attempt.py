@@ -26,7 +26,7 @@ from calibration.certify import (
     thin,
     weigh,
 )
-from calibration.code import as_first
+from calibration.code import SAME, under
 from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
 from calibration.question import Judge
@@ -344,7 +344,7 @@ def _question(bound: Mapping[str, str]) -> dict[str, str]:
     the words in which it was asked before there were others."""
     known = ("judge_labels", "judge_rates", "modes", familiar.BOUND)
     asked = {name: value for name, value in bound.items() if name not in known and releases.BEFORE.get(name) != value}
-    return as_first(asked)
+    return under(SAME[0], asked)
 
 
 def _unlike(known: Familiar, rows: Sequence[TrainingRow | Row]) -> float:

@@ -86,7 +86,8 @@ def expected(
     that does not accept; rows that were forgotten since count in a certificate against it, and cost nobody anything.
 
     Every row by itself: what escalates may be longer than what does not. The teacher's dollars are its recorded tokens
-    at its `price` in force, or those recorded where either is unknown; the drafts' come with them.
+    at its `price` in force, or those recorded where either is unknown; the drafts' come with them, those of unfamiliar
+    requests too, which the gateway does not ask for: they are an upper bound.
     """
     rows = [
         (row.score >= threshold, draft.cost_usd if draft else 0.0, _usd(replies.get(asked.exchange_id), price))

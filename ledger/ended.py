@@ -9,9 +9,10 @@ from ledger.database import writing
 from ledger.schema import releases
 
 IN_USE = ("candidate", "ready", "canary", "champion")
+FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 DELETED = "deleted"  # in the place of the path of an adapter
 GONE = {
-    "forgotten": "its adapter had to be deleted: what it had learned from is forgotten",
+    FORGOTTEN: "its adapter had to be deleted: what it had learned from is forgotten",
     DELETED: "its adapter was deleted, since nothing needed it (distill.keep_adapters): promote another release, or "
     "have the next one made",
 }

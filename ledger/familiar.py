@@ -30,21 +30,14 @@ def of(engine: sa.Engine, release: "Release") -> Familiar | None:
 
     Raises ValueError where what is kept is not what it was certified with.
     """
-    digest = ((release.report or {}).get("bound_to") or {}).get(BOUND)
-    if digest is None:
-        return None
-    with engine.connect() as connection:
-        query = sa.select(familiar.c.lessons).where(familiar.c.release == release.name)
-        kept = connection.execute(query).scalar()
-    if kept is None or sha256(kept).hexdigest() != digest:
-        raise ValueError("what taught it is not there as it was certified: which requests it knows is not known")
-    return Familiar.from_bytes(kept)
+    kept = _kept(engine, release)
+    return Familiar.from_bytes(kept) if kept is not None else None
 
 
 def is_there(engine: sa.Engine, release: "Release") -> bool:
     """Whether what taught it is known as it was certified."""
     try:
-        of(engine, release)
+        _kept(engine, release)
     except ValueError:
         return False
     return True
@@ -59,3 +52,15 @@ def knows(known: Familiar | None, messages: Sequence[Mapping[str, Any]]) -> bool
 def drop(connection: sa.Connection, names: Collection[str]) -> None:
     """Of releases that nothing puts in force any more."""
     connection.execute(familiar.delete().where(familiar.c.release.in_(names)))
+
+
+def _kept(engine: sa.Engine, release: "Release") -> bytes | None:
+    digest = ((release.report or {}).get("bound_to") or {}).get(BOUND)
+    if digest is None:
+        return None
+    with engine.connect() as connection:
+        query = sa.select(familiar.c.lessons).where(familiar.c.release == release.name)
+        kept: bytes | None = connection.execute(query).scalar()
+    if kept is None or sha256(kept).hexdigest() != digest:
+        raise ValueError("what taught it is not there as it was certified: which requests it knows is not known")
+    return kept

@@ -15,8 +15,9 @@ from ledger import familiar, schema
 from ledger.clients import USER_FIELDS
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
+from ledger.ended import FORGOTTEN
 from ledger.records import TRAFFIC
-from ledger.releases import FORGOTTEN, SERVED, TAUGHT, Release, in_line
+from ledger.releases import SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
 Bindings = Mapping[str, Mapping[str, str]]  # by task, what a release must have been certified with

@@ -24,8 +24,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger import logs, totals
 from ledger.database import LedgerError, connect, parts, writing
+from ledger.ended import FORGOTTEN
 from ledger.records import Exchange, Feedback, Label, Record
-from ledger.releases import FORGOTTEN
 from ledger.rows import exchange_row, reply_row
 from ledger.schema import exchanges, feedback, spool_offsets, teacher_replies
 from ledger.spool import CorruptSpool, read_segment, segments, writer_is_gone

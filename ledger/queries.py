@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from ledger import teachers
 from ledger.database import parts, writing
+from ledger.ended import FORGOTTEN
 from ledger.random_keys import random_key
 from ledger.records import TRAFFIC, Draft, Origin, Usage
-from ledger.releases import FORGOTTEN, TAUGHT, last_voided, of_adapter
+from ledger.releases import TAUGHT, last_voided, of_adapter
 from ledger.schema import exchanges, feedback, releases, row_uses, teacher_replies
 
 UseKind = Literal["train", "validate", "fit", "certify", "study", "reject"]

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calibration.certificate import Certificate, fingerprint
-from calibration.code import as_now
+from calibration.code import CODE, under
 from ledger.database import writing
 from ledger.ended import GONE
 from ledger.modes import FREE
@@ -21,7 +21,6 @@ from ledger.schema import releases
 
 FORMER = ("champion", "canary", "retired", "rolled_back", "voided", "forgotten")
 SERVED = ("champion", "canary")
-FORGOTTEN = "forgotten"  # in the place of what is: texts, and the path of an adapter that learned from them
 TAUGHT = ("train", "validate")  # uses of a row by which an adapter has learned from it
 BEFORE = {"student_prompt": "full"}  # how all were certified before there was another way
 CERTIFIED = {"calibrator", "certificate", "report"}
@@ -91,7 +90,7 @@ class Release:
 
     def mismatch(self, binding: Mapping[str, str]) -> str | None:
         """What was otherwise when it was certified, in words; None where it holds for all of the `binding`."""
-        held = as_now({**BEFORE, **((self.report or {}).get("bound_to") or {})})
+        held = under(CODE, {**BEFORE, **((self.report or {}).get("bound_to") or {})})
         for name, now in binding.items():
             if held.get(name) != now:
                 return f"certified with {name} {held.get(name)!r}, and now it is {now!r}"

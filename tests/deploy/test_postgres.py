@@ -22,7 +22,8 @@ import sqlalchemy as sa
 import yaml
 
 from bench.parts import Part, started, wait_until
-from ledger import releases
+from calibration.familiar import Familiar
+from ledger import familiar, releases
 from ledger.database import connect
 from ledger.ingest import lag_bytes
 from ledger.leases import LeaseTaken, held
@@ -178,7 +179,9 @@ def test_both_gateways_answer_and_every_answer_is_in_the_one_ledger(site):
 def test_a_release_is_in_force_in_both_and_a_rollback_too(site):
     settings = load(site.config)
     name = releases.add_candidate(site.engine, task="desk", cut_at=0.0, base_model="base", now=time.time()).name
-    values = {**certified(bound_to=settings.binding("desk")), "calibrator": SURE}
+    known = Familiar.with_all_of([MESSAGES[0]["content"]], seed=0).but(0.0, of=[MESSAGES[0]["content"]])
+    lessons = {familiar.BOUND: familiar.keep(site.engine, name, known)}
+    values = {**certified(bound_to={**settings.binding("desk"), **lessons}), "calibrator": SURE}
     releases.promote(site.engine, name, values=values, now=time.time())
     for number in (0, 1):
         wait_until(lambda number=number: site.ask(number)[0] == "student")

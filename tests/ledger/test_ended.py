@@ -4,8 +4,7 @@ import pytest
 
 from ledger import releases
 from ledger.database import connect
-from ledger.ended import DELETED, ended, set_deleted
-from ledger.forgetting import FORGOTTEN
+from ledger.ended import DELETED, FORGOTTEN, ended, set_deleted
 from ledger.schema import releases as table
 from tests.ledger.make import certified
 

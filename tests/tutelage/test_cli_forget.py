@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from distill.checkpoints import ABOUT, FOLDER
 from ledger.database import connect
-from ledger.forgetting import FORGOTTEN
+from ledger.ended import FORGOTTEN
 from ledger.ingest import store
 from ledger.leases import held, run_lease
 from ledger.queries import Use, record_uses
