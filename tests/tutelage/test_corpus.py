@@ -10,7 +10,7 @@ from datasketch import MinHash, MinHashLSH
 
 from tutelage.demo import corpus
 from tutelage.demo.corpus import GOES_ON, MAX_LENGTH, OLD_WORDING, SPLITS, generate, length, main, templates, write_csv
-from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, OPENINGS, SLOTS
+from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, MERGED, OPENINGS, SLOTS
 
 FEWEST = {"train": 14, "serve": 10, "drift-train": 6, "drift-serve": 6}  # of drifted traffic: per older intent
 FEWEST_NEW = 16  # per intent that comes with the drift
@@ -95,10 +95,24 @@ def test_texts_are_whole_and_within_bounds(messages) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_intents_come_in_their_shares(split) -> None:
     assert sum(INTENTS[split].values()) == 100
-    counts = Counter(intent for _, intent in generate(rows=1_500, seed=1, split=split))
-    assert counts.keys() == INTENTS[split].keys()
+    shares: Counter[str] = Counter()
     for intent, percent in INTENTS[split].items():
-        assert abs(counts[intent] - 1_500 * percent / 100) <= 4 * spread(1_500, percent / 100), intent
+        shares[MERGED.get(split, {}).get(intent, intent)] += percent
+    counts = Counter(label for _, label in generate(rows=1_500, seed=1, split=split))
+    assert counts.keys() == shares.keys()
+    for label, percent in shares.items():
+        assert abs(counts[label] - 1_500 * percent / 100) <= 4 * spread(1_500, percent / 100), label
+
+
+@pytest.mark.parametrize("split", OLD_WORDING)
+def test_the_same_message_gets_another_answer_after_the_drift(split) -> None:
+    assert not MERGED.keys() & OLD_WORDING.values()  # steady traffic keeps its names
+    labels = {label for _, label in generate(rows=1_500, seed=1, split=split)}
+    assert not labels & MERGED[split].keys()
+    older = INTENTS[OLD_WORDING[split]].keys()
+    assert MERGED[split].keys() < older and set(MERGED[split].values()) < older
+    moved = sum(INTENTS[split][intent] for intent in MERGED[split])
+    assert 0.2 <= moved / sum(INTENTS[split][intent] for intent in older) <= 0.25
 
 
 @pytest.mark.parametrize("split", OLD_WORDING)

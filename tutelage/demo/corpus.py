@@ -2,8 +2,8 @@
 
 The splits share the world (products, days, sums) and the meaning of the topics, but no sentence template, opening,
 detail or closing. 'train' and 'serve' are steady traffic; in 'drift-train' and 'drift-serve' it has drifted: to topics
-that are new, and to new wording, beside which the older wording of 'train' and of 'serve' goes on. Text only: nothing
-here knows of students, teachers or the gateway.
+that are new, to new wording, beside which the older wording of 'train' and of 'serve' goes on, and to two topics' going
+by the names of others. Text only: nothing here knows of students, teachers or the gateway.
 
     python -m tutelage.demo.corpus OUT.csv --train 1200 --serve 800 --drift-train 500 --drift-serve 900 --seed 7
 """
@@ -23,7 +23,7 @@ from tutelage.demo import (
     templates_train,
     templates_train_more,
 )
-from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, OPENINGS, SLOTS, TONES
+from tutelage.demo.phrases import CLOSINGS, DETAILS, INTENTS, MERGED, OPENINGS, SLOTS, TONES
 
 Split = Literal["train", "serve", "drift-train", "drift-serve"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -54,10 +54,10 @@ CARELESS = 0.2  # share without capitals, and again without the last full stop
 
 
 def generate(*, rows: int, seed: int, split: Split) -> Iterator[tuple[str, str]]:
-    """Yield `rows` pairs of (text, intent), no text twice; the same arguments always give the same pairs."""
+    """Yield `rows` pairs of (text, label), no text twice; the same arguments always give the same pairs."""
     rng = random.Random(f"{seed}/{split}")
     sentences = {wording: templates(wording) for wording in (split, OLD_WORDING.get(split, split))}
-    shares = INTENTS[split]
+    shares, merged = INTENTS[split], MERGED.get(split, {})
     seen: set[str] = set()
     while len(seen) < rows:
         intent = rng.choices(list(shares), weights=list(shares.values()))[0]
@@ -65,7 +65,7 @@ def generate(*, rows: int, seed: int, split: Split) -> Iterator[tuple[str, str]]
         text = _message(rng, rng.choice(sentences[wording][intent]), split=wording)
         if text not in seen:
             seen.add(text)
-            yield text, intent
+            yield text, merged.get(intent, intent)
 
 
 def write_csv(path: Path, *, rows: Mapping[Split, int], seed: int) -> None:
@@ -74,7 +74,7 @@ def write_csv(path: Path, *, rows: Mapping[Split, int], seed: int) -> None:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "part"])
         for split, number in rows.items():
-            writer.writerows([text, intent, split] for text, intent in generate(rows=number, seed=seed, split=split))
+            writer.writerows([text, label, split] for text, label in generate(rows=number, seed=seed, split=split))
 
 
 def templates(split: Split) -> dict[str, list[str]]:

@@ -3,6 +3,8 @@
 Slot values are common to all splits, as the world is; openings, details and closings are not.
 """
 
+from collections.abc import Mapping
+
 # Share of the traffic in percent. Uneven, as on a real desk.
 _STEADY = {
     "delivery": 16,
@@ -38,6 +40,9 @@ _DRIFTED = {
     "repair": 3,
 }
 INTENTS = {"train": _STEADY, "serve": _STEADY, "drift-train": _DRIFTED, "drift-serve": _DRIFTED}
+# In drifted traffic one team does what two did: same messages, another answer. Nothing that looks at a message sees it.
+_MERGED = {"refund": "payment", "damaged": "repair"}
+MERGED: Mapping[str, Mapping[str, str]] = {"drift-train": _MERGED, "drift-serve": _MERGED}
 
 # Every product starts with a consonant sound, so that "a {product}" reads well.
 _GADGETS = """kettle|coffee machine|blender|toaster|speaker|keyboard|monitor|vacuum cleaner|hair dryer|cordless drill|

@@ -196,7 +196,6 @@ def write_config(path: Path, plan: DemoPlan, *, home: Home, ports: Ports) -> Non
             "rank": RANK,
             "epochs": plan.epochs or (OWN_DATA_EPOCHS if plan.data else EPOCHS),
             "seed": plan.seed,
-            "unfamiliar_share": 0.0,  # so that the alarm is seen: with the guard in front of it 1,500 requests do not
         },
         "canary": {"share": 1.0},  # a trial would take longer than the demo
     }

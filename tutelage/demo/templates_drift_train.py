@@ -4,7 +4,7 @@ The shop now has an app and four services more, and people write as they chat. O
 wording stands here; the older one goes on beside it (`corpus.OLD_WORDING`). Labels follow the rule of
 `templates_train`, and beyond it: whatever concerns a thing on hire is `rental`, lettering on a thing is `inscription`
 (also where it went wrong), old things and waste that have to go are `recycling`, a visit to a shop with a door is
-`store`.
+`store`. The names here are of the matter; what the desk calls it since is `phrases.MERGED`.
 """
 
 TEMPLATES = {

@@ -103,7 +103,7 @@ class LogView:
 def show_plan(console: Console, plan: DemoPlan, task: Task) -> None:
     """What is about to happen."""
     source = plan.data or "messages to an online shop's help desk, twelve topics"
-    drift = "; then topics and wording drift, and it starts over" if plan.drifts else ""
+    drift = "; then topics, wording and answers drift, and it starts over" if plan.drifts else ""
     console.print(
         f"{source}\n{plan.rows} requests teacher-only, then the worker distills and certifies a student "
         f"(at most {percent(task.alpha)} may differ, tested at {percent(task.delta)}), then {plan.serve} more "
