@@ -4,7 +4,7 @@
 
 Drives the ASGI app in this process, on both routes, over an in-memory student and teacher and a real spool; one whose
 release has as many lessons as it may, of which the request is one, too. A first
-figure to watch; the comparison with peers over real sockets is a benchmark of its own, not made yet.
+figure to watch; the comparison with peers over real sockets is `python -m bench.peers`.
 """
 
 import asyncio

@@ -5,12 +5,14 @@ Standard library only: `make` runs this file before anything is installed. Knows
 
 import functools
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +55,7 @@ def ensure_environment(env: Path, recipe: Recipe, *, say: Say) -> Path:
     Raises:
         ProvisionError: no network, no space, or pip fails.
     """
-    python, stamp = env / "bin/python", env / ".tutelage-stamp"
-    found = stamp.read_text() if stamp.exists() else None
+    python, found = env / "bin/python", _stamped(env)
     wanted = _digest(recipe.steps)
     if found == wanted and python.exists():
         return python
@@ -66,11 +67,24 @@ def ensure_environment(env: Path, recipe: Recipe, *, say: Say) -> Path:
         clear = ["--clear"] if found == UNFINISHED else []
         run([sys.executable, "-m", "venv", *clear, str(env)], doing="creating the environment", say=say)
     if not foreign:
-        stamp.write_text(UNFINISHED)
+        _stamp(env).write_text(UNFINISHED)
     for step in recipe.steps:
         _install(env, step, say=say)
-    stamp.write_text(wanted)
+    _stamp(env).write_text(wanted)
     return python
+
+
+def in_use_by(env: Path, recipe: Recipe) -> int | None:
+    """The id of a process that runs from an environment which `recipe` would change under it; None: there is none that
+    /proc shows."""
+    if _stamped(env) == _digest(recipe.steps):
+        return None
+    inside = os.fsencode(env / "bin") + b"/"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if (process / "cmdline").read_bytes().startswith(inside):
+                return int(process.name)
+    return None
 
 
 def project_recipe(lock: Path) -> Recipe:
@@ -129,6 +143,14 @@ def run(
             process.kill()  # no child outlives an interrupted setup; a process that has ended is not touched
         if process.returncode:
             raise ProvisionError(f"{doing} failed:\n{_tail(_text(log))}")
+
+
+def _stamp(env: Path) -> Path:
+    return env / ".tutelage-stamp"
+
+
+def _stamped(env: Path) -> str | None:
+    return _stamp(env).read_text() if _stamp(env).exists() else None
 
 
 def _digest(steps: Sequence[Step]) -> str:

@@ -16,7 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.environments import ProvisionError, Say, ensure_environment, require_space, run, vllm_recipe
+from tutelage.environments import ProvisionError, Say, ensure_environment, in_use_by, require_space, run, vllm_recipe
 
 __all__ = ["Home", "ProvisionError", "ensure_demo_model", "ensure_vllm", "tcmalloc_preload"]
 
@@ -62,10 +62,16 @@ def ensure_vllm(home: Home, *, say: Say) -> Path:
         Its interpreter.
 
     Raises:
-        ProvisionError: no network, no space, or pip fails.
+        ProvisionError: no network, no space, pip fails, or an engine runs from what would be changed.
     """
     try:
-        return ensure_environment(home.vllm_env, vllm_recipe(), say=say)
+        recipe = vllm_recipe()
+        if process := in_use_by(home.vllm_env, recipe):
+            raise ProvisionError(
+                f"{home.vllm_env} has to become another vLLM, and process {process} runs from it: end that first, or name "
+                "another folder in TUTELAGE_VLLM_ENV"
+            )
+        return ensure_environment(home.vllm_env, recipe, say=say)
     except OSError as error:
         raise ProvisionError(f"cannot write {home.vllm_env}: {error}") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tutelage import environments
-from tutelage.environments import UNFINISHED, ProvisionError, Recipe, Step, ensure_environment, run
+from tutelage.environments import UNFINISHED, ProvisionError, Recipe, Step, ensure_environment, in_use_by, run
 
 
 class FakePip:
@@ -72,6 +72,22 @@ def test_a_changed_lock_is_installed_over(tmp_path, pip, recipe):
     (tmp_path / "second.txt").write_text("numpy==2\n")
     ensure_environment(tmp_path / "env", recipe, say=str)
     assert pip.done() == ["first", "second"]
+
+
+def test_what_runs_from_an_environment_that_would_change_is_seen(tmp_path, pip, recipe):
+    env = tmp_path / "env"
+    python = ensure_environment(env, recipe, say=str)
+    python.unlink()
+    python.symlink_to(sys.executable)
+    serving = subprocess.Popen([python, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with serving:
+        assert serving.stdout.readline()  # it runs
+        assert in_use_by(env, recipe) is None  # it is made of the same: nothing would change
+        (tmp_path / "second.txt").write_text("numpy==2\n")
+        assert in_use_by(env, recipe) == serving.pid
+        assert in_use_by(tmp_path / "en", recipe) is None
+        serving.kill()
+    assert in_use_by(env, recipe) is None
 
 
 def test_an_interrupted_environment_is_made_again(tmp_path, pip, recipe):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tutelage import provision
-from tutelage.provision import Home, ProvisionError, ensure_demo_model, tcmalloc_preload
+from tutelage.provision import Home, ProvisionError, ensure_demo_model, ensure_vllm, tcmalloc_preload
 
 WEIGHTS = b"weights"
 
@@ -108,6 +108,13 @@ def test_an_environment_without_pip_is_said(home, runs, monkeypatch):
     monkeypatch.setattr(provision.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ProvisionError, match="has no pip"):
         ensure_demo_model(home, say=str)
+
+
+def test_vllm_is_not_changed_under_the_engine_that_runs(home, runs, monkeypatch):
+    monkeypatch.setattr(provision, "in_use_by", lambda env, _: 4711 if env == home.vllm_env else None)
+    with pytest.raises(ProvisionError, match="process 4711 runs from it: .* TUTELAGE_VLLM_ENV"):
+        ensure_vllm(home, say=str)
+    assert not home.vllm_env.exists() and not runs
 
 
 def test_preload_needs_both_libraries(tmp_path, monkeypatch):

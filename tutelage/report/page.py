@@ -9,6 +9,7 @@ from markupsafe import Markup
 from calibration.monitor import delay
 from calibration.question import Judge
 from calibration.words import percent
+from router.settings import ConfigError
 from tutelage.report.facts import Facts
 from tutelage.report.figures import figures, svg
 from tutelage.standing import bound_in_words
@@ -21,7 +22,17 @@ MEASURES = {
 
 
 def write(facts: Facts, folder: Path) -> Path:
-    """Writes index.html and every figure as PNG and SVG into the folder; returns the page's path."""
+    """Writes index.html and every figure as PNG and SVG into the folder; returns the page's path.
+
+    Raises ConfigError where it cannot be written.
+    """
+    try:
+        return _write(facts, folder)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): name another folder with --out") from error
+
+
+def _write(facts: Facts, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name, caption, figure in figures(facts):

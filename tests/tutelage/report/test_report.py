@@ -17,7 +17,7 @@ from ledger.records import TeacherReply, Usage
 from ledger.releases import ReleaseError, add_candidate, promote, void
 from ledger.schema import releases
 from ledger.spool import SpoolWriter
-from router.settings import Settings
+from router.settings import ConfigError, Settings
 from tests.ledger.make import CERTIFICATE, certified, exchange, student_exchange
 from tutelage.cli import app
 from tutelage.report.facts import NothingToReport, gather
@@ -87,6 +87,13 @@ def test_the_page_holds_its_figures_and_every_release_and_asks_nobody(engine, tm
     names = ("reliability", "risk-coverage", "cost-quality", "references")
     assert sorted(file.name for file in page.parent.glob("*.png")) == sorted(f"{name}.png" for name in names)
     assert (page.parent / "references.svg").read_text().startswith("<svg")
+
+
+def test_a_page_that_cannot_be_written_is_told(engine, tmp_path):
+    release(engine, tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/out cannot be written .* --out"):
+        write(gather(SETTINGS, engine, "desk"), tmp_path / "file/out")
 
 
 def test_what_the_teacher_said_when_it_was_asked_again_is_on_the_page(engine, tmp_path):
