@@ -35,6 +35,7 @@ from distill.anchor import Seen, anchor, beside
 from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
+from distill.errors import in_words
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, lost, scored
 from distill.harvest import Harvest
 from distill.judge import Requests
@@ -264,10 +265,15 @@ class Attempt:
         return Refusal(f"{why} {best.name}: {found.words}", found.n, None, labels_seen=True)
 
     def _tell(self, seen: Seen, outcome: Certificate | Refusal) -> None:
-        """What else is known of it now; it decides nothing."""
+        """What else is known of it now; it decides nothing, and what fails of it costs no release its window."""
         threshold = outcome.threshold if isinstance(outcome, Certificate) else None
         ask, say = self._compare, self.progress.step
-        self.report.update(of_window(self.engine, self.config, seen=seen, threshold=threshold, compare=ask, say=say))
+        try:
+            told = of_window(self.engine, self.config, seen=seen, threshold=threshold, compare=ask, say=say)
+        except Exception as error:  # noqa: BLE001  see above
+            told = {"untold": in_words(error)}
+            say(f"what else is known of it cannot be told: {told['untold']}")
+        self.report.update(told)
 
     def _compare(
         self, rows: Sequence[TrainingRow | Row], drafts: Sequence[Draft | None], answers: Sequence[str | None]

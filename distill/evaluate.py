@@ -19,7 +19,7 @@ from ledger.texts import variable_text
 
 
 class StudentMute(DistillError):
-    """The student drafted too little to judge it."""
+    """The student drafted too little to judge it: the same rows would make another such student."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,16 @@ def calibrate(rows: Sequence[Judged]) -> Calibrator:
     """Fit the calibrator on the rows the gateway could accept. Raises StudentMute, or CannotFit for too few rows."""
     usable = [row for row in rows if row.usable]
     if len(usable) * 2 < len(rows):
-        raise StudentMute(f"only {len(usable)} of {len(rows)} drafts carry evidence: is the adapter loaded?")
+        raise StudentMute(_why_mute(rows, usable=len(usable)))
     return fit_calibrator([row.draft.evidence for row in usable if row.draft], [not row.disagreement for row in usable])
+
+
+def _why_mute(rows: Sequence[Judged], *, usable: int) -> str:
+    cut = sum(row.draft is not None and row.draft.finish_reason == "length" for row in rows)
+    words = (
+        f"only {usable} of {len(rows)} drafts could be accepted: {cut} of them did not end within the task's max_tokens"
+    )
+    return f"{words}; raise it if the teacher's answers are longer" if cut else f"{words}, the others carry no evidence"
 
 
 def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:

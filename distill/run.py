@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calibration.certificate import Refusal
-from calibration.fit import MIN_ROWS
+from calibration.fit import MIN_ROWS, CannotFit
 from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
@@ -22,7 +22,8 @@ from distill.candidate import Candidate, Progress, check_rank, check_room
 from distill.checkpoints import unfinished
 from distill.curate import Rules, by_reason
 from distill.devices import check_alone
-from distill.errors import DistillError
+from distill.errors import DistillError, in_words
+from distill.evaluate import StudentMute
 from distill.fleet import AdapterFleet
 from distill.gateway import GatewayClient
 from distill.harvest import Harvest, harvest, permit, with_rationales
@@ -65,8 +66,10 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     made = candidate(config, release.name, progress=progress)
     try:
         outcome = Attempt(engine, config, made, report).make(lessons, harvested)
+    except (StudentMute, CannotFit) as error:
+        outcome = Refusal(str(error), len(lessons.fit), None, labels_seen=False)
     except BaseException as error:
-        refusal = Refusal(f"failed: {type(error).__name__}: {error}", 0, None, labels_seen=False)
+        refusal = Refusal(f"failed: {in_words(error)}", 0, None, labels_seen=False)
         values = {**refusal.to_dict(), "verdict": False}
         releases.refuse(engine, made.name, refusal=values, report=report, now=time.time())
         made.unload()

@@ -82,7 +82,7 @@ def _lacking(facts: Facts, config: TriggerConfig) -> str | None:
     if facts.references < wanted:
         return f"{facts.references} of {wanted} unused references after the cut"
     if not facts.forgotten and facts.new_rows < (needed := _rows_worth_it(facts, config)):
-        refused = f", the last {facts.refusals} were refused" if facts.refusals > 1 else ""
+        refused = f", the last {facts.refusals} came to nothing" if facts.refusals > 1 else ""
         return f"{facts.new_rows} of {needed} new rows since the last attempt{refused}"
     return None
 

@@ -8,10 +8,8 @@ import logging
 import math
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -22,6 +20,7 @@ from calibration.question import By, Judge
 from distill import verdicts
 from distill.attention import Attention
 from distill.canary import Rules, Trials
+from distill.errors import in_words
 from distill.housekeeping import House, Housekeeping
 from distill.judge import JudgeUnchecked, checked
 from distill.probes import Ask, Probed, Probes
@@ -118,6 +117,7 @@ class Worker:
         self._holder = holder
         self._house = Housekeeping(engine, tasks, house or House(), holder=holder)
         self._run: tuple[str, Run] | None = None
+        self._turns: dict[str, float] = {}  # when the last run of a task began
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
         for task, watched in tasks.items():
@@ -132,12 +132,12 @@ class Worker:
         try:
             self._house.charge(now=self._clock())
         except Exception as error:  # noqa: BLE001  what is spent is told late then; no alarm may be
-            log.error("the machine's hours are not counted: %s", _where(error))
-        for task, watched in self._tasks.items():
-            try:
-                self._look(task, watched)
+            log.error("the machine's hours are not counted: %s", in_words(error))
+        for task in sorted(self._tasks, key=lambda task: self._turns.get(task, -math.inf)):
+            try:  # the task whose turn is longest ago comes first: one that is always due keeps no other from its run
+                self._look(task, self._tasks[task])
             except Exception as error:  # noqa: BLE001  one task's trouble leaves no other without a watch
-                log.error("the look at %s failed: %s", task, _where(error))
+                log.error("the look at %s failed: %s", task, in_words(error))
         self._house.expire(now=self._clock(), steady=self._monotonic())
         self._house.clear(now=self._clock(), steady=self._monotonic(), but=self._run[0] if self._run else None)
 
@@ -185,6 +185,11 @@ class Worker:
         pause = min(2 * self._pauses.get(task, PAUSE_S / 2), LONGEST_PAUSE_S)  # what failed it may last
         log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, pause)
         self._pauses[task], self._paused_until[task] = pause, self._monotonic() + pause
+        if [last.action for last in decisions.latest(self._engine, task, limit=1)] == [
+            "train"
+        ]:  # it could tell nothing
+            killed = f"a run has ended with status {status}: the worker's log has its last words"
+            self._record(Decision(self._clock(), task, "wait", decisions.FAILED, killed))
 
     def _watch_champion(self, task: str, watched: Watched) -> None:
         champion, waiting = releases.champions(self._engine).get(task), releases.ready(self._engine, task)
@@ -327,7 +332,7 @@ class Worker:
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
-            self._run = (task, self._outside.start(task))
+            self._run, self._turns[task] = (task, self._outside.start(task)), self._monotonic()
 
     def _priced(self, task: str, verdict: Verdict, *, now: float) -> Verdict:
         """The price comes last: what no rule asks for need not pay."""
@@ -381,12 +386,6 @@ def run(worker: Worker, *, stop: threading.Event) -> None:
             log.warning("the ledger does not answer: %s", type(error).__name__)
         stop.wait(pause_s(time.monotonic() - began))
     worker.close()
-
-
-def _where(error: Exception) -> str:
-    """What went wrong and where, without its message: that may quote a request."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno} ({place.name})"
 
 
 def pause_s(took_s: float) -> float:

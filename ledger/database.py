@@ -64,7 +64,10 @@ def _engine(url: sa.URL) -> sa.Engine:
     file = _sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, json_serializer=lambda value: msgspec.json.encode(value).decode())
+    # Parameters are texts of requests: no error may quote them.
+    engine = sa.create_engine(
+        url, json_serializer=lambda value: msgspec.json.encode(value).decode(), hide_parameters=True
+    )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)

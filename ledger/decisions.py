@@ -9,6 +9,7 @@ from ledger.database import writing
 from ledger.schema import decisions, releases
 
 Action = Literal["train", "wait", "void", "take up", "promote", "roll back", "notice", "forget"]
+FAILED = "failed"  # by what a task waits whose last run came to no verdict
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Standing:
 
     `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
     after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt. So
-    many `refusals` came last.
+    many `refusals` came last, in the test or on trial.
     `forgotten`: the release that is to be trained again, since what it has learned from is forgotten; None where none
     is, or where that was tried, or where a newer one serves.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
@@ -198,9 +198,10 @@ def _to_train_again(history: Sequence[sa.Row[Any]]) -> str | None:
 
 
 def _refusals(history: Sequence[sa.Row[Any]]) -> int:
-    """The last attempts that were refused, of those begun behind the last alarm: what was refused before it is past."""
+    """The last attempts that came to nothing, of those begun behind the last alarm: what was before it is past."""
     voided_at = max((row.changed_at for row in history if row.status == "voided"), default=-math.inf)
-    return sum(1 for _ in takewhile(lambda row: row.status == "refused" and row.created_at > voided_at, history))
+    in_vain = ("refused", "rolled_back")
+    return sum(1 for _ in takewhile(lambda row: row.status in in_vain and row.created_at > voided_at, history))
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:

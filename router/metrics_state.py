@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from ledger.backlog import Backlog
 from ledger.budgets import Balance
+from ledger.decisions import FAILED
 from ledger.leases import WORKER
 from ledger.live import alarm_days
 from ledger.seen import Seen
@@ -20,7 +21,7 @@ from router.metrics_money import Money
 # What a task begins with: a counter that is not there before its first event hides that event from `increase`.
 DECIDED = (
     *(("train", trigger) for trigger in ("first", "rows", "forgotten", "voided", "escalations", "age")),
-    *(("wait", trigger) for trigger in ("forbidden", "judge", "rows", "forgotten", "price", "settled")),
+    *(("wait", trigger) for trigger in ("forbidden", "judge", "rows", "forgotten", "price", "settled", FAILED)),
     ("promote", "canary"),
     ("roll back", "canary"),
     *(("void", trigger) for trigger in ("alarm", "changed", "teacher")),

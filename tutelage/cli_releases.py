@@ -60,8 +60,9 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
     """One run in this process; ends with its status."""
     share_cores()
     from distill.anew import FIT_ROWS
+    from distill.errors import in_words
     from ledger.database import connect
-    from ledger.decisions import Decision, record
+    from ledger.decisions import FAILED, Decision, record
     from ledger.releases import last_in_force
     from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
@@ -82,7 +83,11 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
             if by_hand:  # otherwise the worker has recorded why
                 asked = "a person has asked for it" + (f", with the adapter of {reuse.name}" if reuse else "")
                 record(engine, Decision(time.time(), task, "train", "hand", asked))
-            outcome = run(engine, plan, progress=RunProgress(console))
+            try:
+                outcome = run(engine, plan, progress=RunProgress(console))
+            except Exception as error:  # also one before there is a candidate that could tell
+                record(engine, Decision(time.time(), task, "wait", FAILED, f"a run has failed: {in_words(error)}"))
+                raise
     if isinstance(outcome, Released):
         found = outcome.certificate
         became = "on trial:" if outcome.canary else "promoted" if outcome.in_force else "ready for its settings:"

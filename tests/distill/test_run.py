@@ -1,5 +1,6 @@
 """The pipeline over a real ledger; training, vLLM and the gateway's drafts are scripted."""
 
+import inspect
 import json
 import random
 import time
@@ -50,6 +51,7 @@ from ledger.releases import ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses, teacher_replies
 from ledger.schema import familiar as lessons_kept
+from ledger.standing import standing
 from ledger.verdicts import JudgedLabel
 from tests.distill import tiny
 from tests.ledger.make import exchange
@@ -69,6 +71,7 @@ class World:
     deceived: dict[str, float] = field(default_factory=dict)
     renamed: bool = False
     asked: list[Any] = field(default_factory=list)
+    ends: str = "stop"
     broken: Exception | None = None
     drafts_fail: Exception | None = None
     meanwhile: Callable[[], None] = lambda: None
@@ -148,7 +151,7 @@ class World:
         right = luck < self.right_of.get(release, self.right)
         answer = self.says(label(text)) if right and luck >= self.deceived.get(release, 0.0) else "neither"
         answer = f"new {answer}" if self.renamed and answer in LABELS else answer
-        return Draft(answer, "stop", dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0, 0.05)
+        return Draft(answer, self.ends, dict.fromkeys(SHORT, float(right)), Usage(5, 1), 0.0, 0.05)
 
     def untrained(self, request, text):
         """The base model knows the labels once it has seen some, and no rule but the first one."""
@@ -937,6 +940,41 @@ def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
     assert failed[1].refusal["reason"] == "failed: GatewayUnavailable: the engine is down"
     assert not failed[1].refusal["verdict"]
     assert world.loaded == {champion.name}
+
+
+def test_a_student_that_cannot_be_judged_is_refused_and_not_made_again_of_the_same_rows(engine, config, world):
+    world.ends = "length"
+    outcome = run(engine, config, progress=world)
+    assert (
+        isinstance(outcome, Refused) and "did not end within the task's max_tokens; raise it" in outcome.refusal.reason
+    )
+    assert not outcome.refusal.labels_seen and world.loaded == set()
+    found = standing(engine, "desk", teacher="big", window_share=0.5)
+    assert (found.attempts, found.refusals, found.new_rows) == (1, 1, 0)
+
+
+def test_what_quotes_a_request_is_not_recorded(engine, config, world):
+    world.broken = ValueError("a request's own words")
+    with pytest.raises(ValueError, match="own words"):
+        run(engine, config, progress=world)
+    (failed,) = history(engine, "desk")
+    assert failed.refusal["reason"] == f"failed: ValueError at test_run.py:{failing_line()} (train)"
+    assert not failed.refusal["verdict"]
+
+
+def failing_line():
+    source, first = inspect.getsourcelines(World.train)
+    return first + next(n for n, line in enumerate(source) if "raise self.broken" in line)
+
+
+def test_what_is_only_told_costs_no_certified_release(engine, config, *, world, monkeypatch):
+    def untold(*_, **__):
+        raise GatewayUnavailable("it is away")
+
+    monkeypatch.setattr("distill.attempt.of_window", untold)
+    outcome = run(engine, config, progress=world)
+    assert isinstance(outcome, Released) and champions(engine)["desk"].name == outcome.release
+    assert outcome.report["untold"] == "GatewayUnavailable: it is away"
 
 
 def test_a_student_that_the_alarm_overtakes_is_refused(engine, config, world):

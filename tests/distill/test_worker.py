@@ -287,6 +287,38 @@ def test_a_run_that_fails_is_tried_again_after_pauses_that_double(world):
     assert len(world.runs) == 6
 
 
+def test_a_run_that_could_tell_nothing_is_told_by_the_worker(world):
+    world.record(exchange, 60)
+    worker = world.worker()
+    worker.step()
+    world.runs[-1].status = -9
+    worker.step()
+    told = decisions.latest(world.engine, "desk")[0]
+    assert (told.action, told.trigger) == ("wait", "failed") and "status -9" in told.reason
+    world.now += PAUSE_S
+    worker.step()
+    assert decisions.latest(world.engine, "desk")[0].action == "train"
+    own = decisions.Decision(world.now, "desk", "wait", "failed", "a run has failed: DiskFull: 1 GB is free")
+    decisions.record(world.engine, own)  # the run itself
+    world.runs[-1].status = 2
+    worker.step()
+    assert decisions.latest(world.engine, "desk")[0].reason == own.reason
+
+
+def test_a_task_that_is_always_due_keeps_no_other_from_its_run(world):
+    started = []
+    outside = Outside(lambda task: started.append(task) or world.start(task), world.ask, world.ask_judge, world.serving)
+    clocks = Clocks(wall=lambda: world.now, steady=lambda: world.now)
+    worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a", clocks=clocks)
+    for task in ("desk", "mail"):
+        world.record(exchange, 60, task=task)
+    for _ in range(4):  # no release comes of these runs: both stay due
+        worker.step()
+        world.runs[-1].status = 3
+        world.now += 1.0
+    assert started == ["desk", "mail", "desk", "mail"]
+
+
 def test_references_that_disagree_void_the_champion_and_retraining_waits_for_new_rows(world):
     name = world.promote()
     world.record(exchange, 60)

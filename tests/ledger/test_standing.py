@@ -77,6 +77,15 @@ def test_a_run_that_was_killed_or_failed_is_no_attempt(ledger):
     assert (ask(engine).attempts, ask(engine).refusals, ask(engine).new_rows) == (1, 1, 0)
 
 
+def test_what_failed_its_trial_came_to_nothing_too(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    for now in (20.0, 30.0):
+        name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=now).name
+        releases.try_out(engine, name, values=certified(), now=now + 1)
+        releases.rollback(engine, "desk", binding={}, now=now + 2, of=name, reason="it is slow")
+    assert (ask(engine).attempts, ask(engine).refusals) == (2, 2)
+
+
 def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
     engine = ledger()
     name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=7.5).name

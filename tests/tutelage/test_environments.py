@@ -79,7 +79,9 @@ def test_what_runs_from_an_environment_that_would_change_is_seen(tmp_path, pip, 
     python = ensure_environment(env, recipe, say=str)
     python.unlink()
     python.symlink_to(sys.executable)
-    serving = subprocess.Popen([python, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    serving = subprocess.Popen(
+        [python, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     with serving:
         assert serving.stdout.readline()  # it runs
         assert in_use_by(env, recipe) is None  # it is made of the same: nothing would change
