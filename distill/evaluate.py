@@ -98,10 +98,10 @@ def calibrate(rows: Sequence[Judged]) -> Calibrator:
 
 def _why_mute(rows: Sequence[Judged], *, usable: int) -> str:
     cut = sum(row.draft is not None and row.draft.finish_reason == "length" for row in rows)
-    words = (
-        f"only {usable} of {len(rows)} drafts could be accepted: {cut} of them did not end within the task's max_tokens"
-    )
-    return f"{words}; raise it if the teacher's answers are longer" if cut else f"{words}, the others carry no evidence"
+    words = f"only {usable} of {len(rows)} drafts could be accepted"
+    if not cut:
+        return f"{words}: the others carry no evidence"
+    return f"{words}: {cut} did not end within the task's max_tokens; raise it if the teacher's answers are longer"
 
 
 def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:

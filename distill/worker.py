@@ -185,9 +185,7 @@ class Worker:
         pause = min(2 * self._pauses.get(task, PAUSE_S / 2), LONGEST_PAUSE_S)  # what failed it may last
         log.error("the run of %s failed with status %d; the next try is in %.0f s", task, status, pause)
         self._pauses[task], self._paused_until[task] = pause, self._monotonic() + pause
-        if [last.action for last in decisions.latest(self._engine, task, limit=1)] == [
-            "train"
-        ]:  # it could tell nothing
+        if decisions.standing_now(self._engine).get(task, ("", ""))[0] == "train":  # it could tell nothing itself
             killed = f"a run has ended with status {status}: the worker's log has its last words"
             self._record(Decision(self._clock(), task, "wait", decisions.FAILED, killed))
 

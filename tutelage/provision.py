@@ -68,8 +68,8 @@ def ensure_vllm(home: Home, *, say: Say) -> Path:
         recipe = vllm_recipe()
         if process := in_use_by(home.vllm_env, recipe):
             raise ProvisionError(
-                f"{home.vllm_env} has to become another vLLM, and process {process} runs from it: end that first, or name "
-                "another folder in TUTELAGE_VLLM_ENV"
+                f"{home.vllm_env} has to become another vLLM, and process {process} runs from it: end that first, or "
+                "name another folder in TUTELAGE_VLLM_ENV"
             )
         return ensure_environment(home.vllm_env, recipe, say=say)
     except OSError as error:

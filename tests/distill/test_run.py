@@ -945,9 +945,7 @@ def test_what_fails_is_recorded_and_the_champion_stays(engine, config, world):
 def test_a_student_that_cannot_be_judged_is_refused_and_not_made_again_of_the_same_rows(engine, config, world):
     world.ends = "length"
     outcome = run(engine, config, progress=world)
-    assert (
-        isinstance(outcome, Refused) and "did not end within the task's max_tokens; raise it" in outcome.refusal.reason
-    )
+    assert isinstance(outcome, Refused) and "the task's max_tokens; raise it" in outcome.refusal.reason
     assert not outcome.refusal.labels_seen and world.loaded == set()
     found = standing(engine, "desk", teacher="big", window_share=0.5)
     assert (found.attempts, found.refusals, found.new_rows) == (1, 1, 0)

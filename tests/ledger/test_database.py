@@ -109,6 +109,16 @@ def test_the_process_keeps_its_logging(tmp_path, caplog):
     assert (logging.getLogger().handlers, logging.getLogger().level, ours.disabled) == before
 
 
+def test_no_error_quotes_what_was_to_be_written(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    row = exchange_row(exchange(1, answer="a client's own words")) | {"seq": 1}
+    with writing(engine) as connection:
+        connection.execute(exchanges.insert().values(row))
+    with pytest.raises(sa.exc.IntegrityError) as twice, writing(engine) as connection:
+        connection.execute(exchanges.insert().values(row))
+    assert "UNIQUE" in str(twice.value) and "own words" not in str(twice.value)
+
+
 def test_no_writer_comes_between_a_check_and_its_write(tmp_path):
     engine = connect(f"sqlite:///{tmp_path}/ledger.db")
     with writing(engine) as connection:

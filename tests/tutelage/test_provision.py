@@ -112,7 +112,7 @@ def test_an_environment_without_pip_is_said(home, runs, monkeypatch):
 
 def test_vllm_is_not_changed_under_the_engine_that_runs(home, runs, monkeypatch):
     monkeypatch.setattr(provision, "in_use_by", lambda env, _: 4711 if env == home.vllm_env else None)
-    with pytest.raises(ProvisionError, match="process 4711 runs from it: .* TUTELAGE_VLLM_ENV"):
+    with pytest.raises(ProvisionError, match=r"process 4711 runs from it: .* TUTELAGE_VLLM_ENV"):
         ensure_vllm(home, say=str)
     assert not home.vllm_env.exists() and not runs
 
