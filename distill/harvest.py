@@ -14,12 +14,15 @@ import sqlalchemy as sa
 from calibration.references import REFERENCE_DOMAIN, draw
 from distill.errors import DistillError
 from distill.rows import TrainingRow, as_student_reads
+from ledger import teachers
+from ledger.outlines import Outline, lessons_begin, outlines
 from ledger.queries import (
     HARDLY_ANY,
     Row,
     fresh_since,
     last_cut,
     reference_key,
+    rows_of,
     rows_used,
     task_rows,
 )
@@ -84,22 +87,24 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
 
     What lies before the cut teaches, the newest `max_rows` of it; the window behind it is fresh traffic only, of which
     at most `max_references` are drawn. It ends before the first reference whose label may still be on its way: a
-    missing one of a request before `due` is lost. Only what this `teacher` answered counts; rows of a teacher before it
-    are neither lessons nor references. None: whoever answered, since all are asked anew. An adapter that exists is not
-    certified on what it was studied with. What opted out of teaching is measured, and teaches nothing. `easy_weight`:
-    the most that a lesson counts which the student has answered (docs/decisions/0032). What a teacher has written takes
-    the room that is left under `max_rows`, and was written before the cut like everything that teaches: its examples
-    may be among the traffic behind it. `again`: at the cut of the attempt before, whose training goes on, unless that
-    traffic is not fresh any more (docs/decisions/0045).
+    missing one of a request before `due` is lost. Only what this `teacher` answered counts, and under its name the
+    model of now: what another has said is neither lesson nor reference. None: whoever answered, since all are asked
+    anew. An adapter that exists is not certified on what it was studied with. What opted out of teaching is measured,
+    and teaches nothing. `easy_weight`: the most that a lesson counts which the student has answered
+    (docs/decisions/0032). What a teacher has written takes the room that is left under `max_rows`, and was written
+    before the cut like everything that teaches: its examples may be among the traffic behind it. `again`: at the cut of
+    the attempt before, whose training goes on, unless that traffic is not fresh any more (docs/decisions/0045).
 
     Raises HarvestError where nothing is recorded.
     """
-    recorded = task_rows(engine, task)
-    rows = [row for row in recorded if row.eligible and _counts(row, teacher)]
     with engine.connect() as connection:
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
         if adapter_digest is not None:
             since = max(since, studied_until(connection, adapter_digest))
+        said = -math.inf if teacher is None else teachers.since(connection, task)
+    begin = lessons_begin(engine, task, teacher=teacher, until=since, most=max_rows)
+    recorded = [row for row in outlines(engine, task, since=begin) if row.at > said]
+    rows = [row for row in recorded if row.eligible and _counts(row, teacher)]
     fresh = [row for row in rows if row.at > since]
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification, alarm or study"
@@ -112,28 +117,24 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     cut_at = cut_before if again and cut_before > since else _later(usual, drawn, key)
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
-    taught = [row for row in older if row.teaches and (row.teacher_text, row.correction) != (None, None)]
-    lessons = [
-        _lesson(row, reference=row.exchange_id in fair and row.teacher_text is not None, easy_weight=easy_weight)
-        for row in taught
-    ]
-    room = max(0, max_rows - len(lessons))
-    written = [_lesson(row, reference=False) for row in _synthetic(engine, task, teacher=teacher, cut_at=cut_at)]
+    lessons = rows_of(engine, [row.exchange_id for row in older if row.lesson][-max_rows:])
+    written = [row for row in task_rows(engine, task, until=cut_at, origins=("synthetic",)) if row.at > said]
+    usable = [row for row in written if row.teacher_text is not None and _counts(row, teacher)]
     drawn = [row for row in drawn if row.at >= cut_at]
     window = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
     last = max(cut_at, settled[-1].at) if settled else cut_at
     gone = [row for row in recorded if cut_at <= row.at <= last and row.forgotten]
     return Harvest(
         cut_at=cut_at,
-        older=tuple(lessons[-max_rows:]),
-        window=tuple(window),
+        older=tuple(_lesson(row, fair=row.exchange_id in fair, easy_weight=easy_weight) for row in lessons),
+        window=tuple(rows_of(engine, [row.exchange_id for row in window])),
         window_span=(cut_at, last),
-        synthetic=tuple(written[:room]),
+        synthetic=tuple(_lesson(row, fair=False) for row in usable[: max_rows - len(lessons)]),
         forgotten=sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < _rate(drawn) for row in gone),
     )
 
 
-def _later(cut_at: float, drawn: Sequence[Row], key: bytes) -> float:
+def _later(cut_at: float, drawn: Sequence[Outline], key: bytes) -> float:
     """The cut, or where rows begin that were all drawn for certain, if there are more references behind that.
 
     What a release in force has left to references is little of its traffic, and as little would be taken of the rest.
@@ -146,23 +147,18 @@ def _later(cut_at: float, drawn: Sequence[Row], key: bytes) -> float:
     return begins if late > usual else cut_at
 
 
-def _all_drawn_since(drawn: Sequence[Row]) -> float:
+def _all_drawn_since(drawn: Sequence[Outline]) -> float:
     """When the first row came behind the last that was drawn at a lower rate than 1; -inf where there is none such."""
     lower = max((row.at for row in drawn if row.rho != 1.0), default=math.inf)
     return min((row.at for row in drawn if row.at > lower), default=-math.inf)
 
 
-def _synthetic(engine: sa.Engine, task: str, *, teacher: str | None, cut_at: float) -> list[Row]:
-    rows = task_rows(engine, task, until=cut_at, origins=("synthetic",))
-    return [row for row in rows if row.teacher_text is not None and _counts(row, teacher)]
-
-
-def _counts(row: Row, teacher: str | None) -> bool:
+def _counts(row: Row | Outline, teacher: str | None) -> bool:
     """A row that nobody has answered yet is anybody's."""
     return None in (teacher, row.teacher) or row.teacher == teacher
 
 
-def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
+def _uniform(rows: Sequence[Outline], key: bytes) -> list[Outline]:
     """The references of rows that were drawn at several rates, as if all had been drawn at one.
 
     A row that was imported, or recorded without a release in force, is a reference for certain, another one with
@@ -177,29 +173,30 @@ def _uniform(rows: Sequence[Row], key: bytes) -> list[Row]:
     return [row for row in drawn if row.rho == lowest or draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < lowest]
 
 
-def _rate(rows: Sequence[Row]) -> float:
+def _rate(rows: Sequence[Outline]) -> float:
     """At which rate rows are taken, as `_uniform` has it."""
     hardly_any = sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows)  # also of none
     return 1.0 if hardly_any else min(row.rho or 0.0 for row in rows)
 
 
-def _drawn(rows: Sequence[Row], key: bytes, *, most: int) -> list[Row]:
+def _drawn(rows: Sequence[Outline], key: bytes, *, most: int) -> list[Outline]:
     """So many of the references, in order: those of the lowest draws, as if the rate had been lower."""
     lowest = sorted(rows, key=lambda row: draw(key, row.exchange_id, domain=REFERENCE_DOMAIN))[:most]
     return sorted(lowest, key=lambda row: (row.at, row.exchange_id))
 
 
-def _unused(rows: Sequence[Row], used: dict[str, set[str]]) -> list[Row]:
+def _unused(rows: Sequence[Outline], used: dict[str, set[str]]) -> list[Outline]:
     return [row for row in rows if row.exchange_id not in used]
 
 
-def _lesson(row: Row, *, reference: bool, easy_weight: float = 1.0) -> TrainingRow:
+def _lesson(row: Row, *, fair: bool, easy_weight: float = 1.0) -> TrainingRow:
+    """`fair`: it is a reference among all that were drawn at one rate."""
     return TrainingRow(
         exchange_id=row.exchange_id,
         messages=as_student_reads(row.messages),
         completion=row.teacher_text or "",
         finish_reason=row.teacher_finish_reason,
-        reference=reference,
+        reference=fair and row.teacher_text is not None,
         params=row.params,
         correction=row.correction,
         disowned=row.answer if row.good is False else None,

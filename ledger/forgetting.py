@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from ledger import familiar, schema
 from ledger.clients import USER_FIELDS
+from ledger.copies import copies
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
 from ledger.ended import FORGOTTEN
-from ledger.records import TRAFFIC
 from ledger.releases import SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
 
@@ -82,24 +82,14 @@ def find(engine: sa.Engine, meant: Meant, *, due: float) -> Found:
                     waiting.add(row.id)
                 else:
                     ids.setdefault(row.task, {})[row.id] = None
-        for copy in _asked_again(connection, [each for several in ids.values() for each in several]):
-            ids.setdefault(copy.task, {})[copy.id] = None
+        for part in parts(copies(connection, [each for several in ids.values() for each in several])):
+            for copy in connection.execute(_known(exchanges.c.id.in_(part))):
+                ids.setdefault(copy.task, {})[copy.id] = None
         found = Found({task: list(several) for task, several in ids.items()}, [], len(waiting))
         taught = [release for part in parts(found.all_ids) for release in _learned_from(connection, part)]
     if not found.ids and not found.waiting:
         raise NothingToForget(f"nothing is recorded, or left, of {meant}")
     return replace(found, releases=list({release.name: release for release in taught}.values()))
-
-
-def _asked_again(connection: sa.Connection, ids: Sequence[str]) -> list[sa.Row[Any]]:
-    """What we have asked on our own account in the same messages, as of a suspected error or for another system prompt:
-    it knows neither the exchange nor the key that it comes from."""
-    text, ours = sa.cast(exchanges.c.messages, sa.Text), exchanges.c.origin.not_in(TRAFFIC)
-    found: list[sa.Row[Any]] = []
-    for part in parts(ids):
-        forgotten = sa.select(text).where(exchanges.c.id.in_(part))
-        found += connection.execute(_known(sa.and_(ours, text.in_(forgotten))))
-    return found
 
 
 def _learned_from(connection: sa.Connection, exchange_ids: Sequence[str]) -> list[Release]:

@@ -123,7 +123,23 @@ def task_rows(
     origins: Sequence[Origin] = TRAFFIC,
 ) -> list[Row]:
     """A task's exchanges in [since, until), imported ones among them, in order of arrival."""
-    query = (
+    query = _rows().where(_of(task, since, until, origins=origins)).order_by(exchanges.c.at, exchanges.c.id)
+    with engine.connect() as connection:
+        return [Row(**row) for row in connection.execute(query).mappings()]
+
+
+def rows_of(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[Row]:
+    """These exchanges, in that order; what is unknown is left out."""
+    found: dict[str, Row] = {}
+    with engine.connect() as connection:
+        for part in parts(exchange_ids):
+            for row in connection.execute(_rows().where(exchanges.c.id.in_(part))).mappings():
+                found[row["exchange_id"]] = Row(**row)
+    return [found[each] for each in exchange_ids if each in found]
+
+
+def _rows() -> sa.Select[Any]:
+    return (
         sa.select(
             exchanges.c.id.label("exchange_id"),
             *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "rho", "route")),
@@ -140,11 +156,7 @@ def task_rows(
         )
         .join_from(exchanges, teacher_replies, _LABEL, isouter=True)
         .join(feedback, exchanges.c.id == feedback.c.exchange_id, isouter=True)
-        .where(_of(task, since, until, origins=origins))
-        .order_by(exchanges.c.at, exchanges.c.id)
     )
-    with engine.connect() as connection:
-        return [Row(**row) for row in connection.execute(query).mappings()]
 
 
 def fresh_since(connection: sa.Connection, task: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ledger import teachers
 from ledger.queries import HARDLY_ANY, fresh_since, last_cut
 from ledger.records import TRAFFIC
 from ledger.releases import SERVED
@@ -15,15 +16,16 @@ from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
 RECENT = 500  # requests that an escalation rate is told from
 TELLING = 100  # fewer tell none
+ENOUGH = 100_000  # rows: more of them are not counted
 
 
 @dataclass(frozen=True)
 class Standing:
     """Counts of a task's eligible requests.
 
-    `rows` could teach, before the cut that a run would make now; `references` after it are unused; `new_rows` came
-    after the last attempt began and after the last alarm; a run that was killed or failed on the way is no attempt. So
-    many `refusals` came last, in the test or on trial.
+    `rows` could teach, before the cut that a run would make now, `ENOUGH` at most; `references` after it are unused;
+    `new_rows` came after the last attempt began and after the last alarm; a run that was killed or failed on the way is
+    no attempt. So many `refusals` came last, in the test or on trial.
     `forgotten`: the release that is to be trained again, since what it has learned from is forgotten; None where none
     is, or where that was tried, or where a newer one serves.
     `escalation_rate`: of the champion's recent requests, None where there are few. `references_needed`: what the last
@@ -53,10 +55,11 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
         fresh = fresh_since(connection, task)
         first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
         cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
+        said = exchanges.c.at > teachers.since(connection, task)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count(connection, sa.and_(_teaching(task, mine, teacher), exchanges.c.at < cut_at)),
+            rows=_count_some(connection, sa.and_(_teaching(task, mine, teacher), said, exchanges.c.at < cut_at)),
             references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,
@@ -241,6 +244,12 @@ def _all_drawn_since(connection: sa.Connection, fresh: sa.ColumnElement[bool]) -
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(exchanges).where(condition)).scalar_one())
+
+
+def _count_some(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
+    """At most `ENOUGH`: a task's history has no end, and is asked for every few seconds."""
+    some = sa.select(exchanges.c.at).where(condition).limit(ENOUGH).subquery()
+    return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
 
 def _references(connection: sa.Connection, mine: sa.ColumnElement[bool], *, since: float) -> int:

@@ -58,7 +58,7 @@ class DistillSettings(Section):
     there, where it is set); null: the gateway of this one.
     """
 
-    min_rows: Annotated[int, Field(ge=50)] = 1000
+    min_rows: Annotated[int, Field(ge=50, le=100_000)] = 1000
     max_rows: Annotated[int, Field(ge=50)] = 20_000
     min_references: Annotated[int, Field(ge=1)] = 600
     max_references: Annotated[int, Field(ge=1)] = 5000

@@ -5,6 +5,7 @@ import pytest
 
 from calibration.references import draw
 from distill.harvest import HarvestError, harvest, permit, with_rationales
+from ledger import teachers
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import ingest_once, store
@@ -12,6 +13,7 @@ from ledger.queries import Use, record_uses, reference_key
 from ledger.records import Draft, Feedback, Label, TeacherReply, Usage
 from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
+from ledger.standing import standing
 from ledger.studies import record_study
 from tests.ledger.make import certified, exchange, student_exchange
 
@@ -242,6 +244,31 @@ def test_what_another_teacher_answered_neither_teaches_nor_certifies(ledger):
     former = TeacherReply("former", "label", "stop")
     found = take(ledger(*(exchange(n, teacher_reply=former) for n in range(10)), *map(exchange, range(10, 20))))
     assert [row.exchange_id for row in found.older] == ids(range(10, 16))
+
+
+def test_what_another_model_said_under_the_teachers_name_does_not_teach_either(ledger):
+    written = [exchange(100 + n, at=at, origin="synthetic", reason="own") for n, at in enumerate([2.5, 8.5])]
+    engine = ledger(*map(exchange, range(20)), *written)
+    teachers.note(engine, "desk", model="openai/big", now=0.0)
+    assert len(take(engine).older) == 12 and len(take(engine).synthetic) == 2
+    teachers.note(engine, "desk", model="open/bigger", now=7.5)
+    found = take(engine)
+    assert [row.exchange_id for row in found.older] == ids(range(8, 15)) and found.cut_at == 15.0
+    assert [row.exchange_id for row in found.synthetic] == ids([101])
+    assert standing(engine, "desk", teacher="big", window_share=0.4).rows == 8  # both sources, as a run takes them
+    assert len(take(engine, teacher=None).older) == 15  # for these the teacher of now is asked
+
+
+def test_of_the_past_no_more_is_read_than_may_teach(ledger):
+    """A rate of long ago says nothing of the rows that teach now."""
+    long_ago = [exchange(n, rho=0.001, reference=n == 0) for n in range(30)]
+    engine = ledger(*long_ago, *(exchange(n, rho=1.0, reference=True) for n in range(30, 50)))
+    last = add_candidate(engine, task="desk", cut_at=0.0, base_model="b", now=time.time())
+    record_uses(engine, release=last.name, uses=[Use(ids([39])[0], "certify")])  # what is fresh begins behind it
+    assert sum(row.reference for row in take(engine, max_rows=1000).older) <= 1
+    found = take(engine, max_rows=10)
+    assert [row.exchange_id for row in found.older] == ids(range(36, 46))
+    assert all(row.reference for row in found.older)
 
 
 def test_what_the_teacher_answered_under_a_champion_stands_for_traffic_only_where_it_was_drawn(ledger):

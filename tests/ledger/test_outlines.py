@@ -1,0 +1,63 @@
+import math
+
+import pytest
+
+from ledger.database import connect
+from ledger.forgetting import Meant, find, forget
+from ledger.ingest import store
+from ledger.outlines import lessons_begin, outlines
+from ledger.queries import rows_of, task_rows
+from ledger.records import Feedback, TeacherReply
+from tests.ledger.make import exchange, student_exchange
+
+LOST = TeacherReply("big", None, error="TeacherUnavailable")
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """Lessons are 0, 2, 3, 4 and 8; 8 is another teacher's."""
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+    changed = {
+        1: {"teacher_reply": LOST},
+        5: {"eligible": False},
+        6: {"teaches": False},
+        7: {"origin": "synthetic"},
+        8: {"teacher_reply": TeacherReply("other", "refund", "stop")},
+    }
+    store(engine, [exchange(n, **changed.get(n, {})) for n in range(9) if n != 4])
+    store(engine, [student_exchange(4)])  # which no teacher was asked
+    store(engine, [Feedback(exchange_id="id-000004", at=5.0, good=False, correction="delivery")])
+    return engine
+
+
+def test_an_outline_says_what_its_row_is(engine):
+    forget(engine, find(engine, Meant(("id-000003",)), due=math.inf), meant=Meant(("id-000003",)), now=9.0)
+    found, rows = outlines(engine, "desk", since=0.0), task_rows(engine, "desk")
+    assert [row.exchange_id for row in found] == [row.exchange_id for row in rows] and len(found) == 8
+    for row, whole in zip(found, rows, strict=True):
+        for name in ("at", "eligible", "reference", "rho", "teaches", "teacher", "replied", "forgotten"):
+            assert getattr(row, name) == getattr(whole, name)
+        assert (row.labelled, row.corrected) == (whole.teacher_text is not None, whole.correction is not None)
+    assert [row.exchange_id[-1] for row in found if row.lesson] == ["0", "2", "4", "8"]
+    assert [row.at for row in outlines(engine, "desk", since=6.0)] == [6.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "until", "most", "begins"),
+    [
+        ("big", math.inf, 1, 4.0),  # corrected, and nobody else's
+        (None, math.inf, 1, 8.0),
+        ("big", 3.0, 1, 3.0),
+        ("big", 3.0, 2, 2.0),
+        ("big", 3.0, 4, 0.0),  # there are not so many
+        ("big", -math.inf, 1, 0.0),
+    ],
+)
+def test_where_the_newest_lessons_begin(engine, *, teacher, until, most, begins):
+    assert lessons_begin(engine, "desk", teacher=teacher, until=until, most=most) == begins
+
+
+def test_rows_come_in_the_order_that_is_asked_for(engine):
+    wanted = ["id-000008", "nobody", "id-000000"]
+    assert [row.exchange_id for row in rows_of(engine, wanted)] == ["id-000008", "id-000000"]
+    assert rows_of(engine, wanted)[1] == task_rows(engine, "desk")[0]
