@@ -55,8 +55,10 @@ class Trials:
         """Judge a canary by what it was asked since it `began`. Times are seconds since the epoch."""
         asked = trials.count(self._engine, canary.name, since=began)
         due = [size for size in looks(rules.min_requests) if size <= asked]
-        overdue = now - canary.changed_at >= rules.max_s and asked >= FIRST_LOOK
-        if overdue and asked < rules.min_requests:
+        # With hardly any it has to have had the engine for all of that time: to wait on would keep the task from the
+        # next release for as long as the certificate holds, and a champion is watched too.
+        overdue = now - (canary.changed_at if asked >= FIRST_LOOK else began) >= rules.max_s
+        if overdue and 0 < asked < rules.min_requests:
             due.append(asked)
         key = canary.name, began
         for number, size in islice(enumerate(due, 1), self._looked.get(key, 0), None):

@@ -169,15 +169,34 @@ def test_time_without_the_engine_does_not_count(world):
     assert status(world, canary) == "champion"
 
 
-def test_when_the_time_is_up_what_has_come_decides_unless_it_is_hardly_any(world):
+@pytest.mark.parametrize("asked", [0, 1, 9, 13])
+def test_when_the_time_is_up_what_has_come_decides(world, asked):
     champion, canary, watching = promote(world), try_out(world), worker(world)
-    serve(world, 9, canary=canary, beside=champion)
-    world.now += RULES.max_s
+    serve(world, asked, canary=canary, beside=champion)
+    world.now += RULES.max_s - 2.0
     watching.step()
     assert status(world, canary) == "canary"
-    serve(world, 4, canary=canary, beside=champion)
+    world.now += 2.0
     watching.step()
-    assert status(world, canary) == "champion"
+    assert status(world, canary) == "champion" and ("promote", "canary") in world.told()
+
+
+def test_when_the_time_is_up_a_few_that_fail_are_enough(world):
+    champion, canary = promote(world), try_out(world)
+    serve(world, 5, canary=canary, beside=champion, **FAILS)
+    world.now += RULES.max_s
+    worker(world).step()
+    assert status(world, canary) == "rolled_back" and why(world, canary).startswith("5 of 5 drafts failed")
+
+
+def test_a_canary_that_nobody_could_ask_is_not_promoted_for_that(world):
+    canary, watching = try_out(world), worker(world)
+    world.version = None
+    world.now += RULES.max_s
+    watching.step()
+    world.version = "1"
+    watching.step()
+    assert status(world, canary) == "canary"
 
 
 def test_without_any_request_it_is_said_what_may_be_wrong(world):
