@@ -35,7 +35,7 @@ from ledger.standing import Standing, standing
 LEASE = leases.WORKER
 TERM_S = 30.0
 TICK_S = 5.0
-DUTY = 0.05  # of the time is spent looking while a look takes half a second at most, and more beyond that
+DUTY = 0.05  # of the time a task is weighed; and is spent looking, while a look takes half a second at most
 PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
 log = logging.getLogger(__name__)
@@ -118,6 +118,7 @@ class Worker:
         self._house = Housekeeping(engine, tasks, house or House(), holder=holder)
         self._run: tuple[str, Run] | None = None
         self._turns: dict[str, float] = {}  # when the last run of a task began
+        self._weigh_at: dict[str, float] = {}  # from when on a task is weighed again
         self._pauses: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
         for task, watched in tasks.items():
@@ -310,8 +311,11 @@ class Worker:
         self._stop_run_of(champion.task, f"{champion.name} was voided, and what it learns is from before")
 
     def _weigh(self, task: str, watched: Watched) -> None:
-        now = self._clock()
+        now, began = self._clock(), self._monotonic()
+        if began < self._weigh_at.get(task, -math.inf):
+            return
         found = standing(self._engine, task, teacher=watched.teacher, window_share=watched.window_share)
+        self._weigh_at[task] = began + (self._monotonic() - began) / DUTY  # it counts all that is fresh: up to millions
         needs = watched.triggers
         gathered = progress.measure(
             found,

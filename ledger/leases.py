@@ -1,7 +1,8 @@
 """Leases: one holder of a name at a time, also over several processes and machines.
 
 A lease ends by itself, so a holder that was killed blocks nobody for longer than its last term. Who holds one renews it
-well before it ends, and stops acting when a renewal fails.
+well before it ends. Who has lost one stops: the worker at once, a run at its next step, since whoever took the lease
+has ended the candidate that the step goes on from.
 """
 
 import logging

@@ -36,6 +36,7 @@ from ledger.queries import Use, record_uses
 from ledger.records import TeacherReply, Usage
 from ledger.savings import savings
 from ledger.spool import SpoolWriter
+from ledger.standing import standing
 from tests.ledger.make import certified, exchange, student_exchange
 
 TRIGGERS = TriggerConfig(
@@ -303,6 +304,28 @@ def test_a_run_that_could_tell_nothing_is_told_by_the_worker(world):
     world.runs[-1].status = 2
     worker.step()
     assert decisions.latest(world.engine, "desk")[0].reason == own.reason
+
+
+def test_what_takes_long_to_weigh_is_weighed_more_rarely_and_watched_as_before(world, monkeypatch):
+    weighed = []
+
+    def slowly(*_, **__):
+        weighed.append(world.now)
+        world.now += 2.0
+        return standing(world.engine, "desk", teacher="big", window_share=0.5)
+
+    monkeypatch.setattr("distill.worker.standing", slowly)
+    name, worker = world.promote(), world.worker()
+    worker.step()
+    world.now += 37.0
+    worker.step()
+    assert len(weighed) == 1
+    world.record(reference("invoice"), 40, release=name)
+    worker.step()
+    assert releases.get(world.engine, name).status == "voided" and len(weighed) == 1
+    world.now += 1.0
+    worker.step()
+    assert len(weighed) == 2
 
 
 def test_a_task_that_is_always_due_keeps_no_other_from_its_run(world):
