@@ -35,7 +35,7 @@ from distill.anchor import Seen, anchor, beside
 from distill.baselines import baselines
 from distill.candidate import Candidate, Progress
 from distill.clusters import cluster
-from distill.errors import in_words
+from distill.errors import DistillError, in_words
 from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, lost, scored
 from distill.harvest import Harvest
 from distill.judge import Requests
@@ -270,7 +270,7 @@ class Attempt:
         ask, say = self._compare, self.progress.step
         try:
             told = of_window(self.engine, self.config, seen=seen, threshold=threshold, compare=ask, say=say)
-        except Exception as error:  # noqa: BLE001  see above
+        except (DistillError, sa.exc.SQLAlchemyError) as error:
             told = {"untold": in_words(error)}
             say(f"what else is known of it cannot be told: {told['untold']}")
         self.report.update(told)

@@ -50,21 +50,25 @@ class Trials:
         self._looked: dict[tuple[str, float], int] = {}  # release, beginning -> looks that found nothing
         self._blocks: dict[tuple[str, float], tuple[int, int]] = {}  # the same -> blocks, the number behind the last
         self._before: dict[tuple[str, float], list[float]] = {}
+        self._seen: dict[tuple[str, float], float] = {}  # release, beginning -> when it was first looked at
 
     def look(self, canary: Release, champion: Release | None, *, rules: Rules, began: float, now: float) -> Judgement:
         """Judge a canary by what it was asked since it `began`. Times are seconds since the epoch."""
         asked = trials.count(self._engine, canary.name, since=began)
         due = [size for size in looks(rules.min_requests) if size <= asked]
-        # With hardly any it has to have had the engine for all of that time: to wait on would keep the task from the
-        # next release for as long as the certificate holds, and a champion is watched too.
-        overdue = now - (canary.changed_at if asked >= FIRST_LOOK else began) >= rules.max_s
+        key = canary.name, began
+        # With hardly any, the engine was there for all of that time, as far as this worker has seen: to wait on would
+        # keep the task from the next release for as long as the certificate holds, and a champion is watched too.
+        begins = canary.changed_at if asked >= FIRST_LOOK else self._seen.setdefault(key, now)
+        overdue = now - begins >= rules.max_s
         if overdue and 0 < asked < rules.min_requests:
             due.append(asked)
-        key = canary.name, began
         for number, size in islice(enumerate(due, 1), self._looked.get(key, 0), None):
             if words := self._worse(canary, champion, limits=rules.limits, began=began, size=size, at=level(number)):
                 return Judgement("roll back", words)
             self._looked[key] = number
+        if overdue and not asked:
+            return Judgement("promote", "its time on trial is over, and no request was its: it is watched from now on")
         if overdue or asked >= rules.min_requests:
             beside = champion.name if champion else "the teacher"
             return Judgement(

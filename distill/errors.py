@@ -16,5 +16,6 @@ def in_words(error: BaseException) -> str:
     message may quote a request."""
     if isinstance(error, DistillError | LedgerError | ReleaseError):
         return f"{type(error).__name__}: {error}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno} ({place.name})"
+    places = traceback.extract_tb(error.__traceback__)[-1:]
+    at = [f" at {Path(place.filename).name}:{place.lineno} ({place.name})" for place in places]
+    return "".join([type(error).__name__, *at])

@@ -1,5 +1,6 @@
 """What a candidate is worth: its drafts, through the serving engine, beside the teacher's answers."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import msgspec
 from calibration.agreement import Measure, disagreement
 from calibration.calibrator import Calibrator
 from calibration.certify import ScoredRow
-from calibration.fit import fit_calibrator
+from calibration.fit import MIN_ROWS, fit_calibrator
 from calibration.question import By, Judge, Pair, settled
 from distill.errors import DistillError
 from distill.judge import AskJudge, ask_patiently
@@ -19,7 +20,12 @@ from ledger.texts import variable_text
 
 
 class StudentMute(DistillError):
-    """The student drafted too little to judge it: the same rows would make another such student."""
+    """The student's drafts are such that the gateway could accept too few of them to judge it: the same rows would make
+    another such student."""
+
+
+class DraftsMissing(DistillError):
+    """Too many drafts did not come at all, which is the engine's doing and may be over the next time."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,26 @@ def agreement(rows: Sequence[Judged]) -> float:
 
 
 def calibrate(rows: Sequence[Judged]) -> Calibrator:
-    """Fit the calibrator on the rows the gateway could accept. Raises StudentMute, or CannotFit for too few rows."""
+    """Fit the calibrator on the rows the gateway could accept. Raises StudentMute or DraftsMissing for too few of them,
+    CannotFit for evidence of another version."""
     usable = [row for row in rows if row.usable]
-    if len(usable) * 2 < len(rows):
-        raise StudentMute(_why_mute(rows, usable=len(usable)))
+    needed = max(MIN_ROWS, math.ceil(len(rows) / 2))
+    if len(usable) < needed:
+        raise _too_few(rows, usable=len(usable), needed=needed)
     return fit_calibrator([row.draft.evidence for row in usable if row.draft], [not row.disagreement for row in usable])
 
 
-def _why_mute(rows: Sequence[Judged], *, usable: int) -> str:
-    cut = sum(row.draft is not None and row.draft.finish_reason == "length" for row in rows)
+def _too_few(rows: Sequence[Judged], *, usable: int, needed: int) -> DistillError:
+    missing = sum(row.draft is None for row in rows)
     words = f"only {usable} of {len(rows)} drafts could be accepted"
-    if not cut:
-        return f"{words}: the others carry no evidence"
-    return f"{words}: {cut} did not end within the task's max_tokens; raise it if the teacher's answers are longer"
+    if usable + missing >= needed:
+        return DraftsMissing(f"{words}: {missing} did not come")
+    cut = sum(row.draft is not None and not row.usable and row.draft.finish_reason == "length" for row in rows)
+    if 2 * cut < len(rows) - usable - missing:
+        return StudentMute(f"{words}: most others carry no evidence")
+    return StudentMute(
+        f"{words}: {cut} did not end within the task's max_tokens; raise it if the teacher's answers are longer"
+    )
 
 
 def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:

@@ -29,6 +29,7 @@ from ledger.queries import (
 from ledger.rationales import rationales
 from ledger.redaction import holds_placeholder
 from ledger.studies import studied_until
+from ledger.teachers import ANYBODYS
 
 
 class HarvestError(DistillError):
@@ -101,10 +102,10 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
         if adapter_digest is not None:
             since = max(since, studied_until(connection, adapter_digest))
-        said = -math.inf if teacher is None else teachers.since(connection, task)
-    begin = lessons_begin(engine, task, teacher=teacher, until=since, most=max_rows)
-    recorded = [row for row in outlines(engine, task, since=begin) if row.at > said]
-    rows = [row for row in recorded if row.eligible and _counts(row, teacher)]
+        said = ANYBODYS if teacher is None else teachers.answers(connection, task)
+    begin = lessons_begin(engine, task, teacher=teacher, said=said, until=since, most=max_rows)
+    recorded = outlines(engine, task, since=begin)
+    rows = [row for row in recorded if row.eligible and said.hold(row.at) and _counts(row, teacher)]
     fresh = [row for row in rows if row.at > since]
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification, alarm or study"
@@ -117,21 +118,33 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     cut_at = cut_before if again and cut_before > since else _later(usual, drawn, key)
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
-    lessons = rows_of(engine, [row.exchange_id for row in older if row.lesson][-max_rows:])
-    written = [row for row in task_rows(engine, task, until=cut_at, origins=("synthetic",)) if row.at > said]
-    usable = [row for row in written if row.teacher_text is not None and _counts(row, teacher)]
+    lessons = _left(engine, [row.exchange_id for row in older if row.lesson][-max_rows:])
+    written = [row for row in _written(engine, task, teacher=teacher, until=cut_at) if said.hold(row.at)]
     drawn = [row for row in drawn if row.at >= cut_at]
-    window = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
+    chosen = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
+    window = _left(engine, [row.exchange_id for row in chosen])
     last = max(cut_at, settled[-1].at) if settled else cut_at
     gone = [row for row in recorded if cut_at <= row.at <= last and row.forgotten]
     return Harvest(
         cut_at=cut_at,
         older=tuple(_lesson(row, fair=row.exchange_id in fair, easy_weight=easy_weight) for row in lessons),
-        window=tuple(rows_of(engine, [row.exchange_id for row in window])),
+        window=tuple(window),
         window_span=(cut_at, last),
-        synthetic=tuple(_lesson(row, fair=False) for row in usable[: max_rows - len(lessons)]),
-        forgotten=sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < _rate(drawn) for row in gone),
+        synthetic=tuple(_lesson(row, fair=False) for row in written[: max_rows - len(lessons)]),
+        forgotten=len(chosen)
+        - len(window)
+        + sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < _rate(drawn) for row in gone),
     )
+
+
+def _written(engine: sa.Engine, task: str, *, teacher: str | None, until: float) -> list[Row]:
+    rows = task_rows(engine, task, until=until, origins=("synthetic",))
+    return [row for row in rows if row.teacher_text is not None and _counts(row, teacher)]
+
+
+def _left(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[Row]:
+    """Those of them that were not forgotten since they were chosen."""
+    return [row for row in rows_of(engine, exchange_ids) if not row.forgotten]
 
 
 def _later(cut_at: float, drawn: Sequence[Outline], key: bytes) -> float:

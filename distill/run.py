@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calibration.certificate import Refusal
-from calibration.fit import MIN_ROWS, CannotFit
+from calibration.fit import MIN_ROWS
 from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
@@ -54,7 +54,7 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
 
     Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, NotAlone, DiskFull or
     AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded with the
-    candidate, which is refused, and raised.
+    candidate, which is refused, and raised; but for a student that cannot be judged, which is a refusal like others.
     """
     check_alone()
     permit(teacher=config.teacher, may_train=config.may_train)
@@ -66,7 +66,7 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     made = candidate(config, release.name, progress=progress)
     try:
         outcome = Attempt(engine, config, made, report).make(lessons, harvested)
-    except (StudentMute, CannotFit) as error:
+    except StudentMute as error:
         outcome = Refusal(str(error), len(lessons.fit), None, labels_seen=False)
     except BaseException as error:
         refusal = Refusal(f"failed: {in_words(error)}", 0, None, labels_seen=False)

@@ -17,8 +17,8 @@ MOST_DOUBLED = 5
 class TriggerConfig:
     """`min_rows`: rows before the cut, `min_references`: unused references after it, without which nothing begins;
     `max_references`: more than these a run does not draft; `new_rows`: rows since the last attempt that make another
-    one worth it, twice as many with every refusal in a row; `escalation_rate`: share of requests that
-    the teacher answers beyond which a champion is retrained; `age_s`: how old a champion may grow."""
+    one worth it, twice as many with every one in a row that was refused or failed its trial; `escalation_rate`: share
+    of requests that the teacher answers beyond which a champion is retrained; `age_s`: how old a champion may grow."""
 
     min_rows: int
     min_references: int

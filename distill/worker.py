@@ -179,6 +179,7 @@ class Worker:
         if self._run is None or (status := self._run[1].poll()) is None:
             return
         task, self._run = self._run[0], None
+        self._weigh_at.clear()  # all are weighed in their turn: who is weighed quickly would come first again
         if status in VERDICTS:
             log.info("the run of %s ended with status %d", task, status)
             self._pauses.pop(task, None)

@@ -12,6 +12,7 @@ from ledger.database import parts
 from ledger.ended import FORGOTTEN
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges
+from ledger.texts import said
 
 INSTRUCTIONS = ("system", "developer")  # of which ours may be others than the client's
 Messages = Sequence[Mapping[str, Any]]
@@ -19,7 +20,7 @@ Messages = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Asked:
-    """What clients have asked: whole conversations, without instructions, and the last message of each."""
+    """What clients have asked: whole conversations, without instructions, and the last question of each."""
 
     conversations: frozenset[tuple[tuple[str, str], ...]]
     questions: frozenset[str]
@@ -28,16 +29,17 @@ class Asked:
     def of(cls, several: Iterable[Messages]) -> "Asked":
         """An empty question is nobody's."""
         spoken = frozenset(filter(None, map(_conversation, several)))
-        return cls(spoken, frozenset(filter(None, (each[-1][1].strip() for each in spoken))))
+        lasts = ([text for role, text in each if role == "user"][-1:] for each in spoken)
+        return cls(spoken, frozenset(filter(None, (text.strip() for last in lasts for text in last))))
 
 
-def copies(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
-    """The exchanges on our own account that hold what any of these has asked, all of it or its last message. What was
-    asked in the same words by somebody else is among them: it is a question, and nobody's answer."""
+def copies(connection: sa.Connection, ids: Sequence[str], *, task: str) -> list[str]:
+    """The exchanges of the task on our own account that hold what any of these has asked, all of it or its last
+    question. What somebody else has asked in the same words is among them: it is a question, and nobody's answer."""
     messages = (_messages(connection, exchanges.c.id.in_(part)) for part in parts(ids))
     asked = Asked.of(each for part in messages for _, _, each in part)
-    ours = sa.and_(exchanges.c.origin.not_in(TRAFFIC), exchanges.c.prompt_fingerprint != FORGOTTEN)
-    found = _messages(connection, ours) if asked.conversations else ()
+    ours = sa.and_(exchanges.c.task == task, exchanges.c.origin.not_in(TRAFFIC))
+    found = _messages(connection, sa.and_(ours, exchanges.c.prompt_fingerprint != FORGOTTEN))
     return [name for name, origin, messages in found if _HOLDS.get(origin, _repeats)(messages, asked)]
 
 
@@ -48,14 +50,7 @@ def _messages(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> I
 
 
 def _conversation(messages: Messages) -> tuple[tuple[str, str], ...]:
-    return tuple((each["role"], _text(each)) for each in messages if each["role"] not in INSTRUCTIONS)
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part["text"]) for part in content if part.get("type") == "text")
+    return tuple((each["role"], said(each)) for each in messages if each["role"] not in INSTRUCTIONS)
 
 
 def _repeats(messages: Messages, asked: Asked) -> bool:
@@ -66,7 +61,7 @@ def _repeats(messages: Messages, asked: Asked) -> bool:
 def _compares(messages: Messages, asked: Asked) -> bool:
     """As `calibration.question` puts two answers to a judge."""
     try:
-        request = json.loads(_text(messages[-1]))["request"]
+        request = json.loads(said(messages[-1]))["request"]
     except (ValueError, KeyError, TypeError, IndexError):
         return False
     return str(request).strip() in asked.questions
@@ -74,7 +69,7 @@ def _compares(messages: Messages, asked: Asked) -> bool:
 
 def _shows(messages: Messages, asked: Asked) -> bool:
     """As `distill.synthesis` shows examples to who writes more of them: each a JSON string on a line of its own."""
-    return any(_read(line) in asked.questions for each in messages for line in _text(each).splitlines())
+    return any(_read(line) in asked.questions for each in messages for line in said(each).split("\n"))
 
 
 def _read(line: str) -> str:

@@ -64,7 +64,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     file = _sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    # Parameters are texts of requests: no error may quote them.
+    # Parameters are texts of requests, and errors would quote them.
     engine = sa.create_engine(
         url, json_serializer=lambda value: msgspec.json.encode(value).decode(), hide_parameters=True
     )

@@ -1,5 +1,7 @@
 """What the worker decided about a task, or noticed, and why. What only repeats is not written again."""
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +45,12 @@ def record(engine: sa.Engine, decision: Decision) -> bool:
         if not repeated:
             connection.execute(decisions.insert().values(**vars(decision)))
     return not repeated
+
+
+def tell_failed(engine: sa.Engine, task: str, why: str) -> None:
+    """That the worker's last run came to no verdict, in the run's own words; the ledger may be what failed it."""
+    with suppress(sa.exc.SQLAlchemyError):
+        record(engine, Decision(time.time(), task, "wait", FAILED, f"a run has failed: {why}"))
 
 
 def latest(engine: sa.Engine, task: str, *, limit: int = 20) -> list[Decision]:

@@ -19,6 +19,7 @@ from ledger.decisions import Decision
 from ledger.ended import FORGOTTEN
 from ledger.releases import SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
+from ledger.texts import said
 
 Bindings = Mapping[str, Mapping[str, str]]  # by task, what a release must have been certified with
 
@@ -82,9 +83,8 @@ def find(engine: sa.Engine, meant: Meant, *, due: float) -> Found:
                     waiting.add(row.id)
                 else:
                     ids.setdefault(row.task, {})[row.id] = None
-        for part in parts(copies(connection, [each for several in ids.values() for each in several])):
-            for copy in connection.execute(_known(exchanges.c.id.in_(part))):
-                ids.setdefault(copy.task, {})[copy.id] = None
+        for task, several in ids.items():
+            several.update(dict.fromkeys(copies(connection, list(several), task=task) if task else ()))
         found = Found({task: list(several) for task, several in ids.items()}, [], len(waiting))
         taught = [release for part in parts(found.all_ids) for release in _learned_from(connection, part)]
     if not found.ids and not found.waiting:
@@ -255,20 +255,12 @@ def _forget_pairs(connection: sa.Connection, found: Found) -> None:
             .where(exchanges.c.id.in_(part))
         )
         for messages, student, teacher in connection.execute(query):
-            texts |= {(text, student, teacher) for message in messages for text in _texts(message)}
+            texts |= {(said(message), student, teacher) for message in messages}
     pairs = sa.select(judge_labels).where(judge_labels.c.task.in_([task for task in found.ids if task]))
     for pair in connection.execute(pairs).all():
         if (pair.prompt, pair.student, pair.teacher) in texts:
             same = (judge_labels.c[name] == getattr(pair, name) for name in ("task", "judge", "pair"))
             connection.execute(judge_labels.delete().where(*same))
-
-
-def _texts(message: Mapping[str, Any]) -> list[str]:
-    """As a prompt may hold them: text parts are joined by a line break."""
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return [content]
-    return ["\n".join(str(part["text"]) for part in content if part.get("type") == "text")]
 
 
 def _overwrite(engine: sa.Engine) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ledger.ended import FORGOTTEN
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges, feedback, teacher_replies
+from ledger.teachers import Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,14 @@ def outlines(engine: sa.Engine, task: str, *, since: float) -> list[Outline]:
         return [Outline(*row) for row in connection.execute(query.order_by(exchanges.c.at, exchanges.c.id))]
 
 
-def lessons_begin(engine: sa.Engine, task: str, *, teacher: str | None, until: float, most: int) -> float:
+def lessons_begin(
+    engine: sa.Engine, task: str, *, teacher: str | None, said: Answers, until: float, most: int
+) -> float:
     """When the oldest of the newest `most` lessons came that arrived by then; 0 where there are not so many. `teacher`:
-    whose lessons, None for anybody's."""
+    whose lessons, None for anybody's; `said`: from when."""
     theirs = sa.true() if teacher is None else sa.func.coalesce(teacher_replies.c.teacher, teacher) == teacher
     lesson = sa.and_(exchanges.c.eligible, exchanges.c.teaches, sa.or_(_LABELLED, _CORRECTED), theirs)
-    query = _joined(exchanges.c.at).where(_of(task), lesson)
+    query = _joined(exchanges.c.at).where(_of(task), lesson, said.condition(exchanges.c.at))
     if until < math.inf:
         query = query.where(exchanges.c.at <= until)
     with engine.connect() as connection:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ledger import teachers
-from ledger.database import parts, writing
+from ledger.database import LedgerError, parts, writing
 from ledger.ended import FORGOTTEN
 from ledger.random_keys import random_key
 from ledger.records import TRAFFIC, Draft, Origin, Usage
@@ -22,7 +22,7 @@ _LABEL = exchanges.c.id == teacher_replies.c.exchange_id
 _GONE = exchanges.c.prompt_fingerprint == FORGOTTEN
 
 
-class RowReused(Exception):
+class RowReused(LedgerError):
     """A row would certify twice, or certify a release that learned from it; nothing was written."""
 
 

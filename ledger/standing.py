@@ -55,7 +55,7 @@ def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float)
         fresh = fresh_since(connection, task)
         first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
         cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
-        said = exchanges.c.at > teachers.since(connection, task)
+        said = teachers.answers(connection, task).condition(exchanges.c.at)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
@@ -203,8 +203,12 @@ def _to_train_again(history: Sequence[sa.Row[Any]]) -> str | None:
 def _refusals(history: Sequence[sa.Row[Any]]) -> int:
     """The last attempts that came to nothing, of those begun behind the last alarm: what was before it is past."""
     voided_at = max((row.changed_at for row in history if row.status == "voided"), default=-math.inf)
-    in_vain = ("refused", "rolled_back")
-    return sum(1 for _ in takewhile(lambda row: row.status in in_vain and row.created_at > voided_at, history))
+    return sum(1 for _ in takewhile(lambda row: _in_vain(row) and row.created_at > voided_at, history))
+
+
+def _in_vain(release: sa.Row[Any]) -> bool:
+    """Refused, or rolled back for what it did: a person who rolls back gives no reason, nor needs another student."""
+    return release.status == "refused" or (release.status == "rolled_back" and bool(release.refusal))
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:

@@ -1,38 +1,90 @@
-"""Since when a task has the teacher model that it has: what another model answered certifies nothing for this one.
+"""Since when a task has the teacher model that it has: what another model has answered certifies nothing for this one,
+and teaches nothing under its terms.
 
 The ledger keeps a teacher's name with each answer, and the settings may put another model behind a name. While a
-release is in force that voids it, and traffic begins anew with that; without one nothing else tells the two apart.
+release is in force that voids it, and traffic begins anew with that; without one nothing else tells the two apart. A
+model that comes back (a name that was mistyped, a change that was taken back) has its answers of before again: they
+teach, and certify as little as before.
 """
 
 import json
 import math
+from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlalchemy as sa
 
 from ledger.database import writing
 from ledger.schema import settings
 
+Model = tuple[str, float | None]  # and since when the settings name it; None: since the first look
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The times in which a task's model of now was its teacher: `spans` of (begin, end], in seconds since the epoch."""
+
+    spans: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
+
+    def hold(self, at: float) -> bool:
+        """Whether a request of that time was its to answer."""
+        return any(begin < at <= end for begin, end in self.spans)
+
+    def condition(self, at: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
+        """The same of a column."""
+        return sa.or_(*(_within(at, begin, end) for begin, end in self.spans))
+
+
+ANYBODYS = Answers()
+
 
 def note(engine: sa.Engine, task: str, *, model: str, now: float) -> None:
     """Remember the model that the settings name for a task, and when it became another one."""
     with writing(engine) as connection:
         known = _known(connection, task)
-        if known is None:
-            connection.execute(settings.insert().values(key=_key(task), value=json.dumps([model, None])))
-        elif known[0] != model:
-            changed = settings.update().where(settings.c.key == _key(task))
-            connection.execute(changed.values(value=json.dumps([model, now])))
+        if known and known[-1][0] == model:
+            return
+        newest, *before = (model, now if known else None), *reversed(known)
+        value = json.dumps([*newest, *before])  # the one of now first, as versions that knew no other have it
+        if known:
+            connection.execute(settings.update().where(settings.c.key == _key(task)).values(value=value))
+        else:
+            connection.execute(settings.insert().values(key=_key(task), value=value))
 
 
 def since(connection: sa.Connection, task: str) -> float:
     """When the task's model became another one, in seconds since the epoch; -inf where it never did."""
     known = _known(connection, task)
-    return -math.inf if known is None or known[1] is None else known[1]
+    return _begin(known[-1]) if known else -math.inf
 
 
-def _known(connection: sa.Connection, task: str) -> tuple[str, float | None] | None:
+def answers(connection: sa.Connection, task: str) -> Answers:
+    """The times of the task's model of now."""
+    known = _known(connection, task)
+    if not known:
+        return ANYBODYS
+    ends = [*(_begin(after) for _, after in pairwise(known)), math.inf]
+    mine = zip(known, ends, strict=True)
+    return Answers(tuple((_begin(model), end) for model, end in mine if model[0] == known[-1][0]))
+
+
+def _known(connection: sa.Connection, task: str) -> list[Model]:
+    """All that it had, oldest first."""
     value = connection.execute(sa.select(settings.c.value).where(settings.c.key == _key(task))).scalar()
-    return None if value is None else tuple(json.loads(value))
+    if value is None:
+        return []
+    name, begin, *before = json.loads(value)
+    return [*((model, at) for model, at in reversed(before)), (name, begin)]
+
+
+def _begin(model: Model) -> float:
+    return -math.inf if model[1] is None else model[1]
+
+
+def _within(at: sa.ColumnElement[float], begin: float, end: float) -> sa.ColumnElement[bool]:
+    """Infinity is no number that every database compares with."""
+    after = sa.true() if begin == -math.inf else at > begin
+    return sa.and_(after, sa.true() if end == math.inf else at <= end)
 
 
 def _key(task: str) -> str:

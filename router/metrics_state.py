@@ -151,7 +151,8 @@ class State(Collector):
         labels = ["task", "action", "trigger"]
         counts = CounterMetricFamily(
             "tutelage_decisions",
-            "What the worker has decided, by rule: train, wait (a wait that goes on is counted once), void, take up.",
+            "What the worker has decided, by rule: train, wait (one that goes on is counted once, a failed run each "
+            "time), void, take up, promote, roll back.",
             labels=labels,
         )
         stands = GaugeMetricFamily("tutelage_decision_stands", "1 for a task's last decision.", labels=labels)

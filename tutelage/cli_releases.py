@@ -62,7 +62,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
     from distill.anew import FIT_ROWS
     from distill.errors import in_words
     from ledger.database import connect
-    from ledger.decisions import FAILED, Decision, record
+    from ledger.decisions import Decision, record, tell_failed
     from ledger.releases import last_in_force
     from tutelage.distilling import exclusive, run_config
     from tutelage.progress import RunProgress
@@ -85,8 +85,9 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
                 record(engine, Decision(time.time(), task, "train", "hand", asked))
             try:
                 outcome = run(engine, plan, progress=RunProgress(console))
-            except Exception as error:  # also one before there is a candidate that could tell
-                record(engine, Decision(time.time(), task, "wait", FAILED, f"a run has failed: {in_words(error)}"))
+            except Exception as error:
+                if not by_hand:  # who has asked for it reads why
+                    tell_failed(engine, task, in_words(error))
                 raise
     if isinstance(outcome, Released):
         found = outcome.certificate

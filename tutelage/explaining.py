@@ -150,6 +150,8 @@ def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         differs = f"{compared['differs']:.1%}, that one {compared['differs_before']:.1%}"
         yield f"beside {compared['with']}", answers
         yield "of all answered otherwise than by the teacher", f"{differs}; {compared['allowed']:.1%} more are allowed"
+    if why := report.get("untold"):
+        yield "what else is known of its window", f"could not be told: {why}"
     for name, words in shares.items():
         if report.get(name) is not None:
             yield words, f"{report[name]:.1%}"

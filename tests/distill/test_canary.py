@@ -172,6 +172,7 @@ def test_time_without_the_engine_does_not_count(world):
 @pytest.mark.parametrize("asked", [0, 1, 9, 13])
 def test_when_the_time_is_up_what_has_come_decides(world, asked):
     champion, canary, watching = promote(world), try_out(world), worker(world)
+    watching.step()
     serve(world, asked, canary=canary, beside=champion)
     world.now += RULES.max_s - 2.0
     watching.step()
@@ -179,13 +180,25 @@ def test_when_the_time_is_up_what_has_come_decides(world, asked):
     world.now += 2.0
     watching.step()
     assert status(world, canary) == "champion" and ("promote", "canary") in world.told()
+    told = next(each.reason for each in decisions.latest(world.engine, "desk") if each.action == "promote")
+    assert told.startswith(f"{asked} requests on trial" if asked else "its time on trial is over, and no request")
+
+
+def test_a_worker_that_begins_anew_waits_for_what_it_has_not_seen(world):
+    canary = try_out(world)
+    worker(world).step()
+    world.now += RULES.max_s
+    worker(world).step()  # nobody knows whether the engine was there
+    assert status(world, canary) == "canary"
 
 
 def test_when_the_time_is_up_a_few_that_fail_are_enough(world):
     champion, canary = promote(world), try_out(world)
+    watching = worker(world)
+    watching.step()
     serve(world, 5, canary=canary, beside=champion, **FAILS)
     world.now += RULES.max_s
-    worker(world).step()
+    watching.step()
     assert status(world, canary) == "rolled_back" and why(world, canary).startswith("5 of 5 drafts failed")
 
 

@@ -8,7 +8,7 @@ from calibration.certify import ScoredRow
 from calibration.evidence import SHORT
 from calibration.question import Judge
 from distill import judge as asking
-from distill.evaluate import StudentMute, acceptable, agreement, calibrate, compare, judge, lost, scored
+from distill.evaluate import DraftsMissing, StudentMute, acceptable, agreement, calibrate, compare, judge, lost, scored
 from distill.rows import TrainingRow
 from tests.fakes import draft
 
@@ -65,17 +65,40 @@ def test_the_score_ranks_agreement():
     assert min(row.score for row in found if not row.disagreement) > max(row.score for row in found if row.disagreement)
 
 
-def test_a_student_without_evidence_is_not_judged():
-    with pytest.raises(StudentMute, match=r"only 30 of 80 .*: the others carry no evidence"):
-        calibrate(rows(80, mute=50))
+def of(judged, given):
+    """The first of these rows with such drafts."""
+    drafts = acceptable(given, prefix=None)
+    return [*(replace(row, draft=each) for row, each in zip(judged, drafts, strict=False)), *judged[len(given) :]]
 
 
-def test_a_student_whose_drafts_are_cut_is_told_of_the_limit():
-    judged = rows(80)
-    cut = acceptable([draft(finish_reason="length", evidence=evidence(True))] * 50, prefix=None)
-    judged[:50] = [replace(row, draft=each) for row, each in zip(judged[:50], cut, strict=True)]
-    with pytest.raises(StudentMute, match=r"only 30 of 80 .* 50 did not end within the task's max_tokens; raise it"):
-        calibrate(judged)
+CUT, BARE = draft(finish_reason="length", evidence=evidence(True)), draft(evidence={})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([BARE] * 50, "only 30 of 80 drafts could be accepted: most others carry no evidence"),
+        ([CUT] * 50, "only 30 of 80 .* 50 did not end within the task's max_tokens; raise it"),
+        ([*[CUT] * 5, *[BARE] * 45], "most others carry no evidence"),
+        ([*[None] * 5, *[CUT] * 45], "45 did not end"),
+    ],
+)
+def test_a_student_whose_drafts_are_of_no_use_is_not_judged(given, words):
+    with pytest.raises(StudentMute, match=words):
+        calibrate(of(rows(80), given))
+
+
+@pytest.mark.parametrize("given", [[None] * 50, [*[None] * 45, *[CUT] * 5]])
+def test_drafts_that_did_not_come_say_nothing_of_the_student(given):
+    with pytest.raises(DraftsMissing, match=rf"only 30 of 80 .*: {given.count(None)} did not come"):
+        calibrate(of(rows(80), given))
+
+
+def test_few_rows_are_told_by_what_is_wrong_with_them():
+    with pytest.raises(StudentMute, match="only 19 of 22"):
+        calibrate(of(rows(22), [BARE] * 3))
+    with pytest.raises(DraftsMissing, match="only 19 of 22"):
+        calibrate(of(rows(22), [None] * 3))
 
 
 def test_a_judge_decides_about_what_differs_and_a_draft_without_a_verdict_disagrees(monkeypatch):

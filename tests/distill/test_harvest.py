@@ -9,7 +9,7 @@ from ledger import teachers
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import ingest_once, store
-from ledger.queries import Use, record_uses, reference_key
+from ledger.queries import Use, record_uses, reference_key, rows_of
 from ledger.records import Draft, Feedback, Label, TeacherReply, Usage
 from ledger.releases import add_candidate, promote, set_adapter, void
 from ledger.spool import SpoolWriter
@@ -257,6 +257,23 @@ def test_what_another_model_said_under_the_teachers_name_does_not_teach_either(l
     assert [row.exchange_id for row in found.synthetic] == ids([101])
     assert standing(engine, "desk", teacher="big", window_share=0.4).rows == 8  # both sources, as a run takes them
     assert len(take(engine, teacher=None).older) == 15  # for these the teacher of now is asked
+    teachers.note(engine, "desk", model="openai/big", now=9.5)  # it was taken back
+    assert [row.exchange_id for row in take(engine).older] == ids([*range(8), *range(10, 16)])
+
+
+def test_what_is_forgotten_while_a_run_reads_teaches_nothing_and_counts_as_lost(ledger, monkeypatch):
+    engine = ledger(*map(exchange, range(10)))
+    chosen = ids([2, 6])
+
+    def meanwhile(engine, exchange_ids):
+        if meant := tuple(each for each in chosen if each in exchange_ids):
+            forget(engine, find(engine, Meant(meant), due=1e9), meant=Meant(meant), now=20.0)
+        return rows_of(engine, exchange_ids)
+
+    monkeypatch.setattr("distill.harvest.rows_of", meanwhile)
+    found = take(engine)
+    assert [row.exchange_id for row in found.older] == ids([0, 1, 3, 4, 5])
+    assert ([row.exchange_id for row in found.window], found.forgotten) == (ids([8]), 1)
 
 
 def test_of_the_past_no_more_is_read_than_may_teach(ledger):

@@ -328,17 +328,26 @@ def test_what_takes_long_to_weigh_is_weighed_more_rarely_and_watched_as_before(w
     assert len(weighed) == 2
 
 
-def test_a_task_that_is_always_due_keeps_no_other_from_its_run(world):
+@pytest.mark.parametrize("slow", [0.0, 30.0])
+def test_a_task_that_is_always_due_keeps_no_other_from_its_run(world, monkeypatch, slow):
+    """Not one that is weighed slowly, either."""
     started = []
+
+    def weighed(engine, task, **how):
+        world.now += slow if task == "mail" else 0.0
+        return standing(engine, task, **how)
+
+    monkeypatch.setattr("distill.worker.standing", weighed)
     outside = Outside(lambda task: started.append(task) or world.start(task), world.ask, world.ask_judge, world.serving)
     clocks = Clocks(wall=lambda: world.now, steady=lambda: world.now)
     worker = Worker(world.engine, {"desk": WATCHED, "mail": WATCHED}, outside=outside, holder="a", clocks=clocks)
     for task in ("desk", "mail"):
         world.record(exchange, 60, task=task)
     for _ in range(4):  # no release comes of these runs: both stay due
-        worker.step()
+        for _ in range(3):
+            worker.step()
+            world.now += 10.0
         world.runs[-1].status = 3
-        world.now += 1.0
     assert started == ["desk", "mail", "desk", "mail"]
 
 

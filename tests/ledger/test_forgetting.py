@@ -5,7 +5,6 @@ import sqlalchemy as sa
 
 from calibration.familiar import Familiar
 from calibration.question import Judge, Pair, question
-from distill.synthesis import brief
 from ledger import familiar, keys, verdicts
 from ledger.database import connect
 from ledger.decisions import latest
@@ -88,35 +87,19 @@ def test_what_was_asked_again_on_our_own_account_goes_with_it(engine, tmp_path, 
 OURS = {"params": {}, "key": None, "reference": False, "eligible": False}
 
 
-@pytest.mark.parametrize(
-    ("origin", "messages"),
-    [
-        ("recertify", [{"role": "system", "content": "another prompt"}, {"role": "user", "content": SECRET}]),
-        ("probe", [{"role": "user", "content": [{"type": "text", "text": SECRET}]}]),
-        ("judge", question(Judge("referee", "m", ""), Pair(SECRET, "a", "b"), swapped=True)),
-        ("writer", brief(["one", f" {SECRET} ", "two"], prompt="Name the topic.")["messages"]),
-    ],
-)
-def test_what_holds_it_in_other_words_of_ours_goes_too(engine, origin, messages):
-    instructed = [{"role": "developer", "content": "the prompt"}, {"role": "user", "content": SECRET}]
-    another = question(Judge("referee", "m", ""), Pair("b", SECRET[:3], "a"), swapped=False)
-    others = [
-        exchange(3, origin="judge", messages=another),
-        exchange(4, origin="judge", messages=[{"role": "user", "content": "no JSON"}]),
-        exchange(5, origin="writer", messages=brief(["b", "c"], prompt=None)["messages"]),
-        exchange(6, origin="probe", messages=[*told(1).messages, {"role": "assistant", "content": "and on"}]),
-        exchange(7, messages=[{"role": "user", "content": "message 7"}]),
-    ]
-    store(engine, [told(1, messages=instructed), exchange(2, origin=origin, messages=messages, **OURS), *others])
-    found = look(engine, Meant(exchanges=("id-000001",)))
-    assert found.all_ids == ["id-000001", "id-000002"]
-    assert look(engine, Meant(exchanges=("id-000007",))).all_ids == ["id-000007"]
+def test_what_we_have_asked_a_judge_in_its_words_goes_with_it(engine, tmp_path):
+    asked = question(Judge("referee", "m", ""), Pair(SECRET, "a", "b"), swapped=True)
+    store(engine, [told(1), exchange(2, origin="judge", messages=asked, **OURS), exchange(3)])
+    assert look(engine, Meant(exchanges=("id-000001",))).all_ids == ["id-000001", "id-000002"]
+    run(engine, exchanges=("id-000001",))
+    assert SECRET.encode() not in files(engine, tmp_path) and b"message 3" in files(engine, tmp_path)
 
 
-def test_an_empty_question_is_in_no_copy(engine):
-    empty, judged = [{"role": "user", "content": ""}], question(Judge("r", "m", ""), Pair("", "a", "b"), swapped=True)
-    store(engine, [exchange(1, messages=empty), exchange(2, origin="judge", messages=judged, **OURS)])
-    assert look(engine, Meant(exchanges=("id-000001",))).all_ids == ["id-000001"]
+def test_a_part_without_text_keeps_nobody_from_forgetting(engine, tmp_path):
+    odd = [{"role": "user", "content": [{"type": "text"}, {"type": "text", "text": SECRET}]}]
+    store(engine, [told(1, messages=odd), exchange(2)])
+    run(engine, exchanges=("id-000001",))
+    assert SECRET.encode() not in files(engine, tmp_path)
 
 
 def test_who_is_forgotten_is_not_kept_as_the_reason(engine, tmp_path):

@@ -8,6 +8,7 @@ from ledger.ingest import store
 from ledger.outlines import lessons_begin, outlines
 from ledger.queries import rows_of, task_rows
 from ledger.records import Feedback, TeacherReply
+from ledger.teachers import ANYBODYS, Answers
 from tests.ledger.make import exchange, student_exchange
 
 LOST = TeacherReply("big", None, error="TeacherUnavailable")
@@ -54,10 +55,19 @@ def test_an_outline_says_what_its_row_is(engine):
     ],
 )
 def test_where_the_newest_lessons_begin(engine, *, teacher, until, most, begins):
-    assert lessons_begin(engine, "desk", teacher=teacher, until=until, most=most) == begins
+    assert lessons_begin(engine, "desk", teacher=teacher, said=ANYBODYS, until=until, most=most) == begins
 
 
-def test_rows_come_in_the_order_that_is_asked_for(engine):
+def test_only_what_the_model_of_now_has_said_is_counted(engine):
+    said = Answers(((-math.inf, 1.0), (2.5, math.inf)))
+    assert lessons_begin(engine, "desk", teacher="big", said=said, until=math.inf, most=2) == 3.0
+    assert lessons_begin(engine, "desk", teacher="big", said=said, until=2.0, most=1) == 0.0
+
+
+def test_many_rows_come_in_the_order_that_is_asked_for(engine):
+    store(engine, [exchange(n) for n in range(100, 1300)])
+    many = [f"id-{n:06d}" for n in range(1299, 99, -1)]
+    assert [row.exchange_id for row in rows_of(engine, many)] == many
     wanted = ["id-000008", "nobody", "id-000000"]
     assert [row.exchange_id for row in rows_of(engine, wanted)] == ["id-000008", "id-000000"]
     assert rows_of(engine, wanted)[1] == task_rows(engine, "desk")[0]

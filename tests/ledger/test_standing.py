@@ -84,6 +84,10 @@ def test_what_failed_its_trial_came_to_nothing_too(ledger):
         releases.try_out(engine, name, values=certified(), now=now + 1)
         releases.rollback(engine, "desk", binding={}, now=now + 2, of=name, reason="it is slow")
     assert (ask(engine).attempts, ask(engine).refusals) == (2, 2)
+    name = releases.add_candidate(engine, task="desk", cut_at=5.0, base_model="b", now=40.0).name
+    releases.try_out(engine, name, values=certified(), now=41.0)
+    releases.rollback(engine, "desk", binding={}, now=42.0)  # by a person
+    assert (ask(engine).attempts, ask(engine).refusals) == (3, 0)
 
 
 def test_the_escalation_rate_is_the_champions_and_needs_enough_requests(ledger):
