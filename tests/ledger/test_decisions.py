@@ -1,7 +1,8 @@
 import pytest
+import sqlalchemy as sa
 
 from ledger.database import connect
-from ledger.decisions import Decision, latest, notices, record
+from ledger.decisions import Decision, latest, notices, record, tell_failed
 
 
 @pytest.fixture
@@ -27,6 +28,15 @@ def test_waiting_by_the_same_rule_is_written_once_and_its_numbers_follow(engine)
     for at in (6.0, 7.0):
         record(engine, Decision(at, "desk", "train", "rows", "again"))
     assert len(latest(engine, "desk")) == 5
+
+
+def test_a_failure_is_told_each_time_and_a_ledger_that_is_away_hides_no_error(engine):
+    for _ in range(2):
+        record(engine, Decision(1.0, "desk", "train", "first", "rows are enough"))
+        tell_failed(engine, "desk", "DiskFull: 1 GB is free")
+    assert [each.action for each in latest(engine, "desk")] == ["wait", "train"] * 2
+    assert latest(engine, "desk")[0].reason == "a run has failed: DiskFull: 1 GB is free"
+    tell_failed(sa.create_engine("sqlite://"), "desk", "what failed it")  # without a table
 
 
 def test_a_notice_that_is_found_again_is_written_once_and_hides_no_wait(engine):

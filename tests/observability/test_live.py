@@ -298,7 +298,7 @@ def test_runs_that_fail(stack):
     ask_of_everything(stack, "fresh", times=150)
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-m", "tutelage", "distill", "run", "fresh", "--config", str(other)],
+            [sys.executable, "-m", "tutelage", "distill", "run", "fresh", "--decided", "--config", str(other)],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,

@@ -5,6 +5,7 @@ import yaml
 
 from ledger.budgets import Budget
 from ledger.prices import Price
+from ledger.standing import ENOUGH
 from router.settings import ConfigError, load
 from tutelage.starter import starter
 
@@ -95,6 +96,7 @@ def test_defaults_are_safe_and_paths_lie_beside_the_file(tmp_path):
         ({"tasks": {"desk": {"teacher": "big", "student_prompt": "compact"}}}, "leaves out the system_prompt"),
         ({"distill": {"fit_share": 0.6, "validation_share": 0.4}}, "less than a tenth of the rows to teach"),
         ({"distill": {"min_rows": 400, "max_rows": 300}}, "no run would ever begin"),
+        ({"distill": {"min_rows": ENOUGH + 1, "max_rows": 900_000}}, "less than or equal"),  # more are not counted
         ({"ledger": {"keep_days": 20}}, "keep_days: 20 would take from a release within its max_age_days of 21"),
         ({"canary": {"share": 0.0}}, "greater than 0"),
         ({"canary": {"share": 1.5}}, "less than or equal to 1"),

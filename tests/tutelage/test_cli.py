@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from ledger import releases
 from ledger.database import connect
-from ledger.decisions import Decision, record
+from ledger.decisions import Decision, latest, record
 from ledger.ended import set_deleted
 from router.settings import load
 from tests.ledger.make import certified
@@ -111,6 +111,21 @@ def test_a_wrong_key_is_named_without_its_value(config):
 def test_distilling_without_permission_is_refused_with_what_to_set(config):
     refused = ask("distill", "run", "desk", "--config", config)
     assert refused.exit_code == 2 and "set teachers.gpt-4o-mini.may_train: true" in words(refused)
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_run_that_fails_tells_the_worker_why_and_a_person_directly(config, decided):
+    values = yaml.safe_load(config.read_text())
+    values["teachers"]["gpt-4o-mini"] |= {"may_train": True, "terms": "https://terms", "confirmed_by": "the test"}
+    config.write_text(yaml.safe_dump(values))
+    said = ask("distill", "run", "desk", *(["--decided"] if decided else []), "--config", config)
+    assert said.exit_code == 2 and "no eligible request is recorded" in said.stderr
+    found = [(each.action, each.trigger, each.reason) for each in latest(connect(load(config).ledger.url), "desk")]
+    if decided:
+        ((action, trigger, reason),) = found
+        assert (action, trigger) == ("wait", "failed") and "HarvestError: no eligible request is recorded" in reason
+    else:
+        assert found == [("train", "hand", "a person has asked for it")]
 
 
 def test_more_gpus_than_there_are_are_not_looked_for_in_vain(config, monkeypatch):
