@@ -12,7 +12,6 @@ from ledger.database import parts
 from ledger.ended import FORGOTTEN
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges
-from ledger.texts import said
 
 INSTRUCTIONS = ("system", "developer")  # of which ours may be others than the client's
 Messages = Sequence[Mapping[str, Any]]
@@ -51,6 +50,16 @@ def _messages(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> I
 
 def _conversation(messages: Messages) -> tuple[tuple[str, str], ...]:
     return tuple((each["role"], said(each)) for each in messages if each["role"] not in INSTRUCTIONS)
+
+
+def said(message: Mapping[str, Any]) -> str:
+    """The text of a message as far as it has any, whatever else it holds: what clients send may be of no form that the
+    student reads."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = [part for part in content or () if isinstance(part, Mapping) and part.get("type") == "text"]
+    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
 def _repeats(messages: Messages, asked: Asked) -> bool:

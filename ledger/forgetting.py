@@ -13,13 +13,12 @@ import sqlalchemy as sa
 
 from ledger import familiar, schema
 from ledger.clients import USER_FIELDS
-from ledger.copies import copies
+from ledger.copies import copies, said
 from ledger.database import LedgerError, parts, writing
 from ledger.decisions import Decision
 from ledger.ended import FORGOTTEN
 from ledger.releases import SERVED, TAUGHT, Release, in_line
 from ledger.schema import exchanges, feedback, judge_labels, keys, probe_questions, releases, row_uses, teacher_replies
-from ledger.texts import said
 
 Bindings = Mapping[str, Mapping[str, str]]  # by task, what a release must have been certified with
 

@@ -10,16 +10,6 @@ def variable_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return message_text(spoken[-1]) if spoken else ""
 
 
-def said(message: Mapping[str, Any]) -> str:
-    """The text of a message as far as it has any, whatever else it holds: what clients send may be of no form that the
-    student reads."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = [part for part in content or () if isinstance(part, Mapping) and part.get("type") == "text"]
-    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-
-
 def message_text(message: Mapping[str, Any]) -> str:
     r"""The text of a message; text parts are joined by "\n", as vLLM does for templates that want string content.
 
