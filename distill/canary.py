@@ -2,7 +2,8 @@
 enough requests say nothing against it; and a champion in the first hours after its promotion.
 
 Everything is judged from the ledger, at numbers of requests that are fixed beforehand, so that a worker that is killed
-and begins anew comes to the same. Time in which the engine was away is left out, as far as this worker has seen it.
+and begins anew comes to the same. Time in which the engine was away is left out, as far as this worker has seen it;
+where hardly anybody asks, the time of a trial is what this worker has seen of it.
 """
 
 from collections.abc import Sequence

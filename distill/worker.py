@@ -326,7 +326,9 @@ class Worker:
             now=now,
         )
         progress.publish(self._engine, task, gathered, now=now)
-        if self._run is not None or self._monotonic() < self._paused_until.get(task, -math.inf):
+        # One of a person's too: beside it ours would fail, and be told as a failure.
+        under_way = self._run is not None or leases.who(self._engine, leases.run_lease(task), now=now) is not None
+        if under_way or self._monotonic() < self._paused_until.get(task, -math.inf):
             return
         if words := self._on_trial.get(task):
             self._record(Decision(now, task, "wait", "canary", words))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from calibration.canary import FIRST_LOOK
 from calibration.certificate import Certificate
 from calibration.monitor import delay, exposure
 from calibration.words import percent
@@ -90,7 +91,7 @@ def trial_in_words(settings: Settings, engine: sa.Engine, task: str) -> str | No
     if canary is None:
         return None
     rules, since = canary_rules(settings), canary.changed_at
-    last = f"decided by {date(since + rules.max_s)} at the latest"
+    last = f"decided by {date(since + rules.max_s)} at the latest if {FIRST_LOOK} have come, else some time after that"
     return f"{in_trial(canary, trials.count(engine, canary.name, since=since), rules=rules)}; {last}"
 
 

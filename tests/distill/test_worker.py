@@ -288,6 +288,17 @@ def test_a_run_that_fails_is_tried_again_after_pauses_that_double(world):
     assert len(world.runs) == 6
 
 
+def test_beside_a_run_that_a_person_has_begun_none_is_begun_or_fails(world):
+    world.record(exchange, 60)
+    lease, worker = leases.run_lease("desk"), world.worker()
+    assert leases.take(world.engine, lease, holder="a person", now=world.now, term_s=TERM_S)
+    worker.step()
+    assert world.runs == [] and world.told() == []
+    world.now += TERM_S  # it has ended, or was killed
+    worker.step()
+    assert len(world.runs) == 1 and world.told() == [("train", "first")]
+
+
 def test_a_run_that_could_tell_nothing_is_told_by_the_worker(world):
     world.record(exchange, 60)
     worker = world.worker()
