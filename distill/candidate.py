@@ -5,6 +5,7 @@ Knows no ledger and no certificate: what its drafts are worth is for whoever ask
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ from typing import Any, Protocol
 from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible
 from distill.best import TrainProgress
 from distill.errors import DistillError
+from distill.evaluate import enough
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
 from distill.recital import MESSAGES, load_heard, note
-from distill.render import as_said, render_prompt, takes
+from distill.render import Chat, Unspeakable, as_said, render_prompt, takes
+from distill.rows import TrainingRow
 from distill.student import load_chat
 from distill.train import TrainConfig, TrainReport, train
 from ledger.records import Draft
@@ -30,6 +33,10 @@ log = logging.getLogger(__name__)
 
 class DiskFull(DistillError):
     """No room for another adapter; minutes of training would be lost at their end."""
+
+
+class Unreadable(DistillError):
+    """The engine would refuse most of a task's requests; whatever was trained could not be judged."""
 
 
 class Progress(Protocol):
@@ -61,6 +68,32 @@ def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
                     f"vLLM at {engine.url} takes adapters of rank {most} at most, and a run asks for {rank}: start it "
                     f"with a --max-lora-rank of {rank} or more, or lower distill.rank (or also_try) to {most}"
                 )
+
+
+def check_readable(config: TrainConfig, rows: Sequence[TrainingRow], *, answer: int) -> None:
+    """Raises Unreadable where a student of the base model could be asked too few of the rows to be judged: an `answer`
+    of so many tokens, or of those that a request allows, does not fit behind its prompt, or the chat template does not
+    take it."""
+    chat = load_chat(config.base_model, unsaid=config.unsaid)
+    found = Counter(_unread(chat, row, context=config.max_tokens, answer=answer) for row in rows)
+    if found[None] >= enough(len(rows)):
+        return
+    raise Unreadable(
+        f"the student could be asked {found[None]} of {len(rows)} recent requests: "
+        + "; ".join(f"{count} {why}" for why, count in found.most_common() if why)
+        + ". Nothing was trained"
+    )
+
+
+def _unread(chat: Chat, row: TrainingRow, *, context: int, answer: int) -> str | None:
+    try:
+        prompt = render_prompt(chat, row.messages)
+    except Unspeakable:
+        return "are not taken by the chat template of student.base_model, so another base model is needed"
+    asked = row.params.get("max_completion_tokens") or row.params.get("max_tokens") or answer
+    if len(prompt) + min(asked, answer) <= context:
+        return None
+    return f"do not fit, with room for an answer, into the {context} tokens of student.max_context_tokens: raise it"
 
 
 def keep_recital(server: AdapterServer, name: str, *, path: Path, config: TrainConfig) -> None:

@@ -18,7 +18,7 @@ from distill.again import second
 from distill.align import NOTHING_TOLD, Aligned, align, nothing_of
 from distill.anew import FIT_ROWS
 from distill.attempt import Attempt
-from distill.candidate import Candidate, Progress, check_rank, check_room
+from distill.candidate import Candidate, Progress, check_rank, check_readable, check_room
 from distill.checkpoints import unfinished
 from distill.curate import Rules, by_reason
 from distill.devices import check_alone
@@ -52,9 +52,10 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, NoPairs, NoRationales, NoTargets, NoChat, NotAlone, DiskFull or
-    AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded with the
-    candidate, which is refused, and raised; but for a student that cannot be judged, which is a refusal like others.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, Unreadable, NoPairs, NoRationales, NoTargets, NoChat, NotAlone,
+    DiskFull or AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded
+    with the candidate, which is refused, and raised; but for a student that cannot be judged, which is a refusal like
+    others.
     """
     check_alone()
     permit(teacher=config.teacher, may_train=config.may_train)
@@ -143,6 +144,7 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         report["again"] = lessons.again.facts
         progress.step(lessons.again.words)
     if config.reuse is None:
+        check_readable(config.train, lessons.fit, answer=config.max_tokens)
         lessons, because = begin(engine, lessons, task=config.task, asked=config.start, config=config.train)
         begun = lessons.goes_on.release if lessons.goes_on else None
         report["start"] = {"release": begun, "because": because}

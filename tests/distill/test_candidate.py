@@ -7,11 +7,12 @@ import pytest
 from distill import candidate as making
 from distill.adapters import AdapterError, EngineDown
 from distill.best import TrainProgress
-from distill.candidate import Candidate, check_rank, keep_recital
+from distill.candidate import Candidate, Unreadable, check_rank, check_readable, keep_recital
 from distill.lessons import Lessons
 from distill.probe import Probe
 from distill.recital import MESSAGES
 from distill.render import render_prompt
+from distill.rows import TrainingRow
 from distill.train import TrainConfig, TrainReport
 from tests.distill import tiny
 
@@ -122,6 +123,35 @@ def test_a_rank_that_an_engine_does_not_take_is_told_before_anything_is_trained(
     ):
         check_rank(Engine(), tmp_path, rank=32)
     check_rank(Engine(broken=True), tmp_path, rank=32)  # one that is away is not waited for
+
+
+def asked(text, **params):
+    return TrainingRow(text, ({"role": "user", "content": text},), "yes", "stop", params=params)
+
+
+def test_what_most_requests_do_not_fit_into_is_told_before_anything_is_trained(monkeypatch):
+    """64 bytes are 64 tokens here, and the template writes some 60 around them."""
+    monkeypatch.setattr(making, "load_chat", lambda *_, **__: tiny.chat())
+    short, long = asked("x" * 10), asked("x" * 200)
+    room = len(render_prompt(tiny.chat(), short.messages)) + 8
+    context = TrainConfig("base", max_tokens=room)
+    check_readable(context, [short] * 40 + [long] * 40, answer=8)
+    with pytest.raises(
+        Unreadable, match=rf"asked 39 of 80 .*: 41 do not fit, .* into the {room} tokens of student\.max"
+    ):
+        check_readable(context, [short] * 39 + [long] * 41, answer=8)
+    with pytest.raises(Unreadable, match="asked 0 of 80"):
+        check_readable(context, [short] * 80, answer=9)
+    for name in ("max_tokens", "max_completion_tokens"):  # who asks for less needs less room
+        check_readable(context, [asked("x" * 10, **{name: 8})] * 80, answer=9)
+
+
+def test_what_the_base_models_template_does_not_take_is_told_before_anything_is_trained(monkeypatch):
+    chat = tiny.chat()
+    chat.tokenizer.chat_template = "{{ raise_exception('no system message') }}"
+    monkeypatch.setattr(making, "load_chat", lambda *_, **__: chat)
+    with pytest.raises(Unreadable, match=r"asked 0 of 30 recent requests: 30 are not taken by .* student\.base_model"):
+        check_readable(TrainConfig("base"), [asked("hi")] * 30, answer=8)
 
 
 class Told(Silent):

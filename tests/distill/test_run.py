@@ -26,7 +26,7 @@ from distill import tuning
 from distill.adapters import AdapterError
 from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
-from distill.candidate import DiskFull
+from distill.candidate import DiskFull, Unreadable
 from distill.checkpoints import checkpoints, drop
 from distill.devices import NotAlone
 from distill.gateway import GatewayUnavailable, Reply
@@ -204,6 +204,7 @@ def world(monkeypatch):
     monkeypatch.setattr(pipeline, "GatewayClient", Client)
     monkeypatch.setattr(making, "check_compatible", lambda *_, **__: None)
     monkeypatch.setattr(making, "keep_recital", lambda *_, **__: None)
+    monkeypatch.setattr(making, "load_chat", lambda *_, **__: tiny.chat())
     monkeypatch.setattr(binding, "base_digest", lambda _: "weights")
     monkeypatch.setattr(making, "probe", lambda *_, **__: Probe(0.0, 1.0, tokens=40, compared=8, prompts=8))
     return world
@@ -1040,6 +1041,15 @@ def test_a_disk_that_is_almost_full_is_told_before_minutes_of_training(engine, c
         with pytest.raises(DiskFull, match="300 MiB are free, 1024 are wanted"):
             run(engine, config, progress=world)
     assert history(engine, "desk") == [] and world.steps == []
+
+
+def test_requests_that_do_not_fit_the_student_are_told_before_minutes_of_training(engine, config, world):
+    short = replace(config, train=replace(config.train, max_tokens=64))
+    with pytest.raises(
+        Unreadable, match=r"asked 0 of \d+ recent requests: .* 64 tokens of student\.max_context_tokens"
+    ):
+        run(engine, short, progress=world)
+    assert history(engine, "desk") == [] and world.rows is None
 
 
 def test_without_permission_nothing_is_read_or_written(engine, config, world):
