@@ -22,6 +22,7 @@ from grafana.build import BOARDS, ROOT
 from grafana.panels import ANNOTATIONS
 from ledger.budgets import of_task
 from ledger.database import connect
+from ledger.leases import held, run_lease
 from ledger.schema import exchanges
 from ledger.spool import segments
 from tests.observability.stack import LIMIT_S, PLANNED_USD, PROMETHEUS, PROMTOOL, Stack, locked, running, wait_for
@@ -306,6 +307,15 @@ def test_runs_that_fail(stack):
         )
         assert done.returncode == 1 and "training fresh--v" in done.stdout, done.stdout + done.stderr
     stack.await_firing("TutelageRunsFailing", task="fresh")
+
+
+def test_a_run_that_hangs(stack):
+    """Its lease is renewed, and nothing else happens."""
+    engine = connect(stack.settings.ledger.url)
+    with held(engine, run_lease("fresh"), holder="a run that hangs"):
+        stack.await_firing("TutelageRunStuck", task="fresh")
+    stack.await_silence("TutelageRunStuck", task="fresh")
+    engine.dispose()
 
 
 def ask_of_everything(stack, task, *, times):
