@@ -29,7 +29,7 @@ from ledger.queries import (
 from ledger.rationales import rationales
 from ledger.redaction import holds_placeholder
 from ledger.studies import studied_until
-from ledger.teachers import ANYBODYS
+from ledger.teachers import ANYBODYS, Answers
 
 
 class HarvestError(DistillError):
@@ -102,10 +102,10 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         since, cut_before = fresh_since(connection, task), last_cut(connection, task)
         if adapter_digest is not None:
             since = max(since, studied_until(connection, adapter_digest))
-        said = ANYBODYS if teacher is None else teachers.answers(connection, task)
-    begin = lessons_begin(engine, task, teacher=teacher, said=said, until=since, most=max_rows)
+        said = ANYBODYS if teacher is None else teachers.answers(connection, task, teacher=teacher)
+    begin = lessons_begin(engine, task, said=said, until=since, most=max_rows)
     recorded = outlines(engine, task, since=begin)
-    rows = [row for row in recorded if row.eligible and said.hold(row.at) and _counts(row, teacher)]
+    rows = [row for row in recorded if row.eligible and said.hold(row.at, row.teacher)]
     fresh = [row for row in rows if row.at > since]
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification, alarm or study"
@@ -119,7 +119,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     older = [row for row in rows if row.at < cut_at]
     fair = {row.exchange_id for row in _uniform([row for row in older if row.rho is not None], key)}
     lessons = _left(engine, [row.exchange_id for row in older if row.lesson][-max_rows:])
-    written = [row for row in _written(engine, task, teacher=teacher, until=cut_at) if said.hold(row.at)]
+    written = _written(engine, task, said=said, until=cut_at)
     drawn = [row for row in drawn if row.at >= cut_at]
     chosen = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
     window = _left(engine, [row.exchange_id for row in chosen])
@@ -137,9 +137,9 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     )
 
 
-def _written(engine: sa.Engine, task: str, *, teacher: str | None, until: float) -> list[Row]:
+def _written(engine: sa.Engine, task: str, *, said: Answers, until: float) -> list[Row]:
     rows = task_rows(engine, task, until=until, origins=("synthetic",))
-    return [row for row in rows if row.teacher_text is not None and _counts(row, teacher)]
+    return [row for row in rows if row.teacher_text is not None and said.hold(row.at, row.teacher)]
 
 
 def _left(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[Row]:
@@ -164,11 +164,6 @@ def _all_drawn_since(drawn: Sequence[Outline]) -> float:
     """When the first row came behind the last that was drawn at a lower rate than 1; -inf where there is none such."""
     lower = max((row.at for row in drawn if row.rho != 1.0), default=math.inf)
     return min((row.at for row in drawn if row.at > lower), default=-math.inf)
-
-
-def _counts(row: Row | Outline, teacher: str | None) -> bool:
-    """A row that nobody has answered yet is anybody's."""
-    return None in (teacher, row.teacher) or row.teacher == teacher
 
 
 def _uniform(rows: Sequence[Outline], key: bytes) -> list[Outline]:

@@ -53,14 +53,12 @@ def outlines(engine: sa.Engine, task: str, *, since: float) -> list[Outline]:
         return [Outline(*row) for row in connection.execute(query.order_by(exchanges.c.at, exchanges.c.id))]
 
 
-def lessons_begin(
-    engine: sa.Engine, task: str, *, teacher: str | None, said: Answers, until: float, most: int
-) -> float:
-    """When the oldest of the newest `most` lessons came that arrived by then; 0 where there are not so many. `teacher`:
-    whose lessons, None for anybody's; `said`: from when."""
-    theirs = sa.true() if teacher is None else sa.func.coalesce(teacher_replies.c.teacher, teacher) == teacher
-    lesson = sa.and_(exchanges.c.eligible, exchanges.c.teaches, sa.or_(_LABELLED, _CORRECTED), theirs)
-    query = _joined(exchanges.c.at).where(_of(task), lesson, said.condition(exchanges.c.at))
+def lessons_begin(engine: sa.Engine, task: str, *, said: Answers, until: float, most: int) -> float:
+    """When the oldest of the newest `most` lessons came, of what is `said`, that arrived by then; 0 where there are not
+    so many."""
+    lesson = sa.and_(exchanges.c.eligible, exchanges.c.teaches, sa.or_(_LABELLED, _CORRECTED))
+    theirs = said.condition(exchanges.c.at, teacher_replies.c.teacher)
+    query = _joined(exchanges.c.at).where(_of(task), lesson, theirs)
     if until < math.inf:
         query = query.where(exchanges.c.at <= until)
     with engine.connect() as connection:

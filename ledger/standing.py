@@ -50,16 +50,16 @@ class Standing:
 
 def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float) -> Standing:
     """One reading; times are seconds since the epoch. Rows that another teacher has answered count for nothing."""
-    mine = sa.and_(_eligible(task), ~_answered_by_another(teacher))
     with engine.connect() as connection:
+        theirs = teachers.answers(connection, task, teacher=teacher).condition(exchanges.c.at, _answered_by())
+        mine = sa.and_(_eligible(task), theirs)
         fresh = fresh_since(connection, task)
         first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
         cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
-        said = teachers.answers(connection, task).condition(exchanges.c.at)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count_some(connection, sa.and_(_teaching(task, mine, teacher), said, exchanges.c.at < cut_at)),
+            rows=_count_some(connection, sa.and_(_teaching(task), theirs, exchanges.c.at < cut_at)),
             references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,
@@ -155,14 +155,16 @@ def _eligible(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
 
 
-def _teaching(task: str, mine: sa.ColumnElement[bool], teacher: str) -> sa.ColumnElement[bool]:
-    """What may teach, that which the teacher has written among it."""
-    written = sa.and_(exchanges.c.task == task, exchanges.c.origin == "synthetic", ~_answered_by_another(teacher))
-    return sa.and_(sa.or_(mine, written), exchanges.c.teaches, _labelled())
+def _teaching(task: str) -> sa.ColumnElement[bool]:
+    """What may teach, that which a teacher has written among it."""
+    written = sa.and_(exchanges.c.task == task, exchanges.c.origin == "synthetic")
+    return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, _labelled())
 
 
-def _answered_by_another(teacher: str) -> sa.ColumnElement[bool]:
-    return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.teacher != teacher)
+def _answered_by() -> sa.ColumnElement[str]:
+    """The teacher that has answered a request, NULL for none."""
+    mine = teacher_replies.c.exchange_id == exchanges.c.id
+    return sa.select(teacher_replies.c.teacher).where(mine).scalar_subquery()
 
 
 def _labelled() -> sa.ColumnElement[bool]:

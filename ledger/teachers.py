@@ -22,17 +22,21 @@ Model = tuple[str, float | None]  # and since when the settings name it; None: s
 
 @dataclass(frozen=True)
 class Answers:
-    """The times in which a task's model of now was its teacher: `spans` of (begin, end], in seconds since the epoch."""
+    """Whose answers count for a task: its `teacher`'s (None: anybody's), of the times in which its model of now was
+    behind that name: `spans` of (begin, end], in seconds since the epoch."""
 
+    teacher: str | None = None
     spans: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
 
-    def hold(self, at: float) -> bool:
-        """Whether a request of that time was its to answer."""
-        return any(begin < at <= end for begin, end in self.spans)
+    def hold(self, at: float, teacher: str | None) -> bool:
+        """Whether a request of that time counts, answered by that teacher; not answered yet, it is anybody's."""
+        theirs = None in (self.teacher, teacher) or teacher == self.teacher
+        return theirs and any(begin < at <= end for begin, end in self.spans)
 
-    def condition(self, at: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
-        """The same of a column."""
-        return sa.or_(*(_within(at, begin, end) for begin, end in self.spans))
+    def condition(self, at: sa.ColumnElement[float], teacher: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        """The same of columns."""
+        theirs = sa.true() if self.teacher is None else sa.func.coalesce(teacher, self.teacher) == self.teacher
+        return sa.and_(theirs, sa.or_(*(_within(at, begin, end) for begin, end in self.spans)))
 
 
 ANYBODYS = Answers()
@@ -58,14 +62,14 @@ def since(connection: sa.Connection, task: str) -> float:
     return _begin(known[-1]) if known else -math.inf
 
 
-def answers(connection: sa.Connection, task: str) -> Answers:
-    """The times of the task's model of now."""
+def answers(connection: sa.Connection, task: str, *, teacher: str) -> Answers:
+    """Those of the task's teacher, and of its model of now."""
     known = _known(connection, task)
     if not known:
-        return ANYBODYS
+        return Answers(teacher)
     ends = [*(_begin(after) for _, after in pairwise(known)), math.inf]
     mine = zip(known, ends, strict=True)
-    return Answers(tuple((_begin(model), end) for model, end in mine if model[0] == known[-1][0]))
+    return Answers(teacher, tuple((_begin(model), end) for model, end in mine if model[0] == known[-1][0]))
 
 
 def _known(connection: sa.Connection, task: str) -> list[Model]:

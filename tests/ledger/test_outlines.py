@@ -8,7 +8,7 @@ from ledger.ingest import store
 from ledger.outlines import lessons_begin, outlines
 from ledger.queries import rows_of, task_rows
 from ledger.records import Feedback, TeacherReply
-from ledger.teachers import ANYBODYS, Answers
+from ledger.teachers import Answers
 from tests.ledger.make import exchange, student_exchange
 
 LOST = TeacherReply("big", None, error="TeacherUnavailable")
@@ -55,13 +55,13 @@ def test_an_outline_says_what_its_row_is(engine):
     ],
 )
 def test_where_the_newest_lessons_begin(engine, *, teacher, until, most, begins):
-    assert lessons_begin(engine, "desk", teacher=teacher, said=ANYBODYS, until=until, most=most) == begins
+    assert lessons_begin(engine, "desk", said=Answers(teacher), until=until, most=most) == begins
 
 
 def test_only_what_the_model_of_now_has_said_is_counted(engine):
-    said = Answers(((-math.inf, 1.0), (2.5, math.inf)))
-    assert lessons_begin(engine, "desk", teacher="big", said=said, until=math.inf, most=2) == 3.0
-    assert lessons_begin(engine, "desk", teacher="big", said=said, until=2.0, most=1) == 0.0
+    said = Answers("big", ((-math.inf, 1.0), (2.5, math.inf)))
+    assert lessons_begin(engine, "desk", said=said, until=math.inf, most=2) == 3.0
+    assert lessons_begin(engine, "desk", said=said, until=2.0, most=1) == 0.0
 
 
 def test_many_rows_come_in_the_order_that_is_asked_for(engine):
