@@ -28,6 +28,7 @@ from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -70,7 +71,8 @@ class Cell:
 class Found:
     """What one came to. Shares of the `tested` messages: `agreement` with the teacher's answer, `accuracy` by the
     truth, `copied`: of the teacher's wrong answers, those that the student gives too. `prompt_tokens`: of a message, in
-    the mean; 0 in results of before.
+    the mean; 0 in results of before. `fields`: of answers in JSON, which agree as a whole or not at all, how far their
+    fields do (F1 of names with their values, of all messages together); None for others, and in results of before.
     """
 
     lesson: str
@@ -85,6 +87,7 @@ class Found:
     draft_s: float
     prompt_tokens: float = 0.0
     tested: int = 500
+    fields: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class Bench:
         system = (cell.lesson in INSTRUCTED and self.job.instruction) or self.job.system
         return [{"role": "system", "content": system}, {"role": "user", "content": text}]
 
-    def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, float]:
+    def _judged(self, drafts: Sequence[Draft | None]) -> dict[str, Any]:
         told = [self.job.teacher_says(pair, errors=TEACHER_ERRORS, salt="teacher") for pair in self.test]
         texts, measure = [draft.text if draft else None for draft in drafts], self.job.measure
         wrong = [(text, said) for text, said, (_, truth) in zip(texts, told, self.test, strict=True) if said != truth]
@@ -188,6 +191,7 @@ class Bench:
             "agreement": _share(list(zip(texts, told, strict=True)), measure),
             "accuracy": _share([(text, truth) for text, (_, truth) in zip(texts, self.test, strict=True)], measure),
             "copied": _share(wrong, measure),
+            "fields": _fields_agree(list(zip(texts, told, strict=True))) if measure == "json" else None,
         }
 
 
@@ -199,16 +203,33 @@ def _share(pairs: Sequence[tuple[str | None, str]], measure: Measure) -> float:
     return 1.0 - mean([disagreement(text, other, measure=measure) for text, other in pairs]) if pairs else 0.0
 
 
+def _fields_agree(pairs: Sequence[tuple[str | None, str]]) -> float:
+    """F1 of the fields of the first against those of the second; what is no JSON object has none."""
+    sides = [(_fields(text), _fields(other)) for text, other in pairs]
+    return (
+        2 * sum(len(mine & theirs) for mine, theirs in sides) / sum(len(mine) + len(theirs) for mine, theirs in sides)
+    )
+
+
+def _fields(text: str | None) -> set[tuple[str, str]]:
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return set()
+    return {(name, json.dumps(value)) for name, value in found.items()} if isinstance(found, dict) else set()
+
+
 def table(found: Sequence[Found]) -> Iterator[str]:
     """Means over the seeds with their standard errors, in Markdown."""
     yield (
-        "| lesson | rows | taught | seeds | agreement | accuracy | teacher's errors copied | rows a second "
+        "| lesson | rows | taught | seeds | agreement | accuracy | teacher's errors copied | fields | rows a second "
         "| tokens a prompt | drafts a second |"
     )
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for lesson, rows in sorted({(each.lesson, each.rows) for each in found}, key=lambda key: (key[1], key[0])):
         mine = [each for each in found if (each.lesson, each.rows) == (lesson, rows)]
-        shares = [_percent([getattr(each, name) for each in mine]) for name in ("agreement", "accuracy", "copied")]
+        names = ("agreement", "accuracy", "copied", "fields")
+        shares = [_percent([value for each in mine if (value := getattr(each, name)) is not None]) for name in names]
         taught, pace = mean(each.taught for each in mine), mean(each.taught / each.train_s for each in mine)
         tokens, drafted = mean(each.prompt_tokens for each in mine), mean(each.tested / each.draft_s for each in mine)
         yield (
@@ -218,6 +239,8 @@ def table(found: Sequence[Found]) -> Iterator[str]:
 
 
 def _percent(values: Sequence[float]) -> str:
+    if not values:
+        return ""
     error = f" +- {100 * stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
     return f"{100 * mean(values):.1f}{error} %"
 
