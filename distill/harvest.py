@@ -105,7 +105,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         said = ANYBODYS if teacher is None else teachers.answers(connection, task, teacher=teacher)
     begin = lessons_begin(engine, task, said=said, until=since, most=max_rows)
     recorded = outlines(engine, task, since=begin)
-    rows = [row for row in recorded if row.eligible and said.hold(row.at, row.teacher)]
+    rows = [row for row in recorded if row.eligible and said.hold(row.answered_at, row.teacher)]
     fresh = [row for row in rows if row.at > since]
     if not fresh:
         when = "yet" if since == -math.inf else "since its last certification, alarm or study"
@@ -139,7 +139,7 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
 
 def _written(engine: sa.Engine, task: str, *, said: Answers, until: float) -> list[Row]:
     rows = task_rows(engine, task, until=until, origins=("synthetic",))
-    return [row for row in rows if row.teacher_text is not None and said.hold(row.at, row.teacher)]
+    return [row for row in rows if row.teacher_text is not None and said.hold(row.answered_at, row.teacher)]
 
 
 def _left(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[Row]:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     labels = [record for record in records if isinstance(record, Label)]
     counted: list[Exchange | Label] = [*found, *labels]
     before = totals.known(connection, counted)
-    replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
+    replies = [reply_row(e.id, _answered_at(e), e.teacher_reply, background=False) for e in found if e.teacher_reply]
     stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
     said = [record for record in records if isinstance(record, Feedback)]
@@ -210,6 +211,12 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     stored += _insert_new(connection, teacher_replies, late)
     totals.add(connection, counted, before=before)  # the label of a forgotten request was paid for as well
     return stored + _heed(connection, [each for each in said if each.exchange_id not in gone])
+
+
+def _answered_at(exchange: Exchange) -> float:
+    """Of a log when it is imported: whoever does that says whose answers they are (`ledger.teachers`), whichever model
+    the task had when they were given."""
+    return time.time() if exchange.origin == "import" else exchange.at
 
 
 def _forgotten(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

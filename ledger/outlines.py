@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger.ended import FORGOTTEN
 from ledger.records import TRAFFIC
 from ledger.schema import exchanges, feedback, teacher_replies
-from ledger.teachers import Answers
+from ledger.teachers import ANSWERED_AT, Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Outline:
     """As `ledger.queries.Row`; `labelled`: the teacher's answer is there, `corrected`: people have said a right one."""
 
     exchange_id: str
+    answered_at: float
     at: float
     eligible: bool
     reference: bool
@@ -42,6 +43,7 @@ def outlines(engine: sa.Engine, task: str, *, since: float) -> list[Outline]:
     """Of a task's traffic from `since` on, imported requests among it, in order of arrival."""
     query = _joined(
         exchanges.c.id,
+        ANSWERED_AT,
         *(exchanges.c[name] for name in ("at", "eligible", "reference", "rho", "teaches")),
         teacher_replies.c.teacher,
         teacher_replies.c.exchange_id.is_not(None),
@@ -57,7 +59,7 @@ def lessons_begin(engine: sa.Engine, task: str, *, said: Answers, until: float, 
     """When the oldest of the newest `most` lessons came, of what is `said`, that arrived by then; 0 where there are not
     so many."""
     lesson = sa.and_(exchanges.c.eligible, exchanges.c.teaches, sa.or_(_LABELLED, _CORRECTED))
-    theirs = said.condition(exchanges.c.at, teacher_replies.c.teacher)
+    theirs = said.condition(ANSWERED_AT, teacher_replies.c.teacher)
     query = _joined(exchanges.c.at).where(_of(task), lesson, theirs)
     if until < math.inf:
         query = query.where(exchanges.c.at <= until)

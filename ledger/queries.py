@@ -29,10 +29,12 @@ class RowReused(LedgerError):
 @dataclass(frozen=True)
 class Row:
     """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost, or, while
-    the teacher has not `replied`, may still be on its way. `good` and `correction`: what people say of the `answer`.
-    Of one that is `forgotten` nothing is left but when it came."""
+    the teacher has not `replied`, may still be on its way; `answered_at`: when that came, of a log's when it was
+    imported, `at` where it did not. `good` and `correction`: what people say of the `answer`. Of one that is
+    `forgotten` nothing is left but when it came."""
 
     exchange_id: str
+    answered_at: float
     at: float
     messages: list[dict[str, Any]]
     params: dict[str, Any]
@@ -142,6 +144,7 @@ def _rows() -> sa.Select[Any]:
     return (
         sa.select(
             exchanges.c.id.label("exchange_id"),
+            teachers.ANSWERED_AT.label("answered_at"),
             *(exchanges.c[name] for name in ("at", "messages", "params", "eligible", "reference", "rho", "route")),
             *(exchanges.c[name] for name in ("release", "draft_text", "draft_finish_reason")),
             *(exchanges.c[name] for name in ("score", "teaches", "answer")),

@@ -51,7 +51,9 @@ class Standing:
 def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float) -> Standing:
     """One reading; times are seconds since the epoch. Rows that another teacher has answered count for nothing."""
     with engine.connect() as connection:
-        theirs = teachers.answers(connection, task, teacher=teacher).condition(exchanges.c.at, _answered_by())
+        answered_at = sa.func.coalesce(_of_reply(teacher_replies.c.at), exchanges.c.at)
+        said = teachers.answers(connection, task, teacher=teacher)
+        theirs = said.condition(answered_at, _of_reply(teacher_replies.c.teacher))
         mine = sa.and_(_eligible(task), theirs)
         fresh = fresh_since(connection, task)
         first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
@@ -161,10 +163,9 @@ def _teaching(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, _labelled())
 
 
-def _answered_by() -> sa.ColumnElement[str]:
-    """The teacher that has answered a request, NULL for none."""
-    mine = teacher_replies.c.exchange_id == exchanges.c.id
-    return sa.select(teacher_replies.c.teacher).where(mine).scalar_subquery()
+def _of_reply(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """What the teacher's answer to a request has there, NULL where there is none."""
+    return sa.select(column).where(teacher_replies.c.exchange_id == exchanges.c.id).scalar_subquery()
 
 
 def _labelled() -> sa.ColumnElement[bool]:

@@ -4,7 +4,7 @@ and teaches nothing under its terms.
 The ledger keeps a teacher's name with each answer, and the settings may put another model behind a name. While a
 release is in force that voids it, and traffic begins anew with that; without one nothing else tells the two apart. A
 model that comes back (a name that was mistyped, a change that was taken back) has its answers of before again: they
-teach, and certify as little as before.
+teach, and certify as little as before. What is imported counts for the model of that time, whenever it was answered.
 """
 
 import json
@@ -15,8 +15,10 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from ledger.database import writing
-from ledger.schema import settings
+from ledger.schema import exchanges, settings, teacher_replies
 
+# When the joined answer came, of a log's when it was imported; when it was asked for, where none has come yet.
+ANSWERED_AT = sa.func.coalesce(teacher_replies.c.at, exchanges.c.at)
 Model = tuple[str, float | None]  # and since when the settings name it; None: since the first look
 
 
@@ -29,7 +31,7 @@ class Answers:
     spans: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
 
     def hold(self, at: float, teacher: str | None) -> bool:
-        """Whether a request of that time counts, answered by that teacher; not answered yet, it is anybody's."""
+        """Whether an answer of that time counts, by that teacher; not answered yet, a request is anybody's."""
         theirs = None in (self.teacher, teacher) or teacher == self.teacher
         return theirs and any(begin < at <= end for begin, end in self.spans)
 
@@ -54,6 +56,12 @@ def note(engine: sa.Engine, task: str, *, model: str, now: float) -> None:
             connection.execute(settings.update().where(settings.c.key == _key(task)).values(value=value))
         else:
             connection.execute(settings.insert().values(key=_key(task), value=value))
+
+
+def model(connection: sa.Connection, task: str) -> str | None:
+    """The model that the settings named when a worker looked last; None where none did."""
+    known = _known(connection, task)
+    return known[-1][0] if known else None
 
 
 def since(connection: sa.Connection, task: str) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from ledger import leases, teachers
 from ledger.database import LedgerError
 from ledger.ingest import store
 from ledger.queries import first_at
@@ -14,7 +15,7 @@ from ledger.records import Exchange, Record
 from ledger.redaction import Redactor
 from router.history import Logged, PassedOver, as_exchange, exchange_id
 from router.settings import Settings
-from tutelage.logfile import Counts, Line, LogFile, readable
+from tutelage.logfile import Counts, Line, LogFile, LogRefused, readable
 
 BATCH = 500
 UNDATED_S = 1e-3  # between lines that name no time: their order is all that is known
@@ -44,7 +45,8 @@ class Tally(Counts):
 
 @dataclass(frozen=True)
 class Source:
-    """A log and whose answers it holds. `models` None: whatever model the log names, the task's teacher answered.
+    """A log and whose answers it holds: those of the `model` that the teacher is. `models` None: whatever model the log
+    names, the task's teacher answered.
 
     `system_prompt`: the task's own, where it has one; a log of several tasks is told apart by it.
     """
@@ -52,6 +54,7 @@ class Source:
     path: Path
     task: str
     teacher: str
+    model: str
     models: frozenset[str] | None
     system_prompt: str | None
     now: float
@@ -67,9 +70,9 @@ class Source:
 def source(settings: Settings, path: Path, *, task: str, by_teacher: bool, now: float) -> Source:
     """Raises ConfigError where the task is not configured, LogRefused where there is no such file."""
     chosen = settings.task(task)
-    teacher = chosen.teacher
-    models = None if by_teacher else frozenset({teacher, settings.teachers[teacher].model})
-    return Source(readable(path), task, teacher, models, chosen.system_prompt, now)
+    teacher, model = chosen.teacher, settings.teachers[chosen.teacher].model
+    models = None if by_teacher else frozenset({teacher, model})
+    return Source(readable(path), task, teacher, model, models, chosen.system_prompt, now)
 
 
 def carry(
@@ -84,11 +87,13 @@ def carry(
 
     Raises LogRefused before anything is stored, LedgerError where the ledger stops taking rows.
     """
+    _check_model(found, engine)
     checked = _Reading(found)
     for _ in checked.exchanges():
         if checked.tally.lines % BATCH == 0:
             progress(checked.tally.lines, 2 * checked.tally.lines)  # how many there are is not known yet
     checked.tally.refuse(found.path, skip_broken=skip_broken)
+    teachers.note(engine, found.task, model=found.model, now=found.now)
     lines = checked.tally.lines
     reading = _Reading(found, undated_at=min(found.now, first_at(engine, found.task)) - (lines + 1) * UNDATED_S)
     rows: Iterator[Record] = map(redactor.record, reading.exchanges()) if redactor else reading.exchanges()
@@ -102,6 +107,17 @@ def carry(
             ) from error
         progress(lines + reading.tally.lines, 2 * lines)
     return reading.tally
+
+
+def _check_model(found: Source, engine: sa.Engine) -> None:
+    """What is imported counts for the model that the task has by then (`ledger.teachers`)."""
+    with engine.connect() as connection:
+        known = teachers.model(connection, found.task)
+    if known not in (None, found.model) and leases.who(engine, leases.WORKER, now=found.now):
+        raise LogRefused(
+            f"these settings have {found.model} as the task's teacher {found.teacher}, and the worker that runs still "
+            f"has {known}, for which the answers would count: start `tutelage up` again, then import"
+        )
 
 
 class _Reading:

@@ -12,6 +12,7 @@ ROW: dict[str, Any] = {
     "messages": [{"role": "user", "content": "which?"}],
     "params": {},
     "eligible": True,
+    "answered_at": 0.0,
     "reference": True,
     "rho": 1.0,
     "route": "teacher",

@@ -261,6 +261,18 @@ def test_what_another_model_said_under_the_teachers_name_does_not_teach_either(l
     assert [row.exchange_id for row in take(engine).older] == ids([*range(8), *range(10, 16)])
 
 
+def test_what_is_imported_counts_for_the_model_of_that_time_and_certifies_nothing_of_before(ledger):
+    engine = ledger(*map(exchange, range(10)))
+    teachers.note(engine, "desk", model="openai/big", now=0.0)
+    teachers.note(engine, "desk", model="open/bigger", now=9.5)
+    store(engine, [exchange(100 + n, at=n + 0.5, origin="import") for n in range(5)])  # its answers, of before
+    store(engine, [exchange(200 + n, at=10.0 + n) for n in range(10)])
+    found = take(engine)
+    assert [row.exchange_id for row in found.older] == ids([*range(100, 105), *range(200, 206)])
+    assert [row.exchange_id for row in found.window] == ids([206, 208])
+    assert standing(engine, "desk", teacher="big", window_share=0.4).rows == len(found.older)
+
+
 def test_what_is_forgotten_while_a_run_reads_teaches_nothing_and_counts_as_lost(ledger, monkeypatch):
     engine = ledger(*map(exchange, range(10)))
     chosen = ids([2, 6])

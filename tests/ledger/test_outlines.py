@@ -36,7 +36,7 @@ def test_an_outline_says_what_its_row_is(engine):
     found, rows = outlines(engine, "desk", since=0.0), task_rows(engine, "desk")
     assert [row.exchange_id for row in found] == [row.exchange_id for row in rows] and len(found) == 8
     for row, whole in zip(found, rows, strict=True):
-        for name in ("at", "eligible", "reference", "rho", "teaches", "teacher", "replied", "forgotten"):
+        for name in ("answered_at", "at", "eligible", "reference", "rho", "teaches", "teacher", "replied", "forgotten"):
             assert getattr(row, name) == getattr(whole, name)
         assert (row.labelled, row.corrected) == (whole.teacher_text is not None, whole.correction is not None)
     assert [row.exchange_id[-1] for row in found if row.lesson] == ["0", "2", "4", "8"]

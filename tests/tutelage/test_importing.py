@@ -6,6 +6,7 @@ import sqlalchemy as sa
 import yaml
 from typer.testing import CliRunner
 
+from ledger import leases, teachers
 from ledger.database import LedgerError, connect
 from ledger.queries import spend, task_rows
 from ledger.redaction import Redactor
@@ -52,6 +53,27 @@ def test_a_log_becomes_rows_in_its_order_and_costs_nothing_of_ours(bring):
     assert [row.messages[0]["content"] for row in rows] == [f"message {n}" for n in range(1200)]
     assert rows[-1].at <= NOW and all(row.reference and row.rho == 1.0 for row in rows)
     assert spend(engine, "desk").requests == 0
+
+
+def noted(engine):
+    with engine.connect() as connection:
+        return teachers.model(connection, "desk")
+
+
+def test_what_is_imported_counts_for_the_teachers_model_of_now(bring):
+    lines = [line(n, created=1_600_000_000 + n) for n in range(3)]
+    tally, engine = bring(lines[:1])
+    assert noted(engine) == "openai/gpt-4o"
+    teachers.note(engine, "desk", model="openai/gpt-4", now=1_700_000_000.0)
+    leases.take(engine, leases.WORKER, holder="up", now=NOW, term_s=30.0)
+    with pytest.raises(
+        LogRefused, match=r"openai/gpt-4o as .* gpt-4o, and the worker .* has openai/gpt-4, .* up` again"
+    ):
+        bring(lines)
+    assert len(task_rows(engine, "desk")) == 1 and noted(engine) == "openai/gpt-4"
+    leases.give_back(engine, leases.WORKER, holder="up")
+    tally, engine = bring(lines)
+    assert tally.stored == 2 and noted(engine) == "openai/gpt-4o"
 
 
 def asked(system, number):
