@@ -21,7 +21,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -34,7 +34,7 @@ import yaml
 from rich.console import Console
 
 from bench.jobs import Job, Pair, read
-from calibration.agreement import Measure, disagreement
+from calibration.agreement import Measure, disagreement, fields
 from distill.candidate import Candidate
 from distill.clusters import cluster
 from distill.curate import by_reason, curate
@@ -203,20 +203,19 @@ def _share(pairs: Sequence[tuple[str | None, str]], measure: Measure) -> float:
     return 1.0 - mean([disagreement(text, other, measure=measure) for text, other in pairs]) if pairs else 0.0
 
 
-def _fields_agree(pairs: Sequence[tuple[str | None, str]]) -> float:
-    """F1 of the fields of the first against those of the second; what is no JSON object has none."""
+def _fields_agree(pairs: Sequence[tuple[str | None, str]]) -> float | None:
+    """F1 of the fields of the first against those of the second, compared as the measure compares them; what is no JSON
+    object has none. None where nothing has any."""
     sides = [(_fields(text), _fields(other)) for text, other in pairs]
-    return (
-        2 * sum(len(mine & theirs) for mine, theirs in sides) / sum(len(mine) + len(theirs) for mine, theirs in sides)
-    )
+    known = sum(len(mine) + len(theirs) for mine, theirs in sides)
+    return 2 * sum(len(mine & theirs) for mine, theirs in sides) / known if known else None
 
 
-def _fields(text: str | None) -> set[tuple[str, str]]:
-    try:
-        found = json.loads(text or "")
-    except ValueError:
-        return set()
-    return {(name, json.dumps(value)) for name, value in found.items()} if isinstance(found, dict) else set()
+def _fields(text: str | None) -> set[Hashable]:
+    match fields(text or ""):
+        case ("object", tuple(found)):
+            return set(found)
+    return set()
 
 
 def table(found: Sequence[Found]) -> Iterator[str]:

@@ -126,8 +126,8 @@ def second(
     if not bounds.questions:
         return None
     with engine.connect() as connection:
-        since = max(0.0, teachers.since(connection, task))
-    asked = [row for row in task_rows(engine, task, since=since, origins=(ORIGIN,)) if row.teacher == teacher]
+        said = teachers.answers(connection, task, teacher=teacher)
+    asked = [row for row in task_rows(engine, task, origins=(ORIGIN,)) if said.hold(row.answered_at, row.teacher)]
     known = {
         _key(row.messages, row.params): Reply(row.teacher_text, row.teacher_finish_reason)
         for row in asked

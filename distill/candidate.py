@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from distill.adapters import AdapterError, AdapterServer, EngineDown, check_compatible
 from distill.best import TrainProgress
 from distill.errors import DistillError
-from distill.evaluate import enough
 from distill.gateway import GatewayClient
 from distill.lessons import Lessons
 from distill.probe import Probe, probe
@@ -36,7 +35,7 @@ class DiskFull(DistillError):
 
 
 class Unreadable(DistillError):
-    """The engine would refuse most of a task's requests; whatever was trained could not be judged."""
+    """The engine would refuse most of a task's requests: whatever was trained could not be judged. Nothing was."""
 
 
 class Progress(Protocol):
@@ -71,12 +70,12 @@ def check_rank(server: AdapterServer, folder: Path, *, rank: int) -> None:
 
 
 def check_readable(config: TrainConfig, rows: Sequence[TrainingRow], *, answer: int) -> None:
-    """Raises Unreadable where a student of the base model could be asked too few of the rows to be judged: an `answer`
-    of so many tokens, or of those that a request allows, does not fit behind its prompt, or the chat template does not
-    take it."""
+    """Raises Unreadable where a student of the base model could be asked less than half of the rows: an `answer` of so
+    many tokens, or of those that a request allows, does not fit behind its prompt, or the chat template does not take
+    it."""
     chat = load_chat(config.base_model, unsaid=config.unsaid)
     found = Counter(_unread(chat, row, context=config.max_tokens, answer=answer) for row in rows)
-    if found[None] >= enough(len(rows)):
+    if 2 * found[None] >= len(rows):
         return
     raise Unreadable(
         f"the student could be asked {found[None]} of {len(rows)} recent requests: "

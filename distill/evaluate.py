@@ -94,16 +94,12 @@ def agreement(rows: Sequence[Judged]) -> float:
     return 1.0 - sum(row.disagreement for row in rows) / len(rows) if rows else 0.0
 
 
-def enough(rows: int) -> int:
-    """Of so many drafts, how many the gateway could accept at least for a calibrator that speaks of them all."""
-    return max(MIN_ROWS, math.ceil(rows / 2))
-
-
 def calibrate(rows: Sequence[Judged]) -> Calibrator:
     """Fit the calibrator on the rows the gateway could accept. Raises StudentMute or DraftsMissing for too few of them,
     CannotFit for evidence of another version."""
     usable = [row for row in rows if row.usable]
-    if len(usable) < (needed := enough(len(rows))):
+    needed = max(MIN_ROWS, math.ceil(len(rows) / 2))
+    if len(usable) < needed:
         raise _too_few(rows, usable=len(usable), needed=needed)
     return fit_calibrator([row.draft.evidence for row in usable if row.draft], [not row.disagreement for row in usable])
 

@@ -40,6 +40,8 @@ from ledger.familiar import is_there
 from ledger.queries import newest_at, rows_that_taught
 from ledger.token_logprobs import recorded
 
+LOOKED_AT = 500  # of the newest references, whether a student could be asked them
+
 
 class TooFewRows(DistillError):
     """Not enough recorded rows to begin; the message says how many are missing."""
@@ -121,12 +123,8 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         easy_weight=config.easy_weight,
         again=_again(engine, config, progress),
     )
-    teaching = len(found.older) + len(found.synthetic)
-    if config.reuse is None and teaching < config.min_rows:
-        raise TooFewRows(
-            f"{teaching} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
-            f"some {int((config.min_rows - teaching) / (1 - config.window_share)) + 1} more requests"
-        )
+    if config.reuse is None:  # before the teacher is asked again, which is paid for
+        _check_rows(found, config)
     progress.step(f"harvested {len(found.older)} rows before the cut, {len(found.window)} references after it")
     lessons = _lessons(engine, found, config, progress=progress)
     rejected = by_reason(lessons.rejected)
@@ -144,7 +142,6 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         report["again"] = lessons.again.facts
         progress.step(lessons.again.words)
     if config.reuse is None:
-        check_readable(config.train, lessons.fit, answer=config.max_tokens)
         lessons, because = begin(engine, lessons, task=config.task, asked=config.start, config=config.train)
         begun = lessons.goes_on.release if lessons.goes_on else None
         report["start"] = {"release": begun, "because": because}
@@ -152,6 +149,18 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
         progress.step(f"begins from {begun or 'the base model'}: {because}")
         lessons = _with_pattern(engine, lessons, config, report=report, progress=progress)
     return lessons, found, report
+
+
+def _check_rows(found: Harvest, config: RunConfig) -> None:
+    """Raises TooFewRows and Unreadable where no student can come of them."""
+    teaching = len(found.older) + len(found.synthetic)
+    if teaching < config.min_rows:
+        raise TooFewRows(
+            f"{teaching} rows before the data cut, {config.min_rows} are needed (distill.min_rows): "
+            f"some {int((config.min_rows - teaching) / (1 - config.window_share)) + 1} more requests"
+        )
+    recent = [row for row in found.older if row.reference][-LOOKED_AT:]
+    check_readable(config.train, recent, answer=config.max_tokens)
 
 
 def _again(engine: sa.Engine, config: RunConfig, progress: Progress) -> bool:

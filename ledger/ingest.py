@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +68,18 @@ def store(engine: sa.Engine, records: Sequence[Record]) -> int:
     """Put records into the ledger past the spool, all in one transaction; returns how many of them are new."""
     with writing(engine) as connection:
         return _insert(connection, records)
+
+
+def store_log(engine: sa.Engine, records: Sequence[Record], *, at: float) -> int:
+    """The same with what is imported `at` this time, in seconds since the epoch: whoever does that says whose answers
+    these are (`ledger.teachers`), those among them that are there already."""
+    ids = [record.id for record in records if isinstance(record, Exchange)]
+    with writing(engine) as connection:
+        stored = _insert(connection, records)
+        for part in parts(ids):
+            said = sa.and_(teacher_replies.c.exchange_id.in_(part), teacher_replies.c.text.is_not(None))
+            connection.execute(teacher_replies.update().where(said).values(at=at))
+        return stored
 
 
 def lag_bytes(engine: sa.Engine, directory: Path) -> int:
@@ -197,7 +208,7 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     labels = [record for record in records if isinstance(record, Label)]
     counted: list[Exchange | Label] = [*found, *labels]
     before = totals.known(connection, counted)
-    replies = [reply_row(e.id, _answered_at(e), e.teacher_reply, background=False) for e in found if e.teacher_reply]
+    replies = [reply_row(e.id, e.at, e.teacher_reply, background=False) for e in found if e.teacher_reply]
     stored = _insert_new(connection, exchanges, list(_numbered(connection, found)))
     _insert_new(connection, teacher_replies, replies)
     said = [record for record in records if isinstance(record, Feedback)]
@@ -211,12 +222,6 @@ def _insert(connection: sa.Connection, records: Sequence[Record]) -> int:
     stored += _insert_new(connection, teacher_replies, late)
     totals.add(connection, counted, before=before)  # the label of a forgotten request was paid for as well
     return stored + _heed(connection, [each for each in said if each.exchange_id not in gone])
-
-
-def _answered_at(exchange: Exchange) -> float:
-    """Of a log when it is imported: whoever does that says whose answers they are (`ledger.teachers`), whichever model
-    the task had when they were given."""
-    return time.time() if exchange.origin == "import" else exchange.at
 
 
 def _forgotten(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

@@ -29,9 +29,8 @@ class RowReused(LedgerError):
 @dataclass(frozen=True)
 class Row:
     """An exchange of traffic with the teacher's answer to it; `teacher_text` is None where the label is lost, or, while
-    the teacher has not `replied`, may still be on its way; `answered_at`: when that came, of a log's when it was
-    imported, `at` where it did not. `good` and `correction`: what people say of the `answer`. Of one that is
-    `forgotten` nothing is left but when it came."""
+    the teacher has not `replied`, may still be on its way; `answered_at`: as in `ledger.teachers`. `good` and
+    `correction`: what people say of the `answer`. Of one that is `forgotten` nothing is left but when it came."""
 
     exchange_id: str
     answered_at: float

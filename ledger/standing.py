@@ -50,18 +50,17 @@ class Standing:
 
 def standing(engine: sa.Engine, task: str, *, teacher: str, window_share: float) -> Standing:
     """One reading; times are seconds since the epoch. Rows that another teacher has answered count for nothing."""
+    # Of fresh traffic the name says it all: that has begun behind the last change of the model.
+    mine = sa.and_(_eligible(task), ~_answered_by_another(teacher))
     with engine.connect() as connection:
-        answered_at = sa.func.coalesce(_of_reply(teacher_replies.c.at), exchanges.c.at)
         said = teachers.answers(connection, task, teacher=teacher)
-        theirs = said.condition(answered_at, _of_reply(teacher_replies.c.teacher))
-        mine = sa.and_(_eligible(task), theirs)
         fresh = fresh_since(connection, task)
         first_at, live, all_fresh = _pace(connection, sa.and_(mine, exchanges.c.at > fresh))
         cut_at = _cut(connection, task, mine, since=fresh, window_share=window_share)
         history = [row for row in connection.execute(_history(task)).all() if _came_to_a_verdict(row)]
         champion = next((row for row in history if row.status == "champion"), None)
         return Standing(
-            rows=_count_some(connection, sa.and_(_teaching(task), theirs, exchanges.c.at < cut_at)),
+            rows=_count_some(connection, sa.and_(_teaching(task, said), exchanges.c.at < cut_at)),
             references=_references(connection, mine, since=cut_at),
             new_rows=_count(
                 connection,
@@ -157,19 +156,19 @@ def _eligible(task: str) -> sa.ColumnElement[bool]:
     return sa.and_(exchanges.c.task == task, exchanges.c.origin.in_(TRAFFIC), exchanges.c.eligible)
 
 
-def _teaching(task: str) -> sa.ColumnElement[bool]:
+def _teaching(task: str, said: teachers.Answers) -> sa.ColumnElement[bool]:
     """What may teach, that which a teacher has written among it."""
     written = sa.and_(exchanges.c.task == task, exchanges.c.origin == "synthetic")
-    return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, _labelled())
+    labelled = sa.exists().where(
+        teacher_replies.c.exchange_id == exchanges.c.id,
+        teacher_replies.c.text.is_not(None),
+        said.condition(teacher_replies.c.at, teacher_replies.c.teacher),
+    )
+    return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, labelled)
 
 
-def _of_reply(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """What the teacher's answer to a request has there, NULL where there is none."""
-    return sa.select(column).where(teacher_replies.c.exchange_id == exchanges.c.id).scalar_subquery()
-
-
-def _labelled() -> sa.ColumnElement[bool]:
-    return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.text.is_not(None))
+def _answered_by_another(teacher: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(teacher_replies.c.exchange_id == exchanges.c.id, teacher_replies.c.teacher != teacher)
 
 
 def _used() -> sa.ColumnElement[bool]:

@@ -1,5 +1,5 @@
-"""Since when a task has the teacher model that it has: what another model has answered certifies nothing for this one,
-and teaches nothing under its terms.
+"""Whose answers count for a task, and since when it has the teacher model that it has: what another model has answered
+certifies nothing for this one, and teaches nothing under its terms.
 
 The ledger keeps a teacher's name with each answer, and the settings may put another model behind a name. While a
 release is in force that voids it, and traffic begins anew with that; without one nothing else tells the two apart. A
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from ledger.database import writing
 from ledger.schema import exchanges, settings, teacher_replies
 
-# When the joined answer came, of a log's when it was imported; when it was asked for, where none has come yet.
+# What decides whose the joined answer is: when it was asked for, or came later as a label, or was imported with a log.
 ANSWERED_AT = sa.func.coalesce(teacher_replies.c.at, exchanges.c.at)
 Model = tuple[str, float | None]  # and since when the settings name it; None: since the first look
 

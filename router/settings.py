@@ -105,6 +105,9 @@ class StudentSettings(Section):
     """vLLM, its base model, and what it costs: `price` of its tokens, or `usd_per_hour` of its machine, of all engines
     together, which the tasks share by what is drafted for them (docs/decisions/0026). One of them is to be said, 0 too.
 
+    max_context_tokens: of a prompt with its answer; of an engine elsewhere its --max-model-len. Longer ones are the
+    teacher's, and teach nothing.
+
     gpu_memory_share: of its GPU's memory that vLLM takes; null: half, or nine tenths where a training computes on
     others (distill.gpus). Without a GPU it says nothing.
 

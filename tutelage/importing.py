@@ -7,15 +7,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ledger import leases, teachers
+from ledger import teachers
 from ledger.database import LedgerError
-from ledger.ingest import store
+from ledger.ingest import store_log
 from ledger.queries import first_at
 from ledger.records import Exchange, Record
 from ledger.redaction import Redactor
 from router.history import Logged, PassedOver, as_exchange, exchange_id
-from router.settings import Settings
-from tutelage.logfile import Counts, Line, LogFile, LogRefused, readable
+from router.settings import ConfigError, Settings
+from tutelage.logfile import Counts, Line, LogFile, readable
 
 BATCH = 500
 UNDATED_S = 1e-3  # between lines that name no time: their order is all that is known
@@ -85,7 +85,7 @@ def carry(
 ) -> Tally:
     """Check the whole file, then store it; `progress` gets the lines done and the lines in all.
 
-    Raises LogRefused before anything is stored, LedgerError where the ledger stops taking rows.
+    Raises ConfigError and LogRefused before anything is stored, LedgerError where the ledger stops taking rows.
     """
     _check_model(found, engine)
     checked = _Reading(found)
@@ -93,13 +93,12 @@ def carry(
         if checked.tally.lines % BATCH == 0:
             progress(checked.tally.lines, 2 * checked.tally.lines)  # how many there are is not known yet
     checked.tally.refuse(found.path, skip_broken=skip_broken)
-    teachers.note(engine, found.task, model=found.model, now=found.now)
     lines = checked.tally.lines
     reading = _Reading(found, undated_at=min(found.now, first_at(engine, found.task)) - (lines + 1) * UNDATED_S)
     rows: Iterator[Record] = map(redactor.record, reading.exchanges()) if redactor else reading.exchanges()
     while batch := list(islice(rows, BATCH)):
         try:
-            reading.tally.stored += store(engine, batch)
+            reading.tally.stored += store_log(engine, batch, at=found.now)
         except sa.exc.SQLAlchemyError as error:
             raise LedgerError(
                 f"{reading.tally.stored} rows are stored, then the ledger failed: {getattr(error, 'orig', error)}; "
@@ -110,13 +109,13 @@ def carry(
 
 
 def _check_model(found: Source, engine: sa.Engine) -> None:
-    """What is imported counts for the model that the task has by then (`ledger.teachers`)."""
+    """What is imported counts for the model that the task has by then."""
     with engine.connect() as connection:
         known = teachers.model(connection, found.task)
-    if known not in (None, found.model) and leases.who(engine, leases.WORKER, now=found.now):
-        raise LogRefused(
-            f"these settings have {found.model} as the task's teacher {found.teacher}, and the worker that runs still "
-            f"has {known}, for which the answers would count: start `tutelage up` again, then import"
+    if known not in (None, found.model):
+        raise ConfigError(
+            f"the task's teacher {found.teacher} is {found.model} in these settings, and was {known} when a worker "
+            "looked last: the answers would count for that one. Start `tutelage up` with these settings, then import"
         )
 
 

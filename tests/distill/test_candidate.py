@@ -136,6 +136,7 @@ def test_what_most_requests_do_not_fit_into_is_told_before_anything_is_trained(m
     room = len(render_prompt(tiny.chat(), short.messages)) + 8
     context = TrainConfig("base", max_tokens=room)
     check_readable(context, [short] * 40 + [long] * 40, answer=8)
+    check_readable(context, [], answer=8)  # a log without references says nothing
     with pytest.raises(
         Unreadable, match=rf"asked 39 of 80 .*: 41 do not fit, .* into the {room} tokens of student\.max"
     ):

@@ -8,7 +8,7 @@ from distill.harvest import HarvestError, harvest, permit, with_rationales
 from ledger import teachers
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
-from ledger.ingest import ingest_once, store
+from ledger.ingest import ingest_once, store, store_log
 from ledger.queries import Use, record_uses, reference_key, rows_of
 from ledger.records import Draft, Feedback, Label, TeacherReply, Usage
 from ledger.releases import add_candidate, promote, set_adapter, void
@@ -265,7 +265,8 @@ def test_what_is_imported_counts_for_the_model_of_that_time_and_certifies_nothin
     engine = ledger(*map(exchange, range(10)))
     teachers.note(engine, "desk", model="openai/big", now=0.0)
     teachers.note(engine, "desk", model="open/bigger", now=9.5)
-    store(engine, [exchange(100 + n, at=n + 0.5, origin="import") for n in range(5)])  # its answers, of before
+    log = [exchange(100 + n, at=n + 0.5, origin="import") for n in range(5)]  # its answers, of before
+    store_log(engine, log, at=9.7)
     store(engine, [exchange(200 + n, at=10.0 + n) for n in range(10)])
     found = take(engine)
     assert [row.exchange_id for row in found.older] == ids([*range(100, 105), *range(200, 206)])

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.database import connect
 from ledger.forgetting import Meant, find, forget
-from ledger.ingest import store
+from ledger.ingest import store, store_log
 from ledger.outlines import lessons_begin, outlines
 from ledger.queries import rows_of, task_rows
 from ledger.records import Feedback, TeacherReply
@@ -62,6 +62,8 @@ def test_only_what_the_model_of_now_has_said_is_counted(engine):
     said = Answers("big", ((-math.inf, 1.0), (2.5, math.inf)))
     assert lessons_begin(engine, "desk", said=said, until=math.inf, most=2) == 3.0
     assert lessons_begin(engine, "desk", said=said, until=2.0, most=1) == 0.0
+    store_log(engine, [exchange(50, at=1.5, origin="import")], at=9.0)
+    assert lessons_begin(engine, "desk", said=said, until=2.0, most=1) == 1.5
 
 
 def test_many_rows_come_in_the_order_that_is_asked_for(engine):

@@ -6,11 +6,11 @@ import sqlalchemy as sa
 import yaml
 from typer.testing import CliRunner
 
-from ledger import leases, teachers
+from ledger import teachers
 from ledger.database import LedgerError, connect
 from ledger.queries import spend, task_rows
 from ledger.redaction import Redactor
-from router.settings import load
+from router.settings import ConfigError, load
 from tutelage.cli import app
 from tutelage.importing import carry, source
 from tutelage.logfile import LogRefused
@@ -35,10 +35,10 @@ def bring(tmp_path):
     settings = load(tmp_path / "tutelage.yaml")
     engine = connect(settings.ledger.url.replace("tutelage-data/", ""))
 
-    def bring(lines, *, by_teacher=False, skip_broken=False, system_prompt=None, redactor=None):
+    def bring(lines, *, by_teacher=False, skip_broken=False, system_prompt=None, redactor=None, now=NOW):
         path = tmp_path / "log.jsonl"
         path.write_text("\n".join(lines))
-        found = source(settings, path, task="desk", by_teacher=by_teacher, now=NOW)
+        found = source(settings, path, task="desk", by_teacher=by_teacher, now=now)
         found = replace(found, system_prompt=system_prompt)
         done = carry(found, engine, skip_broken=skip_broken, progress=lambda *_: None, redactor=redactor)
         return done, engine
@@ -55,25 +55,31 @@ def test_a_log_becomes_rows_in_its_order_and_costs_nothing_of_ours(bring):
     assert spend(engine, "desk").requests == 0
 
 
-def noted(engine):
+def counted(engine):
+    """How many rows are answers of the task's teacher of now."""
     with engine.connect() as connection:
-        return teachers.model(connection, "desk")
+        said = teachers.answers(connection, "desk", teacher="gpt-4o")
+    return sum(said.hold(row.answered_at, row.teacher) for row in task_rows(engine, "desk"))
 
 
-def test_what_is_imported_counts_for_the_teachers_model_of_now(bring):
-    lines = [line(n, created=1_600_000_000 + n) for n in range(3)]
-    tally, engine = bring(lines[:1])
-    assert noted(engine) == "openai/gpt-4o"
+def test_what_is_imported_counts_for_the_teachers_model_of_now_whenever_it_answered(bring):
+    lines = [line(n, created=1_600_000_000 + n) for n in range(5)]
+    _, engine = bring(lines[:3], now=NOW - 200)
+    teachers.note(engine, "desk", model="openai/gpt-4o-2024-08-06", now=NOW - 100)  # the first one that is known
+    assert counted(engine) == 3
+    teachers.note(engine, "desk", model="openai/gpt-4o", now=NOW - 50)
+    assert counted(engine) == 0
+    tally, _ = bring(lines)
+    assert (tally.stored, counted(engine)) == (2, 5)  # those that were there before as well
+    assert [row.at for row in task_rows(engine, "desk")] == [1_600_000_000.0 + n for n in range(5)]
+
+
+def test_with_another_model_than_the_worker_has_seen_nothing_is_imported(bring):
+    _, engine = bring([line(1)])
     teachers.note(engine, "desk", model="openai/gpt-4", now=1_700_000_000.0)
-    leases.take(engine, leases.WORKER, holder="up", now=NOW, term_s=30.0)
-    with pytest.raises(
-        LogRefused, match=r"openai/gpt-4o as .* gpt-4o, and the worker .* has openai/gpt-4, .* up` again"
-    ):
-        bring(lines)
-    assert len(task_rows(engine, "desk")) == 1 and noted(engine) == "openai/gpt-4"
-    leases.give_back(engine, leases.WORKER, holder="up")
-    tally, engine = bring(lines)
-    assert tally.stored == 2 and noted(engine) == "openai/gpt-4o"
+    with pytest.raises(ConfigError, match=r"gpt-4o is openai/gpt-4o in .*, and was openai/gpt-4 when .* then import"):
+        bring([line(2)])
+    assert len(task_rows(engine, "desk")) == 1
 
 
 def asked(system, number):
@@ -134,10 +140,10 @@ def test_a_file_without_a_row_is_refused(bring, lines, words):
 
 
 def test_a_ledger_that_stops_taking_rows_says_how_far_it_came(bring, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr("tutelage.importing.store", full)
+    monkeypatch.setattr("tutelage.importing.store_log", full)
     with pytest.raises(LedgerError, match=r"0 rows are stored.*disk is full.*no row is doubled"):
         bring([line(1)])
 
