@@ -238,6 +238,7 @@ def _heed(connection: sa.Connection, said: Sequence[Feedback]) -> int:
     newer = feedback.c.at < insert.excluded.at
     columns = {name: insert.excluded[name] for name in ("at", "good", "correction", "key")}
     insert = insert.on_conflict_do_update(index_elements=["exchange_id"], set_=columns, where=newer)
+    insert = insert.execution_options(preserve_rowcount=True)  # PostgreSQL's driver says -1 otherwise
     return sum(connection.execute(insert, msgspec.structs.asdict(each)).rowcount for each in said)
 
 

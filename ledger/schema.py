@@ -6,6 +6,33 @@ column of its own. Times are seconds since the epoch, money is US dollars.
 
 import sqlalchemy as sa
 
+
+class Whole(sa.TypeDecorator[str]):
+    """A text as every database takes it: PostgreSQL has no NUL in one, and would refuse the record."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: sa.Dialect) -> str | None:
+        """Of what is written and compared."""
+        return value if value is None else value.replace("\0", "\ufffd")
+
+
+class Named(sa.TypeDecorator[str]):
+    """What others have named, clients and providers: its beginning, where PostgreSQL would refuse it for its length."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, _: sa.Dialect) -> str | None:
+        """Of what is written and compared."""
+        return value if value is None else value.replace("\0", "\ufffd")[: self.length]
+
+
 metadata = sa.MetaData()
 JSON = sa.JSON(none_as_null=True)  # a missing value is NULL, which a query can ask for, and not the JSON text "null"
 
@@ -19,7 +46,7 @@ exchanges = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("task", sa.String(64)),
     sa.Column("origin", sa.String(16), nullable=False),
-    sa.Column("model", sa.String(128), nullable=False),
+    sa.Column("model", Named(128), nullable=False),
     sa.Column("messages", JSON, nullable=False),
     sa.Column("params", JSON, nullable=False),
     sa.Column("prompt_fingerprint", sa.String(64), nullable=False),
@@ -30,15 +57,15 @@ exchanges = sa.Table(
     sa.Column("reference", sa.Boolean, nullable=False),
     sa.Column("rho", sa.Float),
     sa.Column("release", sa.String(96)),
-    sa.Column("draft_text", sa.Text),
-    sa.Column("draft_finish_reason", sa.String(32)),
+    sa.Column("draft_text", Whole),
+    sa.Column("draft_finish_reason", Named(32)),
     sa.Column("draft_prompt_tokens", sa.Integer),
     sa.Column("draft_completion_tokens", sa.Integer),
     sa.Column("draft_cost_usd", sa.Float),
     sa.Column("evidence", JSON),
     sa.Column("score", sa.Float),
     sa.Column("threshold", sa.Float),
-    sa.Column("answer", sa.Text),
+    sa.Column("answer", Whole),
     sa.Column("stream", sa.Boolean, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
     sa.Column("first_byte_s", sa.Float),
@@ -57,20 +84,20 @@ teacher_replies = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("background", sa.Boolean, nullable=False),
     sa.Column("teacher", sa.String(128), nullable=False),
-    sa.Column("text", sa.Text),
-    sa.Column("finish_reason", sa.String(32)),
+    sa.Column("text", Whole),
+    sa.Column("finish_reason", Named(32)),
     sa.Column("prompt_tokens", sa.Integer, nullable=False),
     sa.Column("cached_tokens", sa.Integer, nullable=False, server_default="0"),  # of the prompt's
     sa.Column("completion_tokens", sa.Integer, nullable=False),
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("latency_s", sa.Float, nullable=False),
-    sa.Column("error", sa.Text),
+    sa.Column("error", Whole),
     *(
         sa.Column(name, sa.Integer, nullable=False, server_default="0")
         for name in ("cache_write_tokens", "audio_prompt_tokens", "audio_completion_tokens", "reasoning_tokens")
     ),
-    sa.Column("rationale", sa.Text),  # what it thought before it answered
-    sa.Column("logprobs", sa.Text),  # as ledger.token_logprobs packs them: read of few rows, and much of many
+    sa.Column("rationale", Whole),  # what it thought before it answered
+    sa.Column("logprobs", Whole),  # as ledger.token_logprobs packs them: read of few rows, and much of many
 )
 
 totals = sa.Table(
@@ -109,7 +136,7 @@ feedback = sa.Table(
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("good", sa.Boolean, nullable=False),
-    sa.Column("correction", sa.Text),
+    sa.Column("correction", Whole),
     sa.Column("key", sa.String(24)),
 )
 
@@ -125,8 +152,8 @@ releases = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
     sa.Column("cut_at", sa.Float, nullable=False),
-    sa.Column("base_model", sa.Text, nullable=False),
-    sa.Column("adapter_path", sa.Text, nullable=False),
+    sa.Column("base_model", Whole, nullable=False),
+    sa.Column("adapter_path", Whole, nullable=False),
     sa.Column("adapter_digest", sa.String(64), nullable=False),
     sa.Column("fingerprint", sa.String(64)),
     sa.Column("calibrator", JSON),
@@ -156,7 +183,7 @@ row_uses = sa.Table(
     sa.Column("release", sa.String(96), primary_key=True),
     sa.Column("use", sa.String(16), nullable=False),  # as ledger.queries.UseKind
     sa.Column("reason", sa.String(32)),  # of a rejected one, or as ledger.lineage.UsedRow
-    sa.Column("draft_text", sa.Text),
+    sa.Column("draft_text", Whole),
     sa.Column("score", sa.Float),
     sa.Column("disagreement", sa.Float),
     sa.Index(
@@ -181,7 +208,7 @@ prices = sa.Table(
     "prices",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("model", sa.String(128), nullable=False),
+    sa.Column("model", Named(128), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("input_usd_per_token", sa.Float, nullable=False),
     sa.Column("output_usd_per_token", sa.Float, nullable=False),
@@ -217,7 +244,7 @@ decisions = sa.Table(
     sa.Column("task", sa.String(64), nullable=False),
     sa.Column("action", sa.String(16), nullable=False),  # as ledger.decisions.Action
     sa.Column("trigger", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason", Whole, nullable=False),
     sa.Column("release", sa.String(96)),
     sa.Index("decisions_by_task", "task", "id"),
 )
@@ -258,7 +285,7 @@ probe_questions = sa.Table(
     sa.Column("task", sa.String(64), primary_key=True),
     sa.Column("teacher", sa.String(128), primary_key=True),
     sa.Column("exchange_id", sa.String(40), primary_key=True),
-    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("answer", Whole, nullable=False),
 )
 
 probe_rounds = sa.Table(
@@ -289,9 +316,9 @@ judge_labels = sa.Table(
     sa.Column("task", sa.String(64), primary_key=True),
     sa.Column("judge", sa.String(64), primary_key=True),
     sa.Column("pair", sa.String(64), primary_key=True),
-    sa.Column("prompt", sa.Text, nullable=False),
-    sa.Column("student", sa.Text, nullable=False),
-    sa.Column("teacher", sa.Text, nullable=False),
+    sa.Column("prompt", Whole, nullable=False),
+    sa.Column("student", Whole, nullable=False),
+    sa.Column("teacher", Whole, nullable=False),
     sa.Column("same", sa.Boolean, nullable=False),
     sa.Column("flagged", sa.Boolean, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
@@ -325,7 +352,7 @@ aliases = sa.Table(
     metadata,
     sa.Column("id", sa.String(24), primary_key=True),
     sa.Column("kind", sa.String(8), nullable=False),  # model | prompt
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("value", Whole, nullable=False),
     sa.Column("task", sa.String(64), nullable=False),
     sa.Column("since", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
@@ -359,5 +386,5 @@ settings = sa.Table(
     "settings",
     metadata,
     sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("value", Whole, nullable=False),
 )

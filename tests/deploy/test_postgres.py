@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from ledger.leases import LeaseTaken, held
 from ledger.schema import exchanges
 from router.settings import load
 from tests.ledger.make import certified
+from tests.postgres import server
 from tests.wire.rig import PRICE, free_port
 from tests.wire.upstream import Upstream
 from tutelage.processes import Program
@@ -75,31 +75,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A server of its own, which refuses to run as root: its programs are run as `nobody` then."""
-    with tempfile.TemporaryDirectory(prefix="tutelage-pg-") as name:
-        folder, port = Path(name), free_port()
-        user = _unprivileged(folder)
-        data = folder / "data"
-        _program("initdb", "-D", str(data), "-U", "tutelage", "--auth=trust", "-E", "UTF8", "--locale=C", **user)
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        _program("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start", **user)
-        try:
-            yield f"postgresql+psycopg://tutelage@127.0.0.1:{port}/postgres"
-        finally:
-            _program("pg_ctl", "-D", str(data), "-m", "fast", "stop", **user)
-
-
-def _unprivileged(folder: Path) -> dict[str, Any]:
-    if os.getuid() != 0:
-        return {}
-    shutil.chown(folder, "nobody")
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
-
-
-def _program(name: str, *arguments: str, **user: Any) -> None:
-    found = shutil.which(name)
-    assert found, f"{name} comes with initdb"
-    subprocess.run([found, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60, **user)
+    with server() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

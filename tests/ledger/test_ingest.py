@@ -177,6 +177,7 @@ def test_a_record_that_no_column_holds_is_kept_and_stops_nothing(engine, tmp_pat
     writer.close()
 
 
+@pytest.mark.sqlite
 def test_a_locked_or_missing_database_is_outlived(engine, tmp_path, caplog):
     spool = tmp_path / "spool"
     stop = threading.Event()
@@ -266,3 +267,17 @@ def test_the_last_word_on_an_answer_counts_however_often_and_in_whatever_order_i
         (found,) = connection.execute(sa.select(feedback)).mappings()
     assert dict(found) == msgspec.structs.asdict(late)
     assert store(engine, [Feedback(exchange_id="id-000001", at=3.0, good=True)]) == 1
+
+
+def test_what_no_database_takes_as_it_is_costs_no_record(engine):
+    """NUL is no character for PostgreSQL, and its columns have a length; what others write has neither limit."""
+    messages = [{"role": "user", "content": "a\x00b"}]
+    reply = TeacherReply("big", "yes\x00", "s" * 99, Usage(1, 1), 0.0, 0.1)
+    odd = exchange(1, model="m" * 200, messages=messages, answer="yes\x00", teacher_reply=reply)
+    assert store(engine, [odd]) == 1
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(exchanges.c.model, exchanges.c.answer)).one() == ("m" * 128, "yes\ufffd")
+        assert connection.execute(sa.select(teacher_replies.c.finish_reason)).scalar() == "s" * 32
+        found = sa.select(sa.func.count()).where(exchanges.c.model == "m" * 200)
+        assert connection.execute(found).scalar() == 1
+    assert task_rows(engine, "desk")[0].messages == messages
