@@ -2,11 +2,16 @@
 
 import gc
 import os
+import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
+
+from ledger import database
 
 # LiteLLM asks for its newest price list when it is imported, which is before any test.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -22,6 +27,26 @@ LOOPBACK = ("127.", "localhost", "::1", "/")
 def pytest_collection_finish() -> None:
     """What is imported by now stays: to look through it takes Accelerate's collections half a second per training."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledgers_are_copies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new ledger is a copy of one that the migrations have made: to make each anew takes thirty times as long."""
+    if request.config.pluginmanager.hasplugin("tests.postgres"):  # which copies its own
+        yield
+        return
+    newest, made = tmp_path_factory.mktemp("newest") / "ledger.db", database._engine
+    database.connect(f"sqlite:///{newest}").dispose()
+
+    def copied(url: sa.URL) -> sa.Engine:
+        file = database._sqlite_file(url)
+        if file is not None and file.parent.is_dir() and not file.exists():
+            shutil.copyfile(newest, file)
+        return made(url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_engine", copied)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -66,6 +66,7 @@ def test_the_url_is_shown_without_its_password(url, shown):
 
 @pytest.mark.sqlite
 def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path):
+    (tmp_path / "ledger.db").touch()
     url = f"sqlite:///{tmp_path}/ledger.db"
 
     def cut_off(_, __, statement, *rest):
