@@ -20,6 +20,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 UNIT := $(PYTEST) -m "not e2e and not validity and not observability"
 OBSERVABILITY := $(BIN)/pytest -m observability tests/observability
+INITDB := $(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))
 POSTGRES := $(PYTEST) -p tests.postgres tests/ledger tests/distill/test_harvest.py tests/distill/test_run.py tests/distill/test_worker.py
 PACKAGES := router calibration distill ledger tutelage
 
@@ -44,11 +45,11 @@ demo: setup ## Watch the loop: teacher only -> student -> savings -> drift -> al
 .PHONY: test
 test: setup ## Run all tests, quick ones first; the last ones run real vLLM (minutes)
 	$(UNIT)
-	@if command -v initdb >/dev/null; then $(POSTGRES); fi
+	$(if $(INITDB),$(POSTGRES))
 	$(PYTEST) -m validity
 	$(PYTEST) --dist loadfile -m e2e -rs tests/wire
 	$(BIN)/pytest -m e2e -rs --ignore tests/wire
-	@command -v initdb >/dev/null || echo "Not run, for want of Debian's package postgresql: the ledger's tests over PostgreSQL"
+	@[[ -n "$(INITDB)" ]] || echo "Not run, for want of Debian's package postgresql: the ledger's tests over PostgreSQL"
 	@command -v chromium >/dev/null || echo "Not run, for want of Debian's package chromium: the console in a browser"
 	@if [[ -x /usr/bin/prometheus ]]; then $(OBSERVABILITY); echo "Tests that ran: unit, validity, e2e, observability"; else \
 	  echo "Tests that ran: unit, validity, e2e. Not run, for want of Debian's package prometheus: observability"; fi
@@ -59,7 +60,7 @@ unit: .venv/.stamp ## Run the tests that need neither vLLM nor repetition
 
 .PHONY: postgres
 postgres: .venv/.stamp ## Run the tests of the ledger, and of what a run and the worker ask of it, over a real PostgreSQL
-	@command -v initdb >/dev/null || { echo "needs PostgreSQL's initdb, of Debian's package postgresql"; exit 2; }
+	@[[ -n "$(INITDB)" ]] || { echo "needs PostgreSQL's initdb, of Debian's package postgresql"; exit 2; }
 	$(POSTGRES)
 
 .PHONY: observability

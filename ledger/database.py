@@ -5,6 +5,7 @@ depends on it are one step.
 """
 
 import fcntl
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = max(path.stem[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py"))
 WRITE_LOCK = 7_230_411  # an arbitrary constant that names our advisory lock on PostgreSQL
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not what is a backslash and five characters
 KEYS_AT_ONCE = 500  # SQLite takes no unbounded list of them
 
 
@@ -65,13 +67,16 @@ def _engine(url: sa.URL) -> sa.Engine:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     # Parameters are texts of requests, and errors would quote them.
-    engine = sa.create_engine(
-        url, json_serializer=lambda value: msgspec.json.encode(value).decode(), hide_parameters=True
-    )
+    engine = sa.create_engine(url, json_serializer=_as_json, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _as_json(value: Any) -> str:
+    """Without NUL, as `ledger.schema.Whole`: PostgreSQL keeps one in JSON, and then fails whoever asks for a field."""
+    return NUL.sub(r"\1\\ufffd", msgspec.json.encode(value).decode())
 
 
 def _sqlite_file(url: sa.URL) -> Path | None:

@@ -70,15 +70,15 @@ def store(engine: sa.Engine, records: Sequence[Record]) -> int:
         return _insert(connection, records)
 
 
-def store_log(engine: sa.Engine, records: Sequence[Record], *, at: float) -> int:
-    """The same with what is imported `at` this time, in seconds since the epoch: whoever does that says whose answers
-    these are (`ledger.teachers`), those among them that are there already."""
+def store_log(engine: sa.Engine, records: Sequence[Record], *, teacher: str, at: float) -> int:
+    """The same with what is imported `at` this time, in seconds since the epoch: whoever does that says that these are
+    the teacher's answers (`ledger.teachers`), those among them that are there already."""
     ids = [record.id for record in records if isinstance(record, Exchange)]
     with writing(engine) as connection:
         stored = _insert(connection, records)
         for part in parts(ids):
             said = sa.and_(teacher_replies.c.exchange_id.in_(part), teacher_replies.c.text.is_not(None))
-            connection.execute(teacher_replies.update().where(said).values(at=at))
+            connection.execute(teacher_replies.update().where(said).values(teacher=teacher, at=at))
         return stored
 
 

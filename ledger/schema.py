@@ -283,7 +283,7 @@ probe_questions = sa.Table(
     "probe_questions",
     metadata,
     sa.Column("task", sa.String(64), primary_key=True),
-    sa.Column("teacher", sa.String(128), primary_key=True),
+    sa.Column("teacher", Named(128), primary_key=True),
     sa.Column("exchange_id", sa.String(40), primary_key=True),
     sa.Column("answer", Whole, nullable=False),
 )
@@ -293,7 +293,7 @@ probe_rounds = sa.Table(
     "probe_rounds",
     metadata,
     sa.Column("task", sa.String(64), primary_key=True),
-    sa.Column("teacher", sa.String(128), primary_key=True),
+    sa.Column("teacher", Named(128), primary_key=True),
     sa.Column("at", sa.Float, primary_key=True),
     sa.Column("asked", sa.Integer, nullable=False),
     sa.Column("agreed", sa.Integer, nullable=False),

@@ -16,6 +16,7 @@ from ledger.schema import exchanges, releases, row_uses, teacher_replies
 
 RECENT = 500  # requests that an escalation rate is told from
 TELLING = 100  # fewer tell none
+LABELLED_WITHIN_S = 3600.0  # a label comes within minutes of its request
 ENOUGH = 100_000  # rows: more of them are not counted
 
 
@@ -159,12 +160,15 @@ def _eligible(task: str) -> sa.ColumnElement[bool]:
 def _teaching(task: str, said: teachers.Answers) -> sa.ColumnElement[bool]:
     """What may teach, that which a teacher has written among it."""
     written = sa.and_(exchanges.c.task == task, exchanges.c.origin == "synthetic")
+    # A log's times say nothing of when it was imported. What else came long before, no answer has to be looked up of.
+    late = sa.or_(exchanges.c.origin == "import", exchanges.c.at > said.begin - LABELLED_WITHIN_S)
     labelled = sa.exists().where(
         teacher_replies.c.exchange_id == exchanges.c.id,
         teacher_replies.c.text.is_not(None),
         said.condition(teacher_replies.c.at, teacher_replies.c.teacher),
     )
-    return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, labelled)
+    some = sa.true() if said.begin == -math.inf else late
+    return sa.and_(sa.or_(_eligible(task), written), exchanges.c.teaches, some, labelled)
 
 
 def _answered_by_another(teacher: str) -> sa.ColumnElement[bool]:

@@ -30,6 +30,11 @@ class Answers:
     teacher: str | None = None
     spans: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
 
+    @property
+    def begin(self) -> float:
+        """Before it nothing counts, in seconds since the epoch; -inf for all of it."""
+        return min(begin for begin, _ in self.spans)
+
     def hold(self, at: float, teacher: str | None) -> bool:
         """Whether an answer of that time counts, by that teacher; not answered yet, a request is anybody's."""
         theirs = None in (self.teacher, teacher) or teacher == self.teacher

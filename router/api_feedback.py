@@ -46,7 +46,7 @@ def _exchange_id(sent: str) -> str:
     """As a client knows it: by header, or as the id of its reply."""
     prefix = next((prefix for prefix in PREFIXES if sent.startswith(prefix)), "")
     found = sent.removeprefix(prefix)
-    if not 0 < len(found) <= LONGEST_ID:
+    if not (found.isascii() and found.isalnum()) or len(found) > LONGEST_ID:
         raise BadRequest("Not an exchange's id: x-tutelage-exchange-id of the reply, or its id", param="exchange_id")
     return found
 

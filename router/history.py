@@ -20,7 +20,6 @@ from router.rationale import kept, thought
 from router.wire import ChatRequest, parse_chat
 
 MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
-LONGEST_NAME = 128
 VERSION = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")  # as providers date a model's versions
 
 
@@ -163,8 +162,6 @@ def _completed(body: dict[str, Any], request: dict[str, Any], entry: Mapping[str
     """What a completion's body answered to a request; identity, time and cost are the entry's."""
     model = body.get("model") or entry.get("model") or request.get("model")
     text, finish_reason = _answer(body)
-    if "\0" in text or len(str(model)) > LONGEST_NAME:
-        raise BrokenLine("a NUL in the answer, or a model's name that is too long: the ledger could not keep it")
     source_id = entry.get("request_id") or entry.get("id")
     return Logged(
         request=_request({**request, "model": str(request.get("model") or model or "unknown")}),

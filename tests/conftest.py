@@ -4,7 +4,9 @@ import gc
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,10 @@ def _ledgers_are_copies(request: pytest.FixtureRequest, tmp_path_factory: pytest
     def copied(url: sa.URL) -> sa.Engine:
         file = database._sqlite_file(url)
         if file is not None and file.parent.is_dir() and not file.exists():
-            shutil.copyfile(newest, file)
+            whole = shutil.copyfile(newest, f"{file}.{os.getpid()}.{threading.get_ident()}")
+            with suppress(FileExistsError):  # a process that a test has started was quicker
+                os.link(whole, file)
+            Path(whole).unlink()
         return made(url)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -45,8 +45,14 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     return {"user": "nobody", "group": "nogroup", "extra_groups": []}
 
 
+def program(name: str) -> str | None:
+    """The path of one of PostgreSQL's; Debian keeps them out of the way, a folder for each version."""
+    folders = [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
 def _program(name: str, *arguments: str, **user: Any) -> None:
-    found = shutil.which(name)
+    found = program(name)
     assert found, f"{name} comes with initdb"
     subprocess.run([found, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60, **user)
 

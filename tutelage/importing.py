@@ -98,7 +98,7 @@ def carry(
     rows: Iterator[Record] = map(redactor.record, reading.exchanges()) if redactor else reading.exchanges()
     while batch := list(islice(rows, BATCH)):
         try:
-            reading.tally.stored += store_log(engine, batch, at=found.now)
+            reading.tally.stored += store_log(engine, batch, teacher=found.teacher, at=found.now)
         except sa.exc.SQLAlchemyError as error:
             raise LedgerError(
                 f"{reading.tally.stored} rows are stored, then the ledger failed: {getattr(error, 'orig', error)}; "

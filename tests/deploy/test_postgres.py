@@ -4,7 +4,6 @@ TUTELAGE_PYTHON names another interpreter for the parts, such as one that has de
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from ledger.leases import LeaseTaken, held
 from ledger.schema import exchanges
 from router.settings import load
 from tests.ledger.make import certified
-from tests.postgres import server
+from tests.postgres import program, server
 from tests.wire.rig import PRICE, free_port
 from tests.wire.upstream import Upstream
 from tutelage.processes import Program
@@ -40,7 +39,7 @@ KEY = "sk-of-an-admin"
 MESSAGES: list[Any] = [{"role": "user", "content": "Where is my parcel?"}]
 SURE = {"features": ["first_logprob"], "means": [0.0], "scales": [1.0], "weights": [1.0], "bias": 5.0}
 
-pytestmark = pytest.mark.skipif(shutil.which("initdb") is None, reason="PostgreSQL's initdb is not on this machine")
+pytestmark = pytest.mark.skipif(program("initdb") is None, reason="PostgreSQL's initdb is not on this machine")
 
 
 @dataclass(frozen=True)

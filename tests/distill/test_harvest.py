@@ -266,7 +266,7 @@ def test_what_is_imported_counts_for_the_model_of_that_time_and_certifies_nothin
     teachers.note(engine, "desk", model="openai/big", now=0.0)
     teachers.note(engine, "desk", model="open/bigger", now=9.5)
     log = [exchange(100 + n, at=n + 0.5, origin="import") for n in range(5)]  # its answers, of before
-    store_log(engine, log, at=9.7)
+    store_log(engine, log, teacher="big", at=9.7)
     store(engine, [exchange(200 + n, at=10.0 + n) for n in range(10)])
     found = take(engine)
     assert [row.exchange_id for row in found.older] == ids([*range(100, 105), *range(200, 206)])

@@ -280,4 +280,13 @@ def test_what_no_database_takes_as_it_is_costs_no_record(engine):
         assert connection.execute(sa.select(teacher_replies.c.finish_reason)).scalar() == "s" * 32
         found = sa.select(sa.func.count()).where(exchanges.c.model == "m" * 200)
         assert connection.execute(found).scalar() == 1
-    assert task_rows(engine, "desk")[0].messages == messages
+    assert task_rows(engine, "desk")[0].messages == [{"role": "user", "content": "a\ufffdb"}]
+
+
+def test_json_is_kept_without_nul_and_otherwise_as_it_is(engine):
+    params = {"user": "u\x00", "stop": ["\x00", "\\u0000", "\\\x00", '"\x00"', "\\\\u0000"]}
+    store(engine, [exchange(1, params=params)])
+    kept = {"user": "u\ufffd", "stop": ["\ufffd", "\\u0000", "\\\ufffd", '"\ufffd"', "\\\\u0000"]}
+    assert task_rows(engine, "desk")[0].params == kept
+    with engine.connect() as connection:  # one field, as `tutelage forget --user` asks for it
+        assert connection.execute(sa.select(exchanges.c.params["user"].as_string())).scalar() == "u\ufffd"

@@ -62,7 +62,7 @@ def test_only_what_the_model_of_now_has_said_is_counted(engine):
     said = Answers("big", ((-math.inf, 1.0), (2.5, math.inf)))
     assert lessons_begin(engine, "desk", said=said, until=math.inf, most=2) == 3.0
     assert lessons_begin(engine, "desk", said=said, until=2.0, most=1) == 0.0
-    store_log(engine, [exchange(50, at=1.5, origin="import")], at=9.0)
+    store_log(engine, [exchange(50, at=1.5, origin="import")], teacher="big", at=9.0)
     assert lessons_begin(engine, "desk", said=said, until=2.0, most=1) == 1.5
 
 

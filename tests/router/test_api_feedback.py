@@ -51,6 +51,7 @@ async def test_it_is_kept_under_the_exchange_by_whichever_of_its_ids(body, *, go
         ({"exchange_id": ID, "good": "yes"}, "good"),
         ({"exchange_id": "x" * 41, "good": True}, "exchange_id"),
         ({"exchange_id": "chatcmpl-", "good": True}, "exchange_id"),
+        ({"exchange_id": "a\0b", "good": True}, "exchange_id"),
         ({"good": True}, "exchange_id"),
     ],
 )

@@ -10,6 +10,7 @@ from ledger import teachers
 from ledger.database import LedgerError, connect
 from ledger.queries import spend, task_rows
 from ledger.redaction import Redactor
+from ledger.schema import teacher_replies
 from router.settings import ConfigError, load
 from tutelage.cli import app
 from tutelage.importing import carry, source
@@ -72,6 +73,15 @@ def test_what_is_imported_counts_for_the_teachers_model_of_now_whenever_it_answe
     tally, _ = bring(lines)
     assert (tally.stored, counted(engine)) == (2, 5)  # those that were there before as well
     assert [row.at for row in task_rows(engine, "desk")] == [1_600_000_000.0 + n for n in range(5)]
+
+
+def test_imported_again_for_a_teacher_of_another_name_they_are_its(bring):
+    _, engine = bring([line(1), line(2)])
+    with engine.begin() as connection:  # as it was imported under another name
+        connection.execute(teacher_replies.update().values(teacher="former"))
+    assert counted(engine) == 0
+    bring([line(1), line(2)])
+    assert counted(engine) == 2
 
 
 def test_with_another_model_than_the_worker_has_seen_nothing_is_imported(bring):
