@@ -35,7 +35,7 @@ def server() -> Iterator[str]:
         try:
             yield f"postgresql+psycopg://tutelage@127.0.0.1:{port}/postgres"
         finally:
-            _program("pg_ctl", "-D", str(data), "-m", "fast", "stop", **user)
+            _program("pg_ctl", "-D", str(data), "-m", "immediate", "stop", **user)
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
