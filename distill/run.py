@@ -54,10 +54,10 @@ class CannotReuse(DistillError):
 def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released | Refused:
     """Make one release of a task, or refuse to.
 
-    Raises HarvestError, JudgeUnchecked, TooFewRows, Unreadable, NoPairs, NoRationales, NoTargets, NoChat, NotAlone,
-    DiskFull or AdapterError (an engine takes no such rank) before anything is written. An error after that is recorded
-    with the candidate, which is refused, and raised; but for a student that cannot be judged, which is a refusal like
-    others.
+    Raises HarvestError, JudgeUnchecked, TooFewRows, Unreadable, NoPairs, NoRationales, NoTargets, NoBaseModel, NoChat,
+    NotAlone, DiskFull or AdapterError (an engine takes no such rank) before anything is written. An error after that is
+    recorded with the candidate, which is refused, and raised; but for a student that cannot be judged, which is a
+    refusal like others.
     """
     check_alone()
     permit(teacher=config.teacher, may_train=config.may_train)

@@ -149,6 +149,7 @@ def test_every_field_arrives_in_the_ledger(tmp_path):
     flat = msgspec.to_builtins(NEWEST) | {f"draft_{name}": draft[name] for name in ("text", "finish_reason")}
     flat |= {f"draft_{name}": draft["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
     flat |= {"draft_cost_usd": draft["cost_usd"], "evidence": draft["evidence"], "seq": 1}
+    flat["messages"] = [{"role": "user", "content": "a\ufffdb \u2713"}]  # no database has to take a NUL
     assert dict(row) == {name: value for name, value in flat.items() if name not in {"type", "draft", "teacher_reply"}}
     label = {name: value for name, value in msgspec.to_builtins(NEWEST_OF_LABELS.reply).items() if name != "usage"}
     usage = msgspec.structs.asdict(NEWEST_OF_LABELS.reply.usage)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from distill.render import render
-from distill.student import IGNORE, NoChat, collate, completion_logprobs, load_base, load_chat
+from distill.student import IGNORE, NoBaseModel, NoChat, collate, completion_logprobs, load_base, load_chat
 from tests.distill import tiny
 
 
@@ -77,3 +77,8 @@ def test_a_base_model_without_a_chat_template_is_refused(tmp_path):
     (tmp_path / "chat_template.jinja").unlink()
     with pytest.raises(NoChat, match="has no chat template"):
         load_chat(str(tmp_path))
+
+
+def test_a_base_model_that_is_not_here_is_named(tmp_path):
+    with pytest.raises(NoBaseModel, match=rf"{tmp_path}/none is not on this machine.*student\.base_model"):
+        load_chat(f"{tmp_path}/none")

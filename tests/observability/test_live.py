@@ -305,7 +305,7 @@ def test_runs_that_fail(stack):
             text=True,
             check=False,
         )
-        assert done.returncode == 1 and "training fresh--v" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 2 and "is not on this machine" in done.stderr, done.stdout + done.stderr
     stack.await_firing("TutelageRunsFailing", task="fresh")
 
 

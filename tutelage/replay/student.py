@@ -34,7 +34,7 @@ from distill.rows import TrainingRow, as_student_reads
 from distill.run import candidate
 from distill.scope import familiar_with, within
 from distill.serving import base_digest
-from distill.student import NoChat, load_chat
+from distill.student import NoBaseModel, NoChat, load_chat
 from ledger.records import Draft, Usage
 from ledger.texts import variable_text
 from tutelage.distilling import run_config
@@ -109,7 +109,13 @@ def _tokens(lines: Sequence[Line], *, base_model: str) -> list[_Tokens]:
     try:
         chat = load_chat(str(folder))
         pairs = [render_pair(chat, line.logged.request.messages, line.logged.answer) for line in lines]
-    except (OSError, ValueError, NoChat, Unspeakable) as error:  # no tokenizer, no chat template, one for other turns
+    except (
+        OSError,
+        ValueError,
+        NoBaseModel,
+        NoChat,
+        Unspeakable,
+    ) as error:  # no tokenizer, no chat template, one for other turns
         raise NoStudent(f"the base model {base_model} cannot read these requests: {error}") from error
     masks = [pair.completion_mask for pair in pairs]
     return [_Tokens(prompt=len(mask) - sum(mask), answer=sum(mask)) for mask in masks]
