@@ -20,8 +20,10 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 UNIT := $(PYTEST) -m "not e2e and not validity and not observability"
 OBSERVABILITY := $(BIN)/pytest -m observability tests/observability
+COMMA := ,
 INITDB := $(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))
 POSTGRES := $(PYTEST) -p tests.postgres tests/ledger tests/distill/test_harvest.py tests/distill/test_run.py tests/distill/test_worker.py
+TIERS := unit, $(if $(INITDB),PostgreSQL$(COMMA) )validity, e2e
 PACKAGES := router calibration distill ledger tutelage
 
 .PHONY: help
@@ -51,8 +53,8 @@ test: setup ## Run all tests, quick ones first; the last ones run real vLLM (min
 	$(BIN)/pytest -m e2e -rs --ignore tests/wire
 	@[[ -n "$(INITDB)" ]] || echo "Not run, for want of Debian's package postgresql: the ledger's tests over PostgreSQL"
 	@command -v chromium >/dev/null || echo "Not run, for want of Debian's package chromium: the console in a browser"
-	@if [[ -x /usr/bin/prometheus ]]; then $(OBSERVABILITY); echo "Tests that ran: unit, validity, e2e, observability"; else \
-	  echo "Tests that ran: unit, validity, e2e. Not run, for want of Debian's package prometheus: observability"; fi
+	@if [[ -x /usr/bin/prometheus ]]; then $(OBSERVABILITY); echo "Tests that ran: $(TIERS), observability"; else \
+	  echo "Tests that ran: $(TIERS). Not run, for want of Debian's package prometheus: observability"; fi
 
 .PHONY: unit
 unit: .venv/.stamp ## Run the tests that need neither vLLM nor repetition

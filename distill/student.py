@@ -49,15 +49,15 @@ def load_chat(base_model: str, *, unsaid: str | None = None) -> Chat:
     """The base model's tokenizer and the end of its answers; `unsaid`: as in `Chat`. Never downloads. Raises
     NoBaseModel, NoChat."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
+        tokenizer, stops = AutoTokenizer.from_pretrained(base_model, local_files_only=True), _stops(base_model)
     except OSError as error:
         raise NoBaseModel(
-            f"the base model {base_model} is not on this machine, and none is downloaded: set student.base_model to "
-            "its folder, or fetch it into the hub's cache"
+            f"the base model {base_model} is not on this machine, or not whole, and none is downloaded: set "
+            "student.base_model to its folder, or fetch it into the hub's cache"
         ) from error
     if not tokenizer.chat_template:
         raise NoChat(f"the base model {base_model} has no chat template: take the one that is tuned to instructions")
-    return Chat(tokenizer, end_of_answer(tokenizer, {*_stops(base_model), tokenizer.eos_token_id}), unsaid)
+    return Chat(tokenizer, end_of_answer(tokenizer, {*stops, tokenizer.eos_token_id}), unsaid)
 
 
 def _stops(base_model: str) -> list[int]:

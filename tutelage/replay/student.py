@@ -109,13 +109,7 @@ def _tokens(lines: Sequence[Line], *, base_model: str) -> list[_Tokens]:
     try:
         chat = load_chat(str(folder))
         pairs = [render_pair(chat, line.logged.request.messages, line.logged.answer) for line in lines]
-    except (
-        OSError,
-        ValueError,
-        NoBaseModel,
-        NoChat,
-        Unspeakable,
-    ) as error:  # no tokenizer, no chat template, one for other turns
+    except (ValueError, NoBaseModel, NoChat, Unspeakable) as error:  # Unspeakable: its template is for other turns
         raise NoStudent(f"the base model {base_model} cannot read these requests: {error}") from error
     masks = [pair.completion_mask for pair in pairs]
     return [_Tokens(prompt=len(mask) - sum(mask), answer=sum(mask)) for mask in masks]
