@@ -14,7 +14,7 @@ be of use, and where what has to fail beside it does not: then the simulation sh
 import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from rich.progress import track
 
 from bench.limits import Findings, allowed
 from calibration.certificate import Certificate, Contract
-from calibration.certify import MIN_POWER, Plan, ScoredRow, certify, frozen_grid, predicted_power, thin
+from calibration.certify import MIN_POWER, Plan, ScoredRow, certify, frozen_grid, predicted_power
 
 Floats = NDArray[np.float64]
 DELTA, FIT_ROWS = 0.05, 300
@@ -37,7 +37,7 @@ FLOORS = {
     (0.10, 1000): 0.7,
     (0.10, 3000): 0.8,
 }
-OURS, GOOD = "in proportion (ours)", "a good student, in proportion: certified"
+OURS, GOOD = "clusters as coins (ours)", "a good student, clusters as coins: certified"
 MOST_OF_THE_GOOD = 0.8
 
 
@@ -151,15 +151,15 @@ def observed_risk_fails(*, alpha: float, n: int, runs: int) -> int:
     return false
 
 
-def hot_traffic(rng: np.random.Generator, n: int, *, cap: int, risk: float) -> tuple[list[ScoredRow], list[int]]:
-    """Some n rows and their clusters: singletons never disagree, those of `cap`, 24 % of all, fail all or none."""
-    hot_share, right, wrong = 0.24, ScoredRow(0.9, 0.0), ScoredRow(0.9, 1.0)
+def hot_traffic(rng: np.random.Generator, n: int, *, cap: int, risk: float) -> list[ScoredRow]:
+    """Some n rows: singletons never disagree, those in clusters of `cap`, 24 % of all, fail all or none."""
+    hot_share = 0.24
     hot = rng.random(n) < hot_share / cap / (1 - hot_share + hot_share / cap)
     sizes = np.where(hot, cap, 1)
     drawn = int(np.searchsorted(sizes.cumsum(), n)) + 1  # so many clusters are n rows
     falls = hot & (rng.random(n) < risk / hot_share)
     clusters = np.repeat(np.arange(drawn), sizes[:drawn])
-    return [wrong if falls[cluster] else right for cluster in clusters], clusters.tolist()
+    return [ScoredRow(0.9, float(falls[number]), cluster=number) for number in clusters.tolist()]
 
 
 def hot_clusters(*, runs: int, n: int = 6000, cap: int = 25) -> dict[str, int]:
@@ -169,21 +169,14 @@ def hot_clusters(*, runs: int, n: int = 6000, cap: int = 25) -> dict[str, int]:
     rng, found = np.random.default_rng(2), dict.fromkeys(("every row", "one row a cluster", OURS, GOOD), 0)
     plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
     for _ in range(runs):
-        rows, clusters = hot_traffic(rng, n, cap=cap, risk=0.102)
-        firsts = [row for i, row in enumerate(rows) if i == 0 or clusters[i] != clusters[i - 1]]
-        good = hot_traffic(rng, n, cap=cap, risk=0.04)
-        ways = (rows, firsts, *(_thinned(rng, *traffic, cap=cap) for traffic in ((rows, clusters), good)))
-        for name, counted in zip(found, ways, strict=True):
+        rows, good = (hot_traffic(rng, n, cap=cap, risk=risk) for risk in (0.102, 0.04))
+        every = [replace(row, cluster=None) for row in rows]
+        firsts = [row for i, row in enumerate(every) if i == 0 or rows[i].cluster != rows[i - 1].cluster]
+        for name, counted in zip(found, (every, firsts, rows, good), strict=True):
             outcome = certify(counted, plan=plan)
             assert isinstance(outcome, Certificate) or outcome.labels_seen, f"{name}: {outcome.reason}"
             found[name] += isinstance(outcome, Certificate)
     return found
-
-
-def _thinned(rng: np.random.Generator, rows: list[ScoredRow], clusters: list[int], *, cap: int) -> list[ScoredRow]:
-    kept = thin(clusters, cap=cap, seed=int(rng.integers(1 << 30)))
-    assert kept is not None, "no cluster is above the cap"
-    return [rows[one.index] for one in kept]
 
 
 def selected_rows(*, runs: int, audited: float = 0.05) -> dict[str, int]:

@@ -1,28 +1,37 @@
 """The certificate: a test that a release with too many disagreements passes with probability at most delta.
 
-The protocol: everything in a `Plan` is fixed before a label of the window is seen; one row per near-duplicate
-cluster, in proportion to traffic, so that rows are independent; exact binomial p-values down a fixed grid of
-thresholds, stopping at the first failure (fixed-sequence testing, so the whole delta serves every step; Angelopoulos
-et al. 2021, "Learn then Test"). "No certificate" is a type: there is no fallback threshold.
+The protocol: everything in a `Plan` is fixed before a label of the window is seen; p-values down a fixed grid of
+thresholds, exact and binomial, and where rows are near-duplicates the worst of `calibration.clustered`, stopping at the
+first failure (fixed-sequence testing, so the whole delta serves every step; Angelopoulos et al. 2021, "Learn then
+Test"). "No certificate" is a type: there is no fallback threshold.
 """
 
 import math
-import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import betabinom, binom
+from scipy.stats import betabinom
 
-from calibration.bounds import binomial_p_value, lower_bound, smallest_sample, upper_bound
+from calibration.bounds import smallest_sample
 from calibration.certificate import Certificate, Contract, Refusal
+from calibration.clustered import (
+    NO_CLUSTERS,
+    Clusters,
+    Sizes,
+    errors_allowed,
+    least_share,
+    p_value,
+    risk_bound,
+    sizes_of,
+)
 from calibration.judged import level
 from calibration.words import percent
 
 GRID_POINTS = 100
+COARSE = 25  # of them are looked at for where to begin, if each takes a while
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 20_000  # beyond it "more rows" is no advice
@@ -32,7 +41,7 @@ ASKED_PART = 0.1  # of what a judged test spends, for the bound on the share tha
 @dataclass(frozen=True)
 class ScoredRow:
     """A drafted row: score in [0, 1], below 0 where the gateway would never accept the draft, and d of 0 or 1; whether
-    a judge was `asked` for it.
+    a judge was `asked` for it; which `cluster` of near-duplicates it belongs to, None: it is like no other.
 
     Raises ValueError for a graded d, of which a sum would count fewer errors than there are, and for a score that is no
     number: sorted, it would stand above all others.
@@ -41,6 +50,7 @@ class ScoredRow:
     score: float
     disagreement: float
     asked: bool = False
+    cluster: int | None = None
 
     def __post_init__(self) -> None:
         if self.disagreement not in (0.0, 1.0):
@@ -54,7 +64,8 @@ class Plan:
     """What is frozen before the window's labels are seen. Times are seconds since the epoch.
 
     `grid`: candidate thresholds from strict to loose, from `frozen_grid`. `attempt` counts the looks
-    at labels from 1. Raises ValueError where the test would not hold what it says.
+    at labels from 1. `before`: the clusters of as many rows before the window. Raises ValueError where the test would
+    not hold what it says.
     """
 
     contract: Contract
@@ -64,6 +75,7 @@ class Plan:
     issued_at: float
     lifetime_s: float = 30 * 86_400.0
     attempt: int = 1
+    before: Sizes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.attempt < 1:
@@ -92,11 +104,11 @@ def level_of(contract: Contract, attempt: int) -> float:
 
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
-    """Test the window's rows, which nothing has been fitted on and which `thin` has made independent."""
+    """Test the window's rows, all of them, which nothing has been fitted on."""
     outcomes = _outcomes(rows, plan.grid)
-    start = _first_tested(outcomes, plan.contract)
+    start = _first_tested(outcomes, plan.contract, before=plan.before)
     if start is None:
-        needed = _wanted(plan.contract)
+        needed = _wanted(plan.contract, outcomes[-1].sizes if outcomes else {}, plan.before)
         return Refusal(
             f"{len(rows)} rows; at least {needed} accepted ones are needed to test", len(rows), needed, False
         )
@@ -105,9 +117,9 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
         first, judged = outcomes[start], ", as the judge sees it," if plan.contract.judge else ""
         reason = (
             f"{first.errors} of the {first.accepted} most confident drafts disagree with the teacher{judged}: too many "
-            f"to show at most {percent(_level(first, plan.contract, plan.test_spent))} at {percent(plan.test_spent)}"
+            f"to show at most {percent(_tested_at(first, plan))} at {percent(plan.test_spent)}"
         )
-        return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract), True)
+        return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract, clusters=_seen(rows, plan)), True)
     return _issue(_operated(passed, plan), n=len(rows), plan=plan)
 
 
@@ -117,7 +129,9 @@ def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(q) for q in quantiles}, reverse=True))
 
 
-def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1) -> tuple[float, ...]:
+def frozen_grid(
+    fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1, clusters: Clusters = NO_CLUSTERS
+) -> tuple[float, ...]:
     """The thresholds to test on n fresh rows, from strict to loose, begun where a first step is likeliest to pass.
 
     A fixed sequence that begins at the strictest testable threshold fails there by bad luck: a teacher's own mistakes
@@ -125,16 +139,19 @@ def frozen_grid(fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt
     rows alone, so the test stays what it is (docs/decisions/0004, with the powers of both ways).
     """
     grid = _grid(fit)
-    steps = _first_steps(fit, grid=grid, contract=contract, sample=_Sample(n, attempt))
+    steps = _first_steps(fit, grid=grid, contract=contract, sample=_Sample(n, attempt, clusters))
     return grid[max(steps, key=lambda j: steps[j]) :] if steps else grid
 
 
-def predicted_power(fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1) -> float:
+def predicted_power(
+    fit: Sequence[ScoredRow], *, contract: Contract, n: int, attempt: int = 1, clusters: Clusters = NO_CLUSTERS
+) -> float:
     """Chance that n fresh rows like the fit rows earn some certificate in this attempt, tested down `frozen_grid`.
 
     That is the chance that its first step passes: beta-binomial, with Jeffreys' prior over the fit rows accepted there.
+    `clusters`: the near-duplicates among the fresh rows, which are known before their labels are.
     """
-    steps = _first_steps(fit, grid=_grid(fit), contract=contract, sample=_Sample(n, attempt))
+    steps = _first_steps(fit, grid=_grid(fit), contract=contract, sample=_Sample(n, attempt, clusters))
     return max(steps.values(), default=0.0)
 
 
@@ -145,144 +162,140 @@ def _grid(fit: Sequence[ScoredRow]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class _Sample:
-    """So many fresh rows, which this attempt is to be made on."""
+    """So many fresh rows with these near-duplicates among them, which this attempt is to be made on."""
 
     n: int
     attempt: int
+    clusters: Clusters
 
 
 def _first_steps(
     fit: Sequence[ScoredRow], *, grid: Sequence[float], contract: Contract, sample: _Sample
 ) -> dict[int, float]:
     """Grid point -> chance to pass there, for the points that so many rows like these can test."""
-    outcomes, scale = _outcomes(fit, grid), sample.n / max(1, len(fit))
-    start = _first_tested(outcomes, contract, scale=scale)
+    known, before = _outcomes(fit, grid), sample.clusters.before
+    fresh = [outcome.among(sample, fitted=len(fit)) for outcome in known]
+    start = _first_tested(fresh, contract, before=before)
     if start is None:
         return {}
-    accepted = np.array([outcome.accepted for outcome in outcomes[start:]])  # (J,)
-    errors = np.array([outcome.errors for outcome in outcomes[start:]])
-    fresh, spent = (accepted * scale).astype(int), level_of(contract, sample.attempt)
-    levels = np.array([_level(outcome.scaled(scale), contract, spent) for outcome in outcomes[start:]])
-    allowed = _errors_allowed(fresh, levels, _p_wanted(contract, spent))
+    points = range(start, len(grid), 1 if sample.clusters.all_distinct else math.ceil(len(grid) / COARSE))
+    spent = level_of(contract, sample.attempt)
+    allowed = errors_allowed(
+        [fresh[j].sizes for j in points],
+        [_level(fresh[j], contract, spent, before=before) for j in points],
+        _p_wanted(contract, spent),
+        before=before,
+    )
+    n = np.array([fresh[j].accepted for j in points])  # (J,)
+    errors = np.array([known[j].errors for j in points])
+    right = np.array([known[j].accepted for j in points]) - errors
     counts = np.arange(allowed.max(initial=0) + 1)[:, None]  # (K, 1)
-    chances = betabinom.pmf(counts, fresh, errors + 0.5, accepted - errors + 0.5)  # (K, J)
-    return dict(enumerate(np.where(counts <= allowed, chances, 0.0).sum(axis=0).tolist(), start))
+    chances = betabinom.pmf(counts, n, errors + 0.5, right + 0.5)  # (K, J)
+    return dict(zip(points, np.where(counts <= allowed, chances, 0.0).sum(axis=0).tolist(), strict=True))
 
 
-def _errors_allowed(n: NDArray[np.int_], risks: NDArray[np.float64], p_wanted: float) -> NDArray[np.int_]:
-    """The most errors with which n rows pass the test against a risk; -1 where none would do."""
-    errors = binom.ppf(p_wanted, n, risks).astype(int)
-    passing: NDArray[np.int_] = np.where(binom.cdf(errors, n, risks) <= p_wanted, errors, errors - 1)
-    return passing
-
-
-def rows_needed(rows: Sequence[ScoredRow], *, contract: Contract, attempt: int = 1) -> int | None:
-    """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest."""
+def rows_needed(
+    rows: Sequence[ScoredRow], *, contract: Contract, attempt: int = 1, clusters: Clusters = NO_CLUSTERS
+) -> int | None:
+    """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest, and as
+    large a part of them near-duplicates as of `clusters`."""
     grid, n = _grid(rows)[::5], max(1, len(rows))  # a fifth of the points will do for an estimate
+
+    def would_do(these: Clusters) -> bool:
+        steps = _first_steps(rows, grid=grid, contract=contract, sample=_Sample(n, attempt, these))
+        return max(steps.values(), default=0.0) >= WANTED_POWER
+
     while rows and n <= MAX_ROWS:
-        steps = _first_steps(rows, grid=grid, contract=contract, sample=_Sample(n, attempt))
-        if max(steps.values(), default=0.0) >= WANTED_POWER:
+        if would_do(NO_CLUSTERS) and (clusters.all_distinct or would_do(clusters.of(n))):  # the quick look first
             return n
         n = math.ceil(n * 1.5)
     return None
 
 
-def cluster_cap(earlier: Sequence[int]) -> int:
-    """M of `thin`, fixed before the window: the largest near-duplicate cluster among as many earlier rows.
-
-    `earlier`: their cluster numbers. At least 2: among mostly distinct rows a pair must not void the window.
-    """
-    return max([2, *Counter(earlier).values()])
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A row that thinning keeps; `weight`: as how many disagreements it counts if it disagrees."""
-
-    index: int
-    weight: int
-
-
-def thin(clusters: Sequence[int], *, cap: int, seed: int) -> list[Kept] | None:
-    """Rows that are independent and still distributed as traffic; None where a cluster is larger than twice the cap.
-
-    Near-duplicates stand or fall together, so a cluster gives one row; it gives it with probability m/cap, so that a
-    cluster of m rows weighs m. One row from every cluster would certify clusters, not traffic. A cluster somewhat
-    above the cap, which was fixed beforehand, would have to weigh more than one row: agreeing it counts once, and
-    disagreeing m times, which errs against the student. Far above it that does not hold delta: no certificate.
-    """
-    members: dict[int, list[int]] = defaultdict(list)
-    for row, cluster in enumerate(clusters):
-        members[cluster].append(row)
-    if max(map(len, members.values()), default=0) > 2 * cap:
-        return None
-    rng = random.Random(seed)
-    kept = [(rng.choice(rows), len(rows)) for rows in members.values() if rng.random() < len(rows) / cap]
-    return [Kept(index, size if size > cap else 1) for index, size in sorted(kept)]
-
-
-def weigh(rows: Sequence[ScoredRow], kept: Sequence[Kept]) -> list[ScoredRow]:
-    """The kept rows as `certify` counts them: a disagreement as often as it weighs.
-
-    Where one weighs more than a row the shares among them are no longer those of traffic: then none counts as asked,
-    and a judge's false alarms have no credit.
-    """
-    if any(one.weight > 1 for one in kept):
-        rows = [replace(row, asked=False) for row in rows]
-    return [row for row, one in zip(rows, kept, strict=True) for _ in range(one.weight if row.disagreement else 1)]
-
-
 @dataclass(frozen=True)
 class _Outcome:
-    """What a threshold accepts of some rows, how many of these disagree, and about how many a judge was asked."""
+    """What a threshold accepts of some rows, in clusters of these `sizes`, how many of these disagree, and about how
+    many a judge was asked."""
 
     threshold: float
     accepted: int
     errors: int
     asked: int
+    sizes: Sizes
 
-    def scaled(self, by: float) -> "_Outcome":
-        """Of so many times the rows."""
-        return _Outcome(self.threshold, *(int(each * by) for each in (self.accepted, self.errors, self.asked)))
+    def among(self, sample: _Sample, *, fitted: int) -> "_Outcome":
+        """Of so many fresh rows, if as large a share of them is accepted as of those that were fitted."""
+        share, scale = self.accepted / max(1, fitted), sample.n / max(1, fitted)
+        accepted, errors, asked = (int(each * scale) for each in (self.accepted, self.errors, self.asked))
+        return _Outcome(self.threshold, accepted, errors, asked, sample.clusters.accepted(accepted, share=share))
 
 
 def _outcomes(rows: Sequence[ScoredRow], grid: Sequence[float]) -> list[_Outcome]:
     """One outcome a grid point."""
-    order = sorted(rows, key=lambda row: row.score)
-    scores = np.array([row.score for row in order])
+    order = sorted(rows, key=lambda row: row.score, reverse=True)
+    ends = np.searchsorted([-row.score for row in order], [-t for t in grid], side="right")  # accept iff score >= t
     errors, asked = (
-        np.concatenate([np.cumsum(marks[::-1])[::-1], [0.0]])
+        np.concatenate([[0.0], np.cumsum(marks)])
         for marks in ([row.disagreement for row in order], [float(row.asked) for row in order])
     )
-    first = np.searchsorted(scores, np.asarray(grid), side="left")  # accept iff score >= threshold
-    return [_Outcome(t, len(order) - int(i), int(errors[i]), int(asked[i])) for t, i in zip(grid, first, strict=True)]
+    sizes = _growing([row.cluster for row in order], ends.tolist())
+    return [
+        _Outcome(t, int(end), int(errors[end]), int(asked[end]), of_each)
+        for t, end, of_each in zip(grid, ends, sizes, strict=True)
+    ]
 
 
-def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, scale: float = 1.0) -> int | None:
-    """The strictest grid point that accepts three times the smallest sample: stricter ones could hardly pass."""
-    wanted = _wanted(contract)
-    return next((j for j, outcome in enumerate(outcomes) if outcome.accepted * scale >= wanted), None)
+def _growing(clusters: Sequence[int | None], ends: Sequence[int]) -> list[Sizes]:
+    """Sizes of the clusters among the first rows, up to each of these ends, which ascend."""
+    found, members, sizes, begin = list[Sizes](), Counter[int](), Counter[int](), 0
+    for end in ends:
+        for cluster in clusters[begin:end]:
+            size = 1
+            if cluster is not None:
+                members[cluster] = size = members[cluster] + 1
+            sizes[size] += 1
+            sizes[size - 1] -= 1
+        found.append({size: count for size, count in sizes.items() if size and count})
+        begin = end
+    return found
 
 
-def _wanted(contract: Contract) -> int:
-    return 3 * smallest_sample(contract.least_level, contract.test_delta)
+def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, before: Sizes) -> int | None:
+    """The strictest grid point that accepts enough: stricter ones could hardly pass."""
+    return next((j for j, each in enumerate(outcomes) if each.accepted >= _wanted(contract, each.sizes, before)), None)
+
+
+def _wanted(contract: Contract, *sizes: Sizes) -> int:
+    """Three times the smallest sample, and one of as many clusters as large as the largest: a window might have none of
+    these by chance."""
+    return max((3, *(size for each in sizes for size in each))) * smallest_sample(
+        contract.least_level, contract.test_delta
+    )
 
 
 def _passes(outcome: _Outcome, plan: Plan) -> bool:
-    risk = _level(outcome, plan.contract, plan.test_spent)
-    return binomial_p_value(outcome.errors, outcome.accepted, risk) <= _p_wanted(plan.contract, plan.test_spent)
+    found = p_value(outcome.errors, outcome.sizes, _tested_at(outcome, plan), before=plan.before)
+    return found <= _p_wanted(plan.contract, plan.test_spent)
 
 
-def _level(outcome: _Outcome, contract: Contract, spent: float) -> float:
+def _tested_at(outcome: _Outcome, plan: Plan) -> float:
+    return _level(outcome, plan.contract, plan.test_spent, before=plan.before)
+
+
+def _level(outcome: _Outcome, contract: Contract, spent: float, *, before: Sizes) -> float:
     """The share of errors that is tested against: alpha, or what a judge flags at least of a release at alpha."""
     if contract.judge is None:
         return contract.alpha
-    asked = lower_bound(outcome.asked, outcome.accepted, ASKED_PART * spent)
+    asked = least_share(outcome.asked, outcome.sizes, ASKED_PART * spent, before=before)
     return level(contract.judge, contract.alpha, asked=asked)
 
 
 def _p_wanted(contract: Contract, spent: float) -> float:
     return spent if contract.judge is None else (1.0 - ASKED_PART) * spent
+
+
+def _seen(rows: Sequence[ScoredRow], plan: Plan) -> Clusters:
+    return Clusters(sizes_of(row.cluster for row in rows), plan.before)
 
 
 def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
@@ -291,14 +304,13 @@ def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
     All that passed hold at once, so one may be chosen by what the window showed (docs/decisions/0010).
     """
     free = 1.0 - plan.contract.margin
-    keeping = [
-        each for each in passed if each.errors <= free * _level(each, plan.contract, plan.test_spent) * each.accepted
-    ]
+    keeping = [each for each in passed if each.errors <= free * _tested_at(each, plan) * each.accepted]
     return keeping[-1] if keeping else min(passed, key=lambda each: _bound(each, plan))
 
 
 def _bound(outcome: _Outcome, plan: Plan) -> float:
-    return upper_bound(outcome.errors, outcome.accepted, _p_wanted(plan.contract, plan.test_spent))
+    spent = _p_wanted(plan.contract, plan.test_spent)
+    return risk_bound(outcome.errors, outcome.sizes, spent, before=plan.before)
 
 
 def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
@@ -317,5 +329,5 @@ def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:
         issued_at=plan.issued_at,
         expires_at=plan.issued_at + plan.lifetime_s,
         fingerprint=plan.fingerprint,
-        level=_level(outcome, plan.contract, plan.test_spent) if plan.contract.judge else None,
+        level=_tested_at(outcome, plan) if plan.contract.judge else None,
     )

@@ -3,7 +3,7 @@
 Both releases draft the same references. A row on which the new one would give an answer that differs from the teacher's
 counts against it, one on which the old one would counts for it. The new one may differ on as much more of all traffic
 as the contract allows for what it answers in addition, and on a margin. (Waudby-Smith and Ramdas 2024, section 3: a
-mean bounded by betting.)
+mean bounded by betting.) Near-duplicates stand or fall together, so their rows are one bet.
 """
 
 import math
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BETS = (0.3, 0.8)  # shares of the largest bet that cannot lose everything: for windows of some hundred references
+LARGEST_BET = 0.9  # the same share, where a cluster of near-duplicates can lose several times
 MARGIN = 0.5  # of alpha: so much of all traffic may differ in addition, where both answer as much
 FEWER = 2.0  # standard errors by which it answers fewer requests, and is not worth it
 
@@ -64,17 +65,23 @@ class Comparison:
         )
 
 
-def compare(new: Sequence[Given], old: Sequence[Given], *, alpha: float) -> Comparison:
-    """Rows of both releases, aligned and independent; at least one.
+def compare(
+    new: Sequence[Given], old: Sequence[Given], *, alpha: float, clusters: Sequence[int | None] = ()
+) -> Comparison:
+    """Rows of both releases, aligned, at least one; which `clusters` of near-duplicates they belong to, None or
+    unknown: they are like no other.
 
     With D = wrong_new - wrong_old in {-1, 0, 1} and Delta = alpha max(0, c_new - c_old) + alpha/2, tests E[D] >= Delta
-    by W = mean over kappa of prod(1 + kappa (Delta - D)), kappa < 1/(1 - Delta), whose expectation is at most 1 then.
+    by W = mean over kappa of prod(1 + kappa sum(Delta - D)), a factor for each cluster, whose expectation is at most 1
+    then; kappa < 1/(1 - Delta) for distinct rows, and less where clusters are larger.
     """
     rows = list(zip(new, old, strict=True))
     gained = np.array([float(mine.accepted) - float(other.accepted) for mine, other in rows])
     worse = np.array([float(mine.wrong) - float(other.wrong) for mine, other in rows])
     allowed = alpha * max(0.0, float(gained.mean())) + MARGIN * alpha
-    error = float(gained.std()) / math.sqrt(len(rows))
+    known = clusters or [None] * len(rows)
+    numbers = np.unique([-n if one is None else one for n, one in enumerate(known, 1)], return_inverse=True)[1]
+    error = math.sqrt(float((np.bincount(numbers, gained - gained.mean()) ** 2).sum())) / len(rows)
     return Comparison(
         n=len(rows),
         coverage=_share([mine.accepted for mine in new]),
@@ -82,7 +89,7 @@ def compare(new: Sequence[Given], old: Sequence[Given], *, alpha: float) -> Comp
         differs=_share([mine.wrong for mine in new]),
         differs_before=_share([other.wrong for other in old]),
         allowed=allowed,
-        evidence=_evidence(worse, allowed),
+        evidence=_evidence(np.bincount(numbers, allowed - worse), allowed, largest=int(np.bincount(numbers).max())),
         fewer=0.0 if error == 0.0 else max(0.0, -float(gained.mean())) / error,
     )
 
@@ -91,8 +98,9 @@ def _share(marks: Sequence[bool]) -> float:
     return sum(marks) / len(marks)
 
 
-def _evidence(worse: np.ndarray, allowed: float) -> float:
-    """In logarithms: a product over thousands of rows leaves what a float can hold."""
-    bets = np.array(BETS)[:, None] / (1.0 - allowed)
-    wealth = np.log1p(bets * (allowed - worse[None, :])).sum(axis=1)  # (bets,)
+def _evidence(better: np.ndarray, allowed: float, *, largest: int) -> float:
+    """In logarithms: a product over thousands of rows leaves what a float can hold. `better`: than is allowed, of each
+    cluster, of which the largest has so many rows."""
+    bets = np.minimum(BETS, LARGEST_BET / largest)[:, None] / (1.0 - allowed)
+    wealth = np.log1p(bets * better[None, :]).sum(axis=1)  # (bets,)
     return float(np.exp(min(700.0, float(np.logaddexp.reduce(wealth)) - math.log(len(BETS)))))

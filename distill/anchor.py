@@ -75,30 +75,22 @@ def _certified(release: Release, name: str) -> float:
 
 @dataclass(frozen=True)
 class Seen:
-    """A certification window as a release was judged by it, aligned: its independent references, the teacher's answers,
-    the release's scores and disagreements, as how many rows each counts where it disagrees, and the drafts."""
+    """A certification window as a release was judged by it, aligned: its references, the teacher's answers, the
+    release's scores and disagreements, and the drafts."""
 
     window: tuple[Row, ...]
     answers: tuple[str | None, ...]
     rows: tuple[ScoredRow, ...]
-    weights: tuple[int, ...] = ()
     drafts: tuple[Draft | None, ...] = ()
 
 
 def beside(best: Release, judged: Sequence[Judged], *, seen: Seen, certificate: Certificate) -> Comparison:
-    """What a release with this `certificate` and the best one, whose drafts are `judged`, would do with the same rows.
-
-    A row that counts as several counts so against the new one, and as one row for it.
-    """
+    """What a release with this `certificate` and the best one, whose drafts are `judged`, would do with these rows."""
     assert best.calibrator is not None and best.certificate is not None, "an anchor is certified"
     others = scored(judged, Calibrator.from_dict(best.calibrator))
     mine = [_given(row, certificate.threshold) for row in seen.rows]
     theirs = [_given(row, best.certificate["threshold"]) for row in others]
-    times = [weight if given.wrong else 1 for given, weight in zip(mine, seen.weights, strict=True)]
-    new, old = (
-        [given for given, count in zip(of_one, times, strict=True) for _ in range(count)] for of_one in (mine, theirs)
-    )
-    return compare(new, old, alpha=certificate.alpha)
+    return compare(mine, theirs, alpha=certificate.alpha, clusters=[row.cluster for row in seen.rows])
 
 
 def _given(row: ScoredRow, threshold: float) -> Given:

@@ -16,16 +16,14 @@ from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Refusal, fingerprint
 from calibration.certify import (
     MIN_POWER,
-    Kept,
     Plan,
     ScoredRow,
     certify,
     frozen_grid,
     predicted_power,
     rows_needed,
-    thin,
-    weigh,
 )
+from calibration.clustered import Clusters, Sizes, sizes_of
 from calibration.code import SAME, under
 from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
@@ -100,7 +98,7 @@ class Attempt:
         fit = self._judge_fit(lessons.fit, scope)
         self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if scope.has(lesson)])
-        outcome, seen = self._certify(fit, calibrator, harvested, scope=scope, cap=lessons.cap)
+        outcome, seen = self._certify(fit, calibrator, harvested, scope=scope, before=lessons.before)
         if seen:
             self._tell(seen, outcome)  # the test is over
         if isinstance(outcome, Refusal):
@@ -188,50 +186,51 @@ class Attempt:
         self.progress.step(found.words)
 
     def _certify(
-        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, cap: int
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, before: Sizes
     ) -> tuple[Certificate | Refusal, Seen | None]:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
-        kept = _thinned(harvested.window, cap=cap, seed=self.config.train.seed)
-        if kept is None:
-            reason = f"a near-duplicate cluster of the window exceeds twice the {cap} rows that were the most before"
-            return Refusal(reason, len(harvested.window), None, labels_seen=False), None
+        numbers = cluster([variable_text(row.messages) for row in harvested.window])
+        clusters = Clusters(sizes_of(numbers), before)
         bound, digest = self._bound_to(calibrator, scope), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         attempt = 1 + lineage.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
-        if refusal := self._too_weak(fit_rows, n=len(kept), attempt=attempt):
+        if refusal := self._too_weak(fit_rows, n=len(numbers), attempt=attempt, clusters=clusters):
             return refusal, None
-        grid = frozen_grid(fit_rows, contract=self.config.contract, n=len(kept), attempt=attempt)
+        contract = self.config.contract
         plan = Plan(
-            self.config.contract,
-            grid,
+            contract,
+            frozen_grid(fit_rows, contract=contract, n=len(numbers), attempt=attempt, clusters=clusters),
             harvested.window_span,
             fingerprint(bound),
             issued_at=time.time(),
             attempt=attempt,
+            before=before,
         )
-        seen = self._judge_window([harvested.window[one.index] for one in kept], calibrator, scope=scope)
-        rows = [*weigh(seen.rows, kept), *lost(harvested.forgotten)]
-        return certify(rows, plan=plan), replace(seen, weights=tuple(one.weight for one in kept))
+        seen = self._judge_window(harvested.window, calibrator, scope=scope, clusters=numbers)
+        return certify([*seen.rows, *lost(harvested.forgotten)], plan=plan), seen
 
-    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int) -> Refusal | None:
+    def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int, clusters: Clusters) -> Refusal | None:
         contract = self.config.contract
-        power = predicted_power(fit, contract=contract, n=n, attempt=attempt)
+        power = predicted_power(fit, contract=contract, n=n, attempt=attempt, clusters=clusters)
         self.report["predicted_power"] = power
-        self.progress.step(f"chance to be certified on {n} independent references: {power:.0%}")
+        self.progress.step(f"chance to be certified on {n} references: {power:.0%}")
         if power >= MIN_POWER:
             return None
-        reason = f"{n} independent references would certify with a chance of {power:.0%}: labels stay unseen"
-        return Refusal(reason, n, rows_needed(fit, contract=contract, attempt=attempt), labels_seen=False)
+        reason = f"{n} references would certify with a chance of {power:.0%}: labels stay unseen"
+        needed = rows_needed(fit, contract=contract, attempt=attempt, clusters=clusters)
+        return Refusal(reason, n, needed, labels_seen=False)
 
-    def _judge_window(self, window: Sequence[Row], calibrator: Calibrator, *, scope: Scope) -> Seen:
+    def _judge_window(
+        self, window: Sequence[Row], calibrator: Calibrator, *, scope: Scope, clusters: Sequence[int]
+    ) -> Seen:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         requests = self._requests(window)
         drafts = self._drafts(requests, scope)
         answers = self._answers(requests, recorded=[row.teacher_text for row in window])
         judged = self._compare(window, drafts, answers)
-        rows = scored(judged, calibrator)
+        rows = scored(judged, calibrator, clusters=clusters)
         uses = [
             Use(j.exchange_id, "certify", j.draft.text if j.draft else None, row.score, row.disagreement)
             for j, row in zip(judged, rows, strict=True)
@@ -240,7 +239,7 @@ class Attempt:
         self.report["window_agreement"] = agreement(judged)
         if scope.familiar:
             self.report["familiar"]["window"] = _unlike(scope.familiar, window)
-        return Seen(tuple(window), tuple(answers), tuple(rows), drafts=tuple(drafts))
+        return Seen(tuple(window), tuple(answers), tuple(rows), tuple(drafts))
 
     def _outdone(self, seen: Seen, certificate: Certificate, *, scope: Scope) -> Refusal | None:
         """Why a release that is in force stays: the best so far is better, or may be (docs/decisions/0038). Who has an
@@ -356,7 +355,3 @@ def _question(bound: Mapping[str, str]) -> dict[str, str]:
 def _unlike(known: Familiar, rows: Sequence[TrainingRow | Row]) -> float:
     """The share of these that is the teacher's."""
     return sum(not known.has(variable_text(row.messages)) for row in rows) / len(rows)
-
-
-def _thinned(window: Sequence[Row], *, cap: int, seed: int) -> list[Kept] | None:
-    return thin(cluster([variable_text(row.messages) for row in window]), cap=cap, seed=seed)

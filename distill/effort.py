@@ -82,8 +82,8 @@ def effort(of: str, drafts: Sequence[tuple[str, Draft]], replies: Mapping[str, R
 def expected(
     seen: Seen, *, threshold: float, replies: Mapping[str, Reply], price: Price | None, rho: float
 ) -> Expected:
-    """By the rows that a certificate was tested on, each as often as that counts it, so that what escalates is what
-    that does not accept; rows that were forgotten since count in a certificate against it, and cost nobody anything.
+    """By the rows that a certificate was tested on; what was forgotten since counts in a certificate against it, and
+    costs nobody anything.
 
     Every row by itself: what escalates may be longer than what does not. The teacher's dollars are its recorded tokens
     at its `price` in force, or those recorded where either is unknown; the drafts' come with them, those of unfamiliar
@@ -91,8 +91,7 @@ def expected(
     """
     rows = [
         (row.score >= threshold, draft.cost_usd if draft else 0.0, _usd(replies.get(asked.exchange_id), price))
-        for asked, row, draft, count in zip(seen.window, seen.rows, seen.drafts, _counts(seen), strict=True)
-        for _ in range(count)
+        for asked, row, draft in zip(seen.window, seen.rows, seen.drafts, strict=True)
     ]
     priced = [(accepted, draft_usd, usd) for accepted, draft_usd, usd in rows if usd is not None]
     escalation = sum(not accepted for accepted, _, _ in rows) / len(rows)
@@ -108,11 +107,6 @@ def _dollars(rows: Sequence[tuple[bool, float, float]], *, rho: float) -> Dollar
         escalated=sum(usd for accepted, _, usd in rows if not accepted) / n,
         references=rho * sum(usd for accepted, _, usd in rows if accepted) / n,
     )
-
-
-def _counts(seen: Seen) -> list[int]:
-    """As `calibration.certify.weigh` repeats them."""
-    return [weight if row.disagreement else 1 for row, weight in zip(seen.rows, seen.weights, strict=True)]
 
 
 def _usd(reply: Reply | None, price: Price | None) -> float | None:

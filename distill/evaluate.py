@@ -117,9 +117,13 @@ def _too_few(rows: Sequence[Judged], *, usable: int, needed: int) -> DistillErro
     )
 
 
-def scored(rows: Sequence[Judged], calibrator: Calibrator) -> list[ScoredRow]:
-    """Rows as the certificate sees them; what the gateway would never accept has a score below every threshold."""
-    return [ScoredRow(_score(row, calibrator), row.disagreement, row.asked) for row in rows]
+def scored(rows: Sequence[Judged], calibrator: Calibrator, *, clusters: Sequence[int] | None = None) -> list[ScoredRow]:
+    """Rows as the certificate sees them; what the gateway would never accept has a score below every threshold.
+    `clusters`: which are near-duplicates of each other, where that matters."""
+    return [
+        ScoredRow(_score(row, calibrator), row.disagreement, row.asked, cluster)
+        for row, cluster in zip(rows, clusters if clusters is not None else [None] * len(rows), strict=True)
+    ]
 
 
 def lost(count: int) -> list[ScoredRow]:

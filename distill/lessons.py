@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.certify import cluster_cap
+from calibration.clustered import Sizes, sizes_of
 from distill.again import Again
 from distill.clusters import cluster
 from distill.curate import NO_RULES, Rejected, Rules, curate
@@ -27,14 +27,15 @@ class GoesOn:
 @dataclass(frozen=True)
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
-    calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among them,
-    where anything teaches, and what it said `again`. `cap` is the M of the window's thinning; `pairs`: of the rows that
-    teach, with wrong answers to learn from; `goes_on`: from which adapter, None: the base model."""
+    calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among
+    them, where anything teaches, and what it said `again`. `before`: clusters of near-duplicates among as many rows
+    as the window has; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from which
+    adapter, None: the base model."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
-    cap: int
+    before: Sizes
     rejected: tuple[Rejected, ...] = ()
     noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
@@ -104,7 +105,7 @@ def divide(
         train=tuple(row for row in curated.kept if row.exchange_id not in held),
         validate=tuple(row for row in curated.kept if row.exchange_id in held),
         fit=tuple(older[i] for i in fit),
-        cap=_cap(clusters, window=window),
+        before=_before(clusters, window=window),
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
         again=curated.again,
@@ -129,7 +130,7 @@ def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
     clusters = cluster([row.variable_text for row in found.older])
     left = [row for row in found.older if row.exchange_id not in taught]
     fit = tuple(left[i] for i in _newest_references(left, most=most))
-    return Lessons((), (), fit, cap=_cap(clusters, window=len(found.window)))
+    return Lessons((), (), fit, before=_before(clusters, window=len(found.window)))
 
 
 def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
@@ -137,5 +138,5 @@ def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
     return [i for i, row in enumerate(rows) if row.reference][-most:]
 
 
-def _cap(clusters: list[int], *, window: int) -> int:
-    return cluster_cap(clusters[-max(1, window) :])
+def _before(clusters: list[int], *, window: int) -> Sizes:
+    return sizes_of(clusters[-max(1, window) :])

@@ -218,13 +218,9 @@ def _in_vain(release: sa.Row[Any]) -> bool:
 
 
 def _references_needed(last: sa.Row[Any]) -> int | None:
-    """A refusal for want of them asks for independent references; of a window only a part are that, near-duplicates
-    being thinned. One for its errors asks for another student (docs/decisions/0050)."""
-    refusal, report = last.refusal or {}, last.report or {}
-    if not refusal.get("rows_needed") or refusal.get("labels_seen"):
-        return None
-    kept = refusal["n"] / report["window_references"] if refusal.get("n") and report.get("window_references") else 1.0
-    return math.ceil(int(refusal["rows_needed"]) / kept)
+    """A refusal for want of them asks for them; one for its errors asks for another student (docs/decisions/0050)."""
+    refusal = last.refusal or {}
+    return int(refusal["rows_needed"]) if refusal.get("rows_needed") and not refusal.get("labels_seen") else None
 
 
 def _cut(

@@ -100,7 +100,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
         return
     say(f"refused {outcome.release}: {outcome.refusal.reason}")
     if outcome.refusal.rows_needed:
-        say(f"about {outcome.refusal.rows_needed} independent references would do; {outcome.refusal.n} were there")
+        say(f"about {outcome.refusal.rows_needed} references would do; {outcome.refusal.n} were there")
     raise typer.Exit(REFUSED)
 
 
@@ -137,7 +137,7 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
         found = read(source, config, alphas=alpha, delta=delta, measure=measure)
     say(
         f"{found.rows} drafts, {found.agreement:.1%} of them agree; {len(found.tested)} are tested, "
-        f"{found.independent} of them independent of each other, and the others fit"
+        f"{found.near_duplicates} of them near-duplicates of another, and the others fit"
     )
     table = Table("at most this share differs", "student answers", "disagree", "or why not", "rows that would do")
     for contract, outcome in found.outcomes:

@@ -1,25 +1,22 @@
 """The protocol step by step; that the guarantee holds is `tests/validity`'s matter."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from calibration.bounds import binomial_p_value
+from calibration.bounds import binomial_p_value, upper_bound
 from calibration.certificate import Certificate, Contract, Refusal
 from calibration.certify import (
     Plan,
     ScoredRow,
     certify,
-    cluster_cap,
     frozen_grid,
     predicted_power,
     rows_needed,
     score_grid,
-    thin,
-    weigh,
 )
+from calibration.clustered import Clusters
 
 CONTRACT = Contract(alpha=0.1, delta=0.05)
 GRID = tuple(i / 100 for i in range(99, -1, -1))
@@ -135,35 +132,41 @@ def test_rows_needed_would_be_enough():
     assert rows_needed([], contract=CONTRACT) is None
 
 
-def test_thinning_keeps_one_row_a_cluster_in_proportion_to_traffic():
-    clusters = [0, 0, 1, 2, 3]
-    counts: Counter[int] = Counter()
-    for seed in range(4000):
-        kept = thin(clusters, cap=2, seed=seed)
-        assert kept is not None
-        of_clusters = [clusters[one.index] for one in kept]
-        assert len(of_clusters) == len(set(of_clusters))
-        counts.update(one.index for one in kept)
-    assert counts[0] + counts[1] == 4000  # a cluster of two always gives one row
-    assert all(abs(counts[row] / 4000 - 0.5) < 0.03 for row in range(5))  # and every row is as likely as any other
+def test_near_duplicates_are_a_coin_and_distinct_rows_are_many():
+    """Everything else alike: what is shown by rows that stand or fall together is less."""
+    rows = [ScoredRow(0.9, float(i % 20 == 0)) for i in range(200)]
+    plan = replace(PLAN, grid=(0.5,))
+    alone = certify(rows, plan=plan)
+    assert isinstance(alone, Certificate) and (alone.n, alone.accepted, alone.errors) == (200, 200, 10)
+    pairs = [replace(row, cluster=i // 4) for i, row in enumerate(rows)]
+    assert isinstance(certify(pairs, plan=plan), Refusal)
+    few = certify([replace(row, cluster=i // 2 if i < 8 else i) for i, row in enumerate(rows)], plan=plan)
+    assert isinstance(few, Certificate) and few.errors == 10 and few.upper_bound > alone.upper_bound
 
 
-def test_a_cluster_somewhat_above_the_cap_counts_against_the_student():
-    kept = thin([0, 0, 0, 0], cap=2, seed=0)
-    assert kept is not None and [one.weight for one in kept] == [4]
-    assert weigh([ScoredRow(0.9, 0.0)], kept) == [ScoredRow(0.9, 0.0)]
-    assert weigh([ScoredRow(0.9, 1.0)], kept) == [ScoredRow(0.9, 1.0)] * 4
+def test_a_threshold_is_tested_by_the_clusters_of_what_it_accepts():
+    sure = [ScoredRow(0.9, 0.0, cluster=i) for i in range(100)]
+    unsure = [ScoredRow(0.1, 0.0, cluster=i // 5) for i in range(100)]
+    found = certify([*unsure, *sure], plan=replace(PLAN, grid=(0.5,)))
+    assert isinstance(found, Certificate) and found.upper_bound == pytest.approx(upper_bound(0, 100, 0.04))
 
 
-def test_a_cluster_far_above_the_cap_is_no_certificate():
-    assert thin([0, 0, 0, 0, 0, 1], cap=2, seed=0) is None
-    assert thin([], cap=2, seed=0) == []
+def test_a_cluster_that_weighs_as_much_as_all_that_has_to_be_seen_is_tested_by_more_rows():
+    """A window might have none of its like by chance: one in it, or lately before it, asks for more rows."""
+    rows = [ScoredRow(0.9, 0.0)] * 200
+    assert isinstance(certify(rows, plan=PLAN), Certificate)
+    large = [replace(row, cluster=0) for row in rows[:8]]
+    for found in (certify([*large, *rows[8:]], plan=PLAN), certify(rows, plan=replace(PLAN, before={8: 1}))):
+        assert isinstance(found, Refusal) and not found.labels_seen and found.rows_needed == 8 * 29
 
 
-def test_the_cap_is_the_largest_earlier_cluster_and_at_least_two():
-    assert cluster_cap([0, 1, 2]) == 2
-    assert cluster_cap([0, 1, 1, 1, 2]) == 3
-    assert cluster_cap([]) == 2
+def test_the_power_gate_knows_the_clusters_of_the_window():
+    fit = good(200)
+    clusters = [Clusters(), Clusters({1: 240, 2: 30}), Clusters({3: 100}), Clusters({1: 300}, {1: 200, 2: 50})]
+    powers = [predicted_power(fit, contract=CONTRACT, n=300, clusters=each) for each in clusters]
+    assert powers[0] > powers[1] > powers[2] and powers[0] > powers[3]
+    needed = [rows_needed(good(60), contract=CONTRACT, clusters=each) for each in clusters[:3]]
+    assert needed == sorted(needed) and needed[0] < needed[2]
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), 1.5])

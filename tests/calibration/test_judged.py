@@ -1,10 +1,11 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from calibration.bounds import lower_bound, upper_bound
 from calibration.certificate import Certificate, Contract, JudgeRates, Refusal
-from calibration.certify import Kept, Plan, ScoredRow, certify, predicted_power, weigh
+from calibration.certify import Plan, ScoredRow, certify, predicted_power
 from calibration.judged import Labelled, level, rates
 
 DELTA = 0.05
@@ -84,11 +85,13 @@ def test_the_power_gate_knows_what_the_judge_costs():
     assert without > 0.5 > strict
 
 
-def test_where_a_row_weighs_more_than_one_nothing_counts_as_asked():
-    kept = [Kept(0, 1), Kept(1, 2)]
-    weighed = weigh(rows(2, errors=2, asked=2), kept)
-    assert [row.asked for row in weighed] == [False] * 3
-    assert [row.asked for row in weigh(rows(2, errors=2, asked=2), [Kept(0, 1), Kept(1, 1)])] == [True] * 2
+def test_near_duplicates_show_less_of_how_many_are_asked():
+    """The credit for a judge's false alarms is due for as many pairs as are asked at least."""
+    alone = certify(rows(errors=50, asked=500), plan=plan())
+    clustered = [replace(row, cluster=i // 2) for i, row in enumerate(rows(errors=30, asked=500))]
+    together = certify(clustered, plan=plan())
+    assert isinstance(alone, Certificate) and isinstance(together, Certificate)
+    assert together.level < alone.level
 
 
 def test_a_release_is_bound_to_what_was_known_of_its_judge():

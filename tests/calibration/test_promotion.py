@@ -59,3 +59,15 @@ def test_thousands_of_rows_are_no_overflow():
 def test_it_says_both_beside_each_other():
     words = beside((RIGHT, RIGHT, 90), (WRONG, PASSED, 10)).words
     assert "answers 100.0% and the one before 90.0%" in words and "10.0% against 0.0%" in words
+
+
+def test_near_duplicates_are_one_bet():
+    """Of ten rows in two clusters, one of which the new one gets wrong: as two bets of five rows, and smaller ones."""
+    new, old = [RIGHT] * 5 + [WRONG] * 5, [RIGHT] * 10
+    found = compare(new, old, alpha=0.1, clusters=[1] * 5 + [2] * 5)
+    bets = [min(bet, 0.9 / 5) / (1 - found.allowed) for bet in BETS]
+    wealth = [(1 + bet * 5 * found.allowed) * (1 + bet * 5 * (found.allowed - 1)) for bet in bets]
+    assert found.evidence == pytest.approx(sum(wealth) / len(wealth))
+    assert compare(new, old, alpha=0.1, clusters=[None] * 10) == compare(new, old, alpha=0.1)
+    fewer = compare([PASSED] * 5 + [RIGHT] * 45, [RIGHT] * 50, alpha=0.1, clusters=[0] * 5 + list(range(1, 46)))
+    assert fewer.worth and not compare([PASSED] * 5 + [RIGHT] * 45, [RIGHT] * 50, alpha=0.1).worth

@@ -36,12 +36,13 @@ def test_a_draft_without_evidence_is_never_accepted():
     assert isinstance(outcome, Certificate) and outcome.coverage <= 0.5
 
 
-def test_near_duplicates_are_thinned_in_proportion_to_traffic():
+def test_near_duplicates_show_less_than_distinct_rows():
     drafts = rows(3000, risk=0.0)
     pairs = [number // 2 for number in range(3000)]
     found = study(drafts, [Contract(0.1, 0.05)], clusters=pairs)
-    assert (len(found.tested), found.independent) == (2000, 1000)
-    assert found.outcomes[0][1].n == 1000
+    assert (len(found.tested), found.near_duplicates) == (2000, 2000)
+    together, alone = found.outcomes[0][1], study(drafts, [Contract(0.1, 0.05)]).outcomes[0][1]
+    assert together.n == alone.n == 2000 and together.upper_bound > alone.upper_bound
 
 
 def test_one_request_that_suddenly_comes_all_the_time_certifies_nothing():

@@ -46,6 +46,5 @@ def window(*rows: tuple[str | None, str | None, dict[str, Any]], scores: tuple[f
             ScoredRow(score, float(draft is None or draft != answer))
             for (draft, answer, _), score in zip(rows, scores or (0.9,) * len(rows), strict=True)
         ),
-        weights=(1,) * len(rows),
         drafts=tuple(draft and Draft(draft, "stop", {"x": 1.0}, Usage(5, 1), 0.001, 0.1) for draft, _, _ in rows),
     )

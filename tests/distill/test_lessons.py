@@ -114,7 +114,7 @@ def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():
 def test_what_is_written_teaches_and_is_in_no_other_part():
     older, written = [row(n) for n in range(100)], [row(n, reference=False) for n in range(1000, 1050)]
     plain, extended = (divide(older, window=10, shares=SHARES, synthetic=extra) for extra in ((), written))
-    assert extended.fit == plain.fit and extended.validate == plain.validate and extended.cap == plain.cap
+    assert extended.fit == plain.fit and extended.validate == plain.validate and extended.before == plain.before
     assert set(numbers(extended.train)) - set(numbers(plain.train)) == set(range(1000, 1050))
 
 

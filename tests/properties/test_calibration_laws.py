@@ -7,7 +7,8 @@ from calibration.agreement import disagreement, normalised
 from calibration.bounds import binomial_interval, binomial_p_value, upper_bound
 from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate, Contract
-from calibration.certify import Plan, ScoredRow, certify, score_grid, thin
+from calibration.certify import Plan, ScoredRow, certify, score_grid
+from calibration.clustered import p_value, risk_bound, rows_in
 from calibration.evidence import Alternative, TokenLogprob, evidence
 
 rates = st.floats(0.01, 0.99)
@@ -56,11 +57,18 @@ def test_a_certificate_never_claims_more_than_its_test(found_rows, alpha, margin
         assert found.accepted == sum(row.score >= found.threshold for row in found_rows)
 
 
-@given(st.lists(st.integers(0, 20), max_size=100), st.integers(1, 8), st.integers(0, 5))
-def test_thinned_rows_share_no_cluster(clusters, cap, seed):
-    kept = thin(clusters, cap=cap, seed=seed)
-    if kept is not None:
-        assert len({clusters[one.index] for one in kept}) == len(kept)
+sizes = st.dictionaries(st.integers(1, 30), st.integers(1, 200), min_size=1, max_size=5)
+
+
+@given(st.tuples(sizes, sizes), st.floats(0.0, 1.0), st.floats(0.02, 0.3))
+def test_near_duplicates_never_help(clusters, share, alpha):
+    """What they show, distinct rows show as well."""
+    among, before = clusters
+    rows = rows_in(among)
+    errors = int(share * alpha * rows)
+    if (found := p_value(errors, among, alpha, before=before)) <= 0.05:
+        assert binomial_p_value(errors, rows, alpha) <= found + 1e-9
+        assert risk_bound(errors, among, 0.05, before=before) <= alpha + 1e-5
 
 
 @given(

@@ -38,7 +38,7 @@ def file(tmp_path):
 def test_a_file_is_studied_under_its_measure(file):
     result = CliRunner().invoke(app, ["calibrate", str(file), "--alpha", "0.1", "--measure", "json"])
     words = " ".join(result.output.split())
-    assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested, 600 of them independent" in words
+    assert result.exit_code == 0 and "900 drafts, 7" in words and "600 are tested, 0 of them near-duplicates" in words
     assert "10%" in words and "chosen before" in words
     by_text = read(str(file), file, alphas=[0.1], delta=0.05, measure="exact")
     assert by_text.agreement == 0.0  # 12.5 and 12.50 are other texts

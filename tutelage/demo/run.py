@@ -263,7 +263,7 @@ def _closed(sent: Sent) -> bool:
 
 def _why_refused(release: Release) -> str:
     refusal = release.refusal or {}
-    needed = f"; about {refusal['rows_needed']} independent references would do" if refusal.get("rows_needed") else ""
+    needed = f"; about {refusal['rows_needed']} references would do" if refusal.get("rows_needed") else ""
     return f"{release.name} was not certified: {refusal.get('reason', 'see the lines above')}{needed}"
 
 

@@ -65,7 +65,7 @@ def _release(engine: sa.Engine, *, coverage: float, since: float) -> None:
     )
     if made.number == 1:
         weak = add_candidate(engine, task="support-topics", cut_at=since, base_model="m", now=since + DAY_S)
-        refusal = {"reason": "212 independent references would certify with a chance of 11 %", "labels_seen": False}
+        refusal = {"reason": "212 references would certify with a chance of 11 %", "labels_seen": False}
         refuse(engine, weak.name, refusal=refusal, report={}, now=since + DAY_S)
 
 

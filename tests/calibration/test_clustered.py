@@ -1,0 +1,105 @@
+"""How likely so few errors are where rows stand or fall together."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom, poisson
+
+from calibration.bounds import binomial_p_value, lower_bound, upper_bound
+from calibration.clustered import (
+    NO_CLUSTERS,
+    Clusters,
+    errors_allowed,
+    least_share,
+    p_value,
+    risk_bound,
+    rows_in,
+    sizes_of,
+)
+
+PAIRS, MIXED = {1: 460, 2: 20}, {1: 300, 2: 40, 3: 10, 9: 5}
+
+
+def test_distinct_rows_are_binomial():
+    assert p_value(5, {1: 200}, 0.1) == binomial_p_value(5, 200, 0.1) == p_value(5, {1: 200}, 0.1, before={1: 200})
+    assert p_value(0, {}, 0.1) == 1.0
+    assert risk_bound(5, {1: 200}, 0.04) == upper_bound(5, 200, 0.04)
+    assert least_share(150, {1: 200}, 0.04) == pytest.approx(lower_bound(150, 200, 0.04))
+    assert least_share(0, {1: 200}, 0.04) == 0.0
+
+
+def test_where_all_rows_are_pairs_wrong_pairs_are_a_poisson_number():
+    assert p_value(9, {2: 300}, 0.05) == pytest.approx(poisson.cdf(4, 15))
+
+
+@pytest.mark.parametrize("sizes", [PAIRS, MIXED, {1: 80, 30: 2}])
+def test_it_grows_with_errors_with_clusters_and_with_what_was_there_before(sizes):
+    rows = rows_in(sizes)
+    found = [p_value(errors, sizes, 0.1) for errors in range(0, 40)]
+    assert found == sorted(found)
+    assert all(p_value(errors, sizes, 0.1) > binomial_p_value(errors, rows, 0.1) for errors in range(0, 40, 5))
+    assert p_value(20, sizes, 0.12) < p_value(20, sizes, 0.1)
+    assert p_value(20, sizes, 0.1, before=sizes) >= p_value(20, sizes, 0.1)
+    assert p_value(6, {1: rows}, 0.1, before={2: 9}) > p_value(6, {1: rows}, 0.1)
+
+
+def chance(errors: int, rates: dict[int, float], *, distinct: int, wrong: float) -> float:
+    """P(at most so many errors) of `wrong` expected errors among distinct rows and so many wrong clusters of a size."""
+    found = np.zeros(errors + 1)
+    found[0] = 1.0
+    for size, rate in rates.items():
+        added = np.zeros_like(found)
+        for number, share in enumerate(poisson.pmf(np.arange(errors // size + 1), rate)):
+            added[number * size :] += share * found[: errors + 1 - number * size]
+        found = added
+    return float((found * binom.cdf(np.arange(errors, -1, -1), distinct, wrong / distinct)).sum())
+
+
+@pytest.mark.parametrize("sizes", [PAIRS, MIXED, {1: 380, 23: 1, 24: 1}, {1: 344, 5: 4, 6: 8, 25: 1}])
+@pytest.mark.parametrize("errors", [0, 6, 12])
+def test_no_way_to_spread_the_risk_is_likelier(sizes, errors):
+    rng, wrong = np.random.default_rng(7), 0.1 * rows_in(sizes)
+    large = sorted(size for size in sizes if size > 1)
+    most = np.array([sizes[1], *(size * (sizes[size] + math.sqrt(sizes[size])) for size in large)])
+    for _ in range(150):
+        spread = rng.dirichlet(np.full(len(most), rng.choice([0.2, 1.0, 3.0]))) * wrong
+        for _ in range(40):  # what does not fit goes where there is room
+            spread, over = np.minimum(spread, most), np.maximum(0.0, spread - most).sum()
+            spread += over * (most - spread) / (most - spread).sum()
+        rates = {size: part / size for size, part in zip(large, spread[1:], strict=True)}
+        assert chance(errors, rates, distinct=sizes[1], wrong=spread[0]) <= 1.03 * p_value(errors, sizes, 0.1) + 1e-12
+
+
+@pytest.mark.parametrize("sizes", [PAIRS, MIXED])
+def test_a_bound_is_the_risk_that_is_just_rejected(sizes):
+    bound = risk_bound(12, sizes, 0.04, before={2: 3})
+    assert upper_bound(12, rows_in(sizes), 0.04) < bound < 0.2
+    assert p_value(12, sizes, bound, before={2: 3}) == pytest.approx(0.04, rel=0.01)
+    assert risk_bound(0, {50: 2}, 0.04) == 1.0  # nobody knows how many there might have been
+    assert least_share(rows_in(sizes), sizes, 0.04) < lower_bound(rows_in(sizes), rows_in(sizes), 0.04)
+
+
+def test_the_most_errors_pass_and_one_more_does_not():
+    sizes = [{1: 200}, PAIRS, MIXED, {40: 3}]
+    for before in ({}, {2: 5}):
+        allowed = errors_allowed(sizes, [0.1] * 4, 0.04, before=before)
+        for each, most in zip(sizes, allowed.tolist(), strict=True):
+            assert most == -1 or p_value(most, each, 0.1, before=before) <= 0.04
+            assert p_value(most + 1, each, 0.1, before=before) > 0.04
+        assert allowed[-1] == -1
+    assert errors_allowed([{1: 200}, {1: 20}], [0.1, 0.1], 0.04).tolist() == [12, -1]
+
+
+def test_rows_of_no_cluster_are_distinct():
+    assert sizes_of([3, None, 3, 5, None, 4, 4, 4]) == {1: 3, 2: 1, 3: 1}
+    assert sizes_of([]) == {} and rows_in({1: 3, 2: 1, 3: 1}) == 8
+
+
+def test_clusters_are_scaled():
+    known = Clusters(PAIRS, {1: 480, 2: 10})
+    assert known.of(1000) == Clusters({1: 920, 2: 40}, {1: 960, 2: 20})
+    assert known.accepted(250, share=0.5) == {1: 230, 2: 10}
+    assert known.accepted(5, share=0.01) == {1: 5}
+    assert NO_CLUSTERS.all_distinct and not known.all_distinct and Clusters({1: 9}, {1: 9}).all_distinct
+    assert NO_CLUSTERS.of(100) == NO_CLUSTERS and NO_CLUSTERS.accepted(7, share=0.5) == {1: 7}
