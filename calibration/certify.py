@@ -198,16 +198,12 @@ def rows_needed(
     rows: Sequence[ScoredRow], *, contract: Contract, attempt: int = 1, clusters: Clusters = NO_CLUSTERS
 ) -> int | None:
     """About how many window rows would earn a certificate with power .8, if risks are as these rows suggest, and as
-    large a part of them near-duplicates as of `clusters`."""
+    many of them near-duplicates as of `clusters`."""
     grid, n = _grid(rows)[::5], max(1, len(rows))  # a fifth of the points will do for an estimate
-
-    def would_do(these: Clusters) -> bool:
-        steps = _first_steps(rows, grid=grid, contract=contract, sample=_Sample(n, attempt, these))
-        return max(steps.values(), default=0.0) >= WANTED_POWER
-
     while rows and n <= MAX_ROWS:
-        if would_do(NO_CLUSTERS) and (clusters.all_distinct or would_do(clusters.of(n))):  # the quick look first
-            return n
+        steps = _first_steps(rows, grid=grid, contract=contract, sample=_Sample(n, attempt, NO_CLUSTERS))
+        if max(steps.values(), default=0.0) >= WANTED_POWER:
+            return math.ceil(n * clusters.effect)
         n = math.ceil(n * 1.5)
     return None
 

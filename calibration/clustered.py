@@ -39,13 +39,11 @@ class Clusters:
         """Whether no two rows are near-duplicates."""
         return not _large(self.among, self.before)
 
-    def of(self, rows: int) -> "Clusters":
-        """As there would be among so many rows."""
-        scale = rows / max(1, rows_in(self.among))
-        among, before = (
-            {size: round(count * scale) for size, count in each.items()} for each in (self.among, self.before)
-        )
-        return Clusters(among, before)
+    @property
+    def effect(self) -> float:
+        """How many rows among these tell about as much as one distinct row (the design effect of Kish 1965)."""
+        rows = rows_in(self.among)
+        return sum(size * size * count for size, count in self.among.items()) / rows if rows else 1.0
 
     def accepted(self, rows: int, *, share: float) -> Sizes:
         """Of so many rows, which are a share of the window: its clusters in this share, and the others distinct."""

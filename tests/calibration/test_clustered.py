@@ -98,8 +98,8 @@ def test_rows_of_no_cluster_are_distinct():
 
 def test_clusters_are_scaled():
     known = Clusters(PAIRS, {1: 480, 2: 10})
-    assert known.of(1000) == Clusters({1: 920, 2: 40}, {1: 960, 2: 20})
+    assert known.effect == pytest.approx((460 + 20 * 4) / 500) and Clusters({25: 4}).effect == 25.0
     assert known.accepted(250, share=0.5) == {1: 230, 2: 10}
     assert known.accepted(5, share=0.01) == {1: 5}
     assert NO_CLUSTERS.all_distinct and not known.all_distinct and Clusters({1: 9}, {1: 9}).all_distinct
-    assert NO_CLUSTERS.of(100) == NO_CLUSTERS and NO_CLUSTERS.accepted(7, share=0.5) == {1: 7}
+    assert NO_CLUSTERS.effect == 1.0 and NO_CLUSTERS.accepted(7, share=0.5) == {1: 7}

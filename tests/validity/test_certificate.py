@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 
+from bench import clusters
 from bench.limits import allowed
 from bench.validity import (
     ALPHAS,
@@ -25,7 +26,6 @@ from bench.validity import (
 from calibration.bounds import binomial_p_value
 from calibration.certificate import Certificate, Contract
 from calibration.certify import Plan, ScoredRow, certify, frozen_grid
-from calibration.clustered import sizes_of
 
 pytestmark = pytest.mark.validity
 RUNS, FEWER = 200, 60
@@ -111,45 +111,22 @@ def test_a_threshold_chosen_for_its_margin_holds_as_well(margin):
     assert false <= ALLOWED and issued
 
 
-SPREADS = {
-    "a few pairs": ({1: 0.995, 2: 0.005}, 0.5),
-    "pairs": ({1: 0.95, 2: 0.05}, 0.5),
-    "many pairs": ({1: 0.7, 2: 0.3}, 0.4),
-    "up to five": ({1: 0.8, 2: 0.12, 3: 0.05, 5: 0.03}, 0.02),
-}
-
-
-def traffic(rng, n, sizes, *, alpha, large):
-    """Clusters that stand or fall together, with a risk of alpha over all rows: `large` of it in the largest ones as
-    far as they hold it, the rest everywhere."""
-    each, chances = np.array(list(sizes)), np.array(list(sizes.values()))
-    shares = each * chances / (each @ chances)
-    risks, left = np.full(len(each), (1 - large) * alpha), large * alpha
-    for place in np.argsort(-each):
-        risks[place] += (added := min(left / shares[place], 1 - risks[place]))
-        left -= added * shares[place]
-    kinds = rng.choice(len(each), size=n, p=chances)
-    kinds = kinds[: int(np.searchsorted(each[kinds].cumsum(), n)) + 1]
-    wrong = rng.random(len(kinds)) < risks[kinds]
-    clusters = np.repeat(np.arange(len(kinds)), each[kinds])
-    return [ScoredRow(0.9, float(wrong[number]), cluster=number) for number in clusters.tolist()]
-
-
-@pytest.mark.parametrize("size", [(0.1, 250), (0.05, 1000)])
-@pytest.mark.parametrize("spread", SPREADS)
-@pytest.mark.parametrize("large", [0.5, 1.0])
-def test_clusters_do_not_fool_it_wherever_the_risk_lies(spread, large, size):
-    """True risk just above alpha, clusters before the window like those in it; and a student of half the risk passes."""
-    (alpha, n), (sizes, fewest) = size, SPREADS[spread]
-    rng, contract, found = np.random.default_rng(4), Contract(alpha, DELTA), {1.01: 0, 0.5: 0}
-    for risk, runs in ((1.01, RUNS), (0.5, FEWER)):
-        for _ in range(runs):
-            before = sizes_of(row.cluster for row in traffic(rng, n, sizes, alpha=0.0, large=0.0))
-            rows = traffic(rng, n, sizes, alpha=risk * alpha, large=large)
-            plan = Plan(contract, (0.5,), (0.0, 1.0), "f", 0.0, before=before)
-            found[risk] += isinstance(certify(rows, plan=plan), Certificate)
-    assert found[1.01] <= ALLOWED
-    assert found[0.5] >= fewest * FEWER
+@pytest.mark.parametrize(
+    ("name", "contract", "large", "fewest"),
+    [
+        ("a few pairs", (0.1, 250), 0.5, 0.5),
+        ("a few pairs", (0.05, 1000), 1.0, 0.8),
+        ("many pairs", (0.1, 250), 1.0, 0.4),
+        ("up to five", (0.1, 250), 0.5, 0.02),
+    ],
+)
+def test_clusters_do_not_fool_it_wherever_the_risk_lies(name, contract, *, large, fewest):
+    """True risk just above alpha, clusters before the window like those in it; and half the risk passes."""
+    alpha, n = contract
+    false, right = clusters.measure(name, alpha=alpha, n=n, large=large, runs=RUNS)
+    assert false["ours"] <= ALLOWED
+    assert right["ours"] >= fewest * RUNS
+    assert name != "up to five" or false["every row"] > 0.1 * RUNS  # it is a test
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # it advises where nothing, or everything, passes
