@@ -23,6 +23,7 @@ from rich.progress import track
 from bench.limits import Findings, allowed
 from calibration.certificate import Certificate, Contract
 from calibration.certify import MIN_POWER, Plan, ScoredRow, certify, frozen_grid, predicted_power
+from calibration.clustered import sizes_of
 
 Floats = NDArray[np.float64]
 DELTA, FIT_ROWS = 0.05, 300
@@ -167,9 +168,10 @@ def hot_clusters(*, runs: int, n: int = 6000, cap: int = 25) -> dict[str, int]:
     are rows enough, for a good student of risk .04.
     """
     rng, found = np.random.default_rng(2), dict.fromkeys(("every row", "one row a cluster", OURS, GOOD), 0)
-    plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
     for _ in range(runs):
-        rows, good = (hot_traffic(rng, n, cap=cap, risk=risk) for risk in (0.102, 0.04))
+        earlier, rows, good = (hot_traffic(rng, n, cap=cap, risk=risk) for risk in (0.0, 0.102, 0.04))
+        before = sizes_of(row.cluster for row in earlier)
+        plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0, before=before)
         every = [replace(row, cluster=None) for row in rows]
         firsts = [row for i, row in enumerate(every) if i == 0 or rows[i].cluster != rows[i - 1].cluster]
         for name, counted in zip(found, (every, firsts, rows, good), strict=True):

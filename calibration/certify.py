@@ -9,7 +9,7 @@ Test"). "No certificate" is a type: there is no fallback threshold.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 import numpy as np
@@ -31,6 +31,7 @@ from calibration.judged import level
 from calibration.words import percent
 
 GRID_POINTS = 100
+LEAST = 3  # times the smallest sample, to be tested at all
 COARSE = 25  # of them are looked at for where to begin, if each takes a while
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
@@ -64,8 +65,8 @@ class Plan:
     """What is frozen before the window's labels are seen. Times are seconds since the epoch.
 
     `grid`: candidate thresholds from strict to loose, from `frozen_grid`. `attempt` counts the looks
-    at labels from 1. `before`: the clusters of as many rows before the window. Raises ValueError where the test would
-    not hold what it says.
+    at labels from 1. `before`: the clusters of as many rows before the window, None: it is not known which rows are
+    near-duplicates. Raises ValueError where the test would not hold what it says.
     """
 
     contract: Contract
@@ -75,7 +76,7 @@ class Plan:
     issued_at: float
     lifetime_s: float = 30 * 86_400.0
     attempt: int = 1
-    before: Sizes = field(default_factory=dict)
+    before: Sizes | None = None
 
     def __post_init__(self) -> None:
         if self.attempt < 1:
@@ -86,6 +87,11 @@ class Plan:
             raise ValueError("thresholds lie in [0, 1]: one below 0 would accept what the gateway never accepts")
         if not (self.window[0] <= self.window[1] and 0.0 < self.lifetime_s < math.inf):
             raise ValueError(f"a window that begins before it ends, and a lifetime above 0, not {self.window}")
+
+    @property
+    def clusters(self) -> Sizes:
+        """Those before the window; none where they are not known."""
+        return self.before or {}
 
     @property
     def test_spent(self) -> float:
@@ -104,14 +110,16 @@ def level_of(contract: Contract, attempt: int) -> float:
 
 
 def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
-    """Test the window's rows, all of them, which nothing has been fitted on."""
+    """Test the window's rows, all of them, which nothing has been fitted on.
+
+    Raises ValueError for rows in clusters where those before the window are not known: it would hope for the best.
+    """
+    if plan.before is None and any(row.cluster is not None for row in rows):
+        raise ValueError("rows in clusters are tested beside the clusters before them: a plan without is for others")
     outcomes = _outcomes(rows, plan.grid)
-    start = _first_tested(outcomes, plan.contract, before=plan.before)
+    start = _first_tested(outcomes, plan.contract, before=plan.clusters)
     if start is None:
-        needed = _wanted(plan.contract, outcomes[-1].sizes if outcomes else {}, plan.before)
-        return Refusal(
-            f"{len(rows)} rows; at least {needed} accepted ones are needed to test", len(rows), needed, False
-        )
+        return _too_few(outcomes, n=len(rows), plan=plan)
     passed = list(takewhile(lambda outcome: _passes(outcome, plan), outcomes[start:]))
     if not passed:
         first, judged = outcomes[start], ", as the judge sees it," if plan.contract.judge else ""
@@ -121,6 +129,15 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
         )
         return Refusal(reason, len(rows), rows_needed(rows, contract=plan.contract, clusters=_seen(rows, plan)), True)
     return _issue(_operated(passed, plan), n=len(rows), plan=plan)
+
+
+def _too_few(outcomes: Sequence["_Outcome"], *, n: int, plan: Plan) -> Refusal:
+    loosest = outcomes[-1] if outcomes else None
+    sizes = (loosest.sizes if loosest else {}, plan.clusters)
+    needed, largest = _wanted(plan.contract, *sizes), max((1, *(size for each in sizes for size in each)))
+    why = f", since {largest} of them, or of those before, are near-duplicates of each other" if largest > LEAST else ""
+    rows_needed = math.ceil(needed * n / loosest.accepted) if loosest and loosest.accepted else None
+    return Refusal(f"{n} rows; at least {needed} accepted ones are needed to test{why}", n, rows_needed, False)
 
 
 def score_grid(fit_scores: Sequence[float]) -> tuple[float, ...]:
@@ -174,7 +191,7 @@ def _first_steps(
 ) -> dict[int, float]:
     """Grid point -> chance to pass there, for the points that so many rows like these can test."""
     known, before = _outcomes(fit, grid), sample.clusters.before
-    fresh = [outcome.among(sample, fitted=len(fit)) for outcome in known]
+    fresh = [outcome.expected_in(sample, fitted=len(fit)) for outcome in known]
     start = _first_tested(fresh, contract, before=before)
     if start is None:
         return {}
@@ -182,7 +199,7 @@ def _first_steps(
     spent = level_of(contract, sample.attempt)
     allowed = errors_allowed(
         [fresh[j].sizes for j in points],
-        [_level(fresh[j], contract, spent, before=before) for j in points],
+        [_level(fresh[j], contract, spent) for j in points],
         _p_wanted(contract, spent),
         before=before,
     )
@@ -219,8 +236,8 @@ class _Outcome:
     asked: int
     sizes: Sizes
 
-    def among(self, sample: _Sample, *, fitted: int) -> "_Outcome":
-        """Of so many fresh rows, if as large a share of them is accepted as of those that were fitted."""
+    def expected_in(self, sample: _Sample, *, fitted: int) -> "_Outcome":
+        """What to expect of so many fresh rows, if as large a share is accepted as of those that were fitted."""
         share, scale = self.accepted / max(1, fitted), sample.n / max(1, fitted)
         accepted, errors, asked = (int(each * scale) for each in (self.accepted, self.errors, self.asked))
         return _Outcome(self.threshold, accepted, errors, asked, sample.clusters.accepted(accepted, share=share))
@@ -264,25 +281,25 @@ def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, before: S
 def _wanted(contract: Contract, *sizes: Sizes) -> int:
     """Three times the smallest sample, and one of as many clusters as large as the largest: a window might have none of
     these by chance."""
-    return max((3, *(size for each in sizes for size in each))) * smallest_sample(
+    return max((LEAST, *(size for each in sizes for size in each))) * smallest_sample(
         contract.least_level, contract.test_delta
     )
 
 
 def _passes(outcome: _Outcome, plan: Plan) -> bool:
-    found = p_value(outcome.errors, outcome.sizes, _tested_at(outcome, plan), before=plan.before)
+    found = p_value(outcome.errors, outcome.sizes, _tested_at(outcome, plan), before=plan.clusters)
     return found <= _p_wanted(plan.contract, plan.test_spent)
 
 
 def _tested_at(outcome: _Outcome, plan: Plan) -> float:
-    return _level(outcome, plan.contract, plan.test_spent, before=plan.before)
+    return _level(outcome, plan.contract, plan.test_spent)
 
 
-def _level(outcome: _Outcome, contract: Contract, spent: float, *, before: Sizes) -> float:
+def _level(outcome: _Outcome, contract: Contract, spent: float) -> float:
     """The share of errors that is tested against: alpha, or what a judge flags at least of a release at alpha."""
     if contract.judge is None:
         return contract.alpha
-    asked = least_share(outcome.asked, outcome.sizes, ASKED_PART * spent, before=before)
+    asked = least_share(outcome.asked, outcome.sizes, ASKED_PART * spent)
     return level(contract.judge, contract.alpha, asked=asked)
 
 
@@ -291,7 +308,7 @@ def _p_wanted(contract: Contract, spent: float) -> float:
 
 
 def _seen(rows: Sequence[ScoredRow], plan: Plan) -> Clusters:
-    return Clusters(sizes_of(row.cluster for row in rows), plan.before)
+    return Clusters(sizes_of(row.cluster for row in rows), plan.clusters)
 
 
 def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
@@ -306,7 +323,7 @@ def _operated(passed: Sequence[_Outcome], plan: Plan) -> _Outcome:
 
 def _bound(outcome: _Outcome, plan: Plan) -> float:
     spent = _p_wanted(plan.contract, plan.test_spent)
-    return risk_bound(outcome.errors, outcome.sizes, spent, before=plan.before)
+    return risk_bound(outcome.errors, outcome.sizes, spent, before=plan.clusters)
 
 
 def _issue(outcome: _Outcome, *, n: int, plan: Plan) -> Certificate:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.clustered import NONE, Sizes
+
 BETS = (0.3, 0.8)  # shares of the largest bet that cannot lose everything: for windows of some hundred references
 LARGEST_BET = 0.9  # the same share, where a cluster of near-duplicates can lose several times
 MARGIN = 0.5  # of alpha: so much of all traffic may differ in addition, where both answer as much
@@ -66,10 +68,16 @@ class Comparison:
 
 
 def compare(
-    new: Sequence[Given], old: Sequence[Given], *, alpha: float, clusters: Sequence[int | None] = ()
+    new: Sequence[Given],
+    old: Sequence[Given],
+    *,
+    alpha: float,
+    clusters: Sequence[int | None] = (),
+    before: Sizes = NONE,
 ) -> Comparison:
     """Rows of both releases, aligned, at least one; which `clusters` of near-duplicates they belong to, None or
-    unknown: they are like no other.
+    unknown: they are like no other; the clusters of as many rows `before`, so that the bets are no larger where a burst
+    happens to be missing.
 
     With D = wrong_new - wrong_old in {-1, 0, 1} and Delta = alpha max(0, c_new - c_old) + alpha/2, tests E[D] >= Delta
     by W = mean over kappa of prod(1 + kappa sum(Delta - D)), a factor for each cluster, whose expectation is at most 1
@@ -89,7 +97,9 @@ def compare(
         differs=_share([mine.wrong for mine in new]),
         differs_before=_share([other.wrong for other in old]),
         allowed=allowed,
-        evidence=_evidence(np.bincount(numbers, allowed - worse), allowed, largest=int(np.bincount(numbers).max())),
+        evidence=_evidence(
+            np.bincount(numbers, allowed - worse), allowed, largest=max((int(np.bincount(numbers).max()), *before))
+        ),
         fewer=0.0 if error == 0.0 else max(0.0, -float(gained.mean())) / error,
     )
 
@@ -100,7 +110,7 @@ def _share(marks: Sequence[bool]) -> float:
 
 def _evidence(better: np.ndarray, allowed: float, *, largest: int) -> float:
     """In logarithms: a product over thousands of rows leaves what a float can hold. `better`: than is allowed, of each
-    cluster, of which the largest has so many rows."""
+    cluster; the largest may have so many rows."""
     bets = np.minimum(BETS, LARGEST_BET / largest)[:, None] / (1.0 - allowed)
     wealth = np.log1p(bets * better[None, :]).sum(axis=1)  # (bets,)
     return float(np.exp(min(700.0, float(np.logaddexp.reduce(wealth)) - math.log(len(BETS)))))

@@ -19,7 +19,7 @@ from calibration.certify import (
     predicted_power,
     rows_needed,
 )
-from calibration.clustered import Clusters, rows_in, sizes_of
+from calibration.clustered import Clusters, as_of, sizes_of
 from calibration.fit import fit_calibrator
 
 FIT_SHARE = 1 / 3
@@ -57,10 +57,9 @@ def study(rows: Sequence[Drafted], contracts: Sequence[Contract], *, clusters: S
     scored = [_scored(row, calibrator, cluster=number) for row, number in zip(rows, numbers, strict=True)]
     fit, tested = scored[:cut], scored[cut:]
     agreement = 1.0 - sum(row.disagreement for row in rows) / len(rows)
-    known = Clusters(sizes_of(numbers[cut:]), sizes_of(numbers[:cut][-len(tested) :]))
+    known = Clusters(sizes_of(numbers[cut:]), as_of(numbers[:cut][-len(tested) :], rows=len(tested)))
     outcomes = tuple((contract, _outcome(fit, tested, clusters=known, contract=contract)) for contract in contracts)
-    alike = rows_in({size: count for size, count in known.among.items() if size > 1})
-    return Study(len(rows), agreement, tuple(tested), alike, outcomes)
+    return Study(len(rows), agreement, tuple(tested), known.alike, outcomes)
 
 
 def _scored(row: Drafted, calibrator: Calibrator, *, cluster: int | None) -> ScoredRow:

@@ -5,7 +5,7 @@ that is much.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from calibration.calibrator import Calibrator
 from calibration.certificate import Certificate
 from calibration.certify import ScoredRow
+from calibration.clustered import Sizes
 from calibration.promotion import Comparison, Given, compare
 from distill.adapters import AdapterError, verify
 from distill.evaluate import Judged, scored
@@ -76,12 +77,13 @@ def _certified(release: Release, name: str) -> float:
 @dataclass(frozen=True)
 class Seen:
     """A certification window as a release was judged by it, aligned: its references, the teacher's answers, the
-    release's scores and disagreements, and the drafts."""
+    release's scores and disagreements, and the drafts; and the clusters of near-duplicates `before` it."""
 
     window: tuple[Row, ...]
     answers: tuple[str | None, ...]
     rows: tuple[ScoredRow, ...]
     drafts: tuple[Draft | None, ...] = ()
+    before: Sizes = field(default_factory=dict)
 
 
 def beside(best: Release, judged: Sequence[Judged], *, seen: Seen, certificate: Certificate) -> Comparison:
@@ -90,7 +92,9 @@ def beside(best: Release, judged: Sequence[Judged], *, seen: Seen, certificate: 
     others = scored(judged, Calibrator.from_dict(best.calibrator))
     mine = [_given(row, certificate.threshold) for row in seen.rows]
     theirs = [_given(row, best.certificate["threshold"]) for row in others]
-    return compare(mine, theirs, alpha=certificate.alpha, clusters=[row.cluster for row in seen.rows])
+    return compare(
+        mine, theirs, alpha=certificate.alpha, clusters=[row.cluster for row in seen.rows], before=seen.before
+    )
 
 
 def _given(row: ScoredRow, threshold: float) -> Given:

@@ -209,7 +209,7 @@ class Attempt:
             before=before,
         )
         seen = self._judge_window(harvested.window, calibrator, scope=scope, clusters=numbers)
-        return certify([*seen.rows, *lost(harvested.forgotten)], plan=plan), seen
+        return certify([*seen.rows, *lost(harvested.forgotten)], plan=plan), replace(seen, before=before)
 
     def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int, clusters: Clusters) -> Refusal | None:
         contract = self.config.contract
@@ -218,7 +218,8 @@ class Attempt:
         self.progress.step(f"chance to be certified on {n} references: {power:.0%}")
         if power >= MIN_POWER:
             return None
-        reason = f"{n} references would certify with a chance of {power:.0%}: labels stay unseen"
+        alike = f", {clusters.alike} of them near-duplicates," if clusters.alike else ""
+        reason = f"{n} references{alike} would certify with a chance of {power:.0%}: labels stay unseen"
         needed = rows_needed(fit, contract=contract, attempt=attempt, clusters=clusters)
         return Refusal(reason, n, needed, labels_seen=False)
 

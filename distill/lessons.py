@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.clustered import Sizes, sizes_of
+from calibration.clustered import Sizes, as_of
 from distill.again import Again
 from distill.clusters import cluster
 from distill.curate import NO_RULES, Rejected, Rules, curate
@@ -28,9 +28,9 @@ class GoesOn:
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among
-    them, where anything teaches, and what it said `again`. `before`: clusters of near-duplicates among as many rows
-    as the window has; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from which
-    adapter, None: the base model."""
+    them, where anything teaches, and what it said `again`. `before`: clusters of near-duplicates among as many
+    references as the window has; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from
+    which adapter, None: the base model."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -105,7 +105,7 @@ def divide(
         train=tuple(row for row in curated.kept if row.exchange_id not in held),
         validate=tuple(row for row in curated.kept if row.exchange_id in held),
         fit=tuple(older[i] for i in fit),
-        before=_before(clusters, window=window),
+        before=_before(older, clusters, window=window),
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
         again=curated.again,
@@ -130,7 +130,7 @@ def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
     clusters = cluster([row.variable_text for row in found.older])
     left = [row for row in found.older if row.exchange_id not in taught]
     fit = tuple(left[i] for i in _newest_references(left, most=most))
-    return Lessons((), (), fit, before=_before(clusters, window=len(found.window)))
+    return Lessons((), (), fit, before=_before(found.older, clusters, window=len(found.window)))
 
 
 def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
@@ -138,5 +138,6 @@ def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
     return [i for i, row in enumerate(rows) if row.reference][-most:]
 
 
-def _before(clusters: list[int], *, window: int) -> Sizes:
-    return sizes_of(clusters[-max(1, window) :])
+def _before(rows: Sequence[TrainingRow], clusters: list[int], *, window: int) -> Sizes:
+    """Of as many references, which stand for traffic as the window does."""
+    return as_of([clusters[i] for i in _newest_references(rows, most=max(1, window))], rows=window)

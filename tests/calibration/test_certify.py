@@ -135,7 +135,7 @@ def test_rows_needed_would_be_enough():
 def test_near_duplicates_are_a_coin_and_distinct_rows_are_many():
     """Everything else alike: what is shown by rows that stand or fall together is less."""
     rows = [ScoredRow(0.9, float(i % 20 == 0)) for i in range(200)]
-    plan = replace(PLAN, grid=(0.5,))
+    plan = replace(PLAN, grid=(0.5,), before={})
     alone = certify(rows, plan=plan)
     assert isinstance(alone, Certificate) and (alone.n, alone.accepted, alone.errors) == (200, 200, 10)
     pairs = [replace(row, cluster=i // 4) for i, row in enumerate(rows)]
@@ -147,7 +147,7 @@ def test_near_duplicates_are_a_coin_and_distinct_rows_are_many():
 def test_a_threshold_is_tested_by_the_clusters_of_what_it_accepts():
     sure = [ScoredRow(0.9, 0.0, cluster=i) for i in range(100)]
     unsure = [ScoredRow(0.1, 0.0, cluster=i // 5) for i in range(100)]
-    found = certify([*unsure, *sure], plan=replace(PLAN, grid=(0.5,)))
+    found = certify([*unsure, *sure], plan=replace(PLAN, grid=(0.5,), before={}))
     assert isinstance(found, Certificate) and found.upper_bound == pytest.approx(upper_bound(0, 100, 0.04))
 
 
@@ -156,8 +156,17 @@ def test_a_cluster_that_weighs_as_much_as_all_that_has_to_be_seen_is_tested_by_m
     rows = [ScoredRow(0.9, 0.0)] * 200
     assert isinstance(certify(rows, plan=PLAN), Certificate)
     large = [replace(row, cluster=0) for row in rows[:8]]
-    for found in (certify([*large, *rows[8:]], plan=PLAN), certify(rows, plan=replace(PLAN, before={8: 1}))):
+    for found in (
+        certify([*large, *rows[8:]], plan=replace(PLAN, before={})),
+        certify(rows, plan=replace(PLAN, before={8: 1})),
+    ):
         assert isinstance(found, Refusal) and not found.labels_seen and found.rows_needed == 8 * 29
+        assert "232 accepted ones are needed to test, since 8 of them, or of those before" in found.reason
+
+
+def test_rows_in_clusters_are_not_tested_without_what_was_before():
+    with pytest.raises(ValueError, match="beside the clusters before them"):
+        certify([ScoredRow(0.9, 0.0, cluster=1)] * 200, plan=PLAN)
 
 
 def test_the_power_gate_knows_the_clusters_of_the_window():

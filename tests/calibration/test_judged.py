@@ -88,8 +88,8 @@ def test_the_power_gate_knows_what_the_judge_costs():
 def test_near_duplicates_show_less_of_how_many_are_asked():
     """The credit for a judge's false alarms is due for as many pairs as are asked at least."""
     alone = certify(rows(errors=50, asked=500), plan=plan())
-    clustered = [replace(row, cluster=i // 2) for i, row in enumerate(rows(errors=30, asked=500))]
-    together = certify(clustered, plan=plan())
+    clustered = [replace(row, cluster=i // 2 if i < 40 else i) for i, row in enumerate(rows(errors=50, asked=500))]
+    together = certify(clustered, plan=replace(plan(), before={}))
     assert isinstance(alone, Certificate) and isinstance(together, Certificate)
     assert together.level < alone.level
 

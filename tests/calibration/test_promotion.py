@@ -71,3 +71,11 @@ def test_near_duplicates_are_one_bet():
     assert compare(new, old, alpha=0.1, clusters=[None] * 10) == compare(new, old, alpha=0.1)
     fewer = compare([PASSED] * 5 + [RIGHT] * 45, [RIGHT] * 50, alpha=0.1, clusters=[0] * 5 + list(range(1, 46)))
     assert fewer.worth and not compare([PASSED] * 5 + [RIGHT] * 45, [RIGHT] * 50, alpha=0.1).worth
+
+
+def test_bets_are_no_larger_where_a_burst_happens_to_be_missing():
+    new = old = [RIGHT] * 200
+    plain, after = (compare(new, old, alpha=0.1, before=before) for before in ({}, {1: 180, 20: 1}))
+    bets = [bet / (1 - after.allowed) for bet in (0.9 / 20, 0.9 / 20)]
+    assert after.evidence == pytest.approx(sum((1 + bet * after.allowed) ** 200 for bet in bets) / 2)
+    assert after.evidence < plain.evidence

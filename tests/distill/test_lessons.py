@@ -118,6 +118,17 @@ def test_what_is_written_teaches_and_is_in_no_other_part():
     assert set(numbers(extended.train)) - set(numbers(plain.train)) == set(range(1000, 1050))
 
 
+def test_near_duplicates_before_the_window_are_those_of_as_many_references():
+    """What a champion has escalated stands for no traffic: it says nothing of how traffic repeats itself."""
+    twice = [replace(row(n - n % 2), exchange_id=str(n)) for n in range(20)]
+    escalated = [replace(row(500, reference=False), exchange_id=str(n)) for n in range(20, 50)]
+    assert divide([*twice, *escalated], window=12, shares=SHARES).before == {2: 6}
+    assert divide([*twice, *escalated], window=60, shares=SHARES).before == {2: 30}  # as many again of each
+    assert untaught(
+        Harvest(1.0, (*twice, *escalated), window=(None,) * 8, window_span=(0.0, 1.0)), taught=set(), most=5
+    ).before == {2: 4}
+
+
 def test_of_what_is_written_a_question_that_was_redacted_does_not_teach():
     written = replace(row(1000, reference=False), messages=({"role": "user", "content": "I am <email:3f2a>"},))
     lessons = divide([row(n) for n in range(100)], window=10, shares=SHARES, synthetic=[written])

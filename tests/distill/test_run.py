@@ -287,6 +287,22 @@ def doubted(monkeypatch):
     monkeypatch.setattr("distill.curate.suspect", suspect)
 
 
+@pytest.mark.parametrize("repeated", ["in the window", "before it"])
+def test_every_reference_counts_and_near_duplicates_show_less(tmp_path, engine, config, *, world, repeated):
+    """The same student, where traffic repeats itself: as many rows are tested, and the bound is higher."""
+    plain = run(engine, config, progress=world)
+    rows, half = traffic()[:ROWS], ROWS // 2
+    first = half if repeated == "in the window" else 0
+    for n in range(first, first + 60):
+        rows[n] = msgspec.structs.replace(rows[n - n % 4], id=rows[n].id, at=rows[n].at)
+    other = connect(f"sqlite:///{tmp_path / 'repeated.db'}")
+    store(other, rows)
+    found = run(other, replace(config, adapters_dir=tmp_path / "others"), progress=world)
+    assert isinstance(plain, Released) and isinstance(found, Released)
+    assert found.certificate.n == plain.certificate.n == half
+    assert found.certificate.upper_bound > plain.certificate.upper_bound
+
+
 def test_what_the_teacher_takes_back_teaches_and_the_ledger_says_how(engine, config, *, world, doubted):
     outcome = run(engine, replace(config, again=Bounds(8, 1.0)), progress=world)
     righted = {row.exchange_id: row.completion for row in world.rows if row.put_right}

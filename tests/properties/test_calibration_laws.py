@@ -1,6 +1,6 @@
 """Laws that hold for all inputs."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.agreement import disagreement, normalised
@@ -60,6 +60,7 @@ def test_a_certificate_never_claims_more_than_its_test(found_rows, alpha, margin
 sizes = st.dictionaries(st.integers(1, 30), st.integers(1, 200), min_size=1, max_size=5)
 
 
+@settings(max_examples=30)
 @given(st.tuples(sizes, sizes), st.floats(0.0, 1.0), st.floats(0.02, 0.3))
 def test_near_duplicates_never_help(clusters, share, alpha):
     """What they show, distinct rows show as well."""
