@@ -170,11 +170,12 @@ def hot_clusters(*, runs: int, n: int = 6000, cap: int = 25) -> dict[str, int]:
     rng, found = np.random.default_rng(2), dict.fromkeys(("every row", "one row a cluster", OURS, GOOD), 0)
     for _ in range(runs):
         earlier, rows, good = (hot_traffic(rng, n, cap=cap, risk=risk) for risk in (0.0, 0.102, 0.04))
-        before = sizes_of(row.cluster for row in earlier)
-        plan = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0, before=before)
+        plain = Plan(Contract(0.10, DELTA), (0.5,), (0.0, 1.0), "f", 0.0)
+        known = replace(plain, before=sizes_of(row.cluster for row in earlier))
         every = [replace(row, cluster=None) for row in rows]
         firsts = [row for i, row in enumerate(every) if i == 0 or rows[i].cluster != rows[i - 1].cluster]
-        for name, counted in zip(found, (every, firsts, rows, good), strict=True):
+        ways = ((every, plain), (firsts, plain), (rows, known), (good, known))
+        for name, (counted, plan) in zip(found, ways, strict=True):
             outcome = certify(counted, plan=plan)
             assert isinstance(outcome, Certificate) or outcome.labels_seen, f"{name}: {outcome.reason}"
             found[name] += isinstance(outcome, Certificate)

@@ -134,7 +134,7 @@ def certify(rows: Sequence[ScoredRow], *, plan: Plan) -> Certificate | Refusal:
 def _too_few(outcomes: Sequence["_Outcome"], *, n: int, plan: Plan) -> Refusal:
     loosest = outcomes[-1] if outcomes else None
     sizes = (loosest.sizes if loosest else {}, plan.clusters)
-    needed, largest = _wanted(plan.contract, *sizes), max((1, *(size for each in sizes for size in each)))
+    needed, largest = _wanted(plan.contract, *sizes), _largest(*sizes)
     why = f", since {largest} of them, or of those before, are near-duplicates of each other" if largest > LEAST else ""
     rows_needed = math.ceil(needed * n / loosest.accepted) if loosest and loosest.accepted else None
     return Refusal(f"{n} rows; at least {needed} accepted ones are needed to test{why}", n, rows_needed, False)
@@ -281,9 +281,11 @@ def _first_tested(outcomes: Sequence[_Outcome], contract: Contract, *, before: S
 def _wanted(contract: Contract, *sizes: Sizes) -> int:
     """Three times the smallest sample, and one of as many clusters as large as the largest: a window might have none of
     these by chance."""
-    return max((LEAST, *(size for each in sizes for size in each))) * smallest_sample(
-        contract.least_level, contract.test_delta
-    )
+    return max(LEAST, _largest(*sizes)) * smallest_sample(contract.least_level, contract.test_delta)
+
+
+def _largest(*sizes: Sizes) -> int:
+    return max((1, *(size for each in sizes for size in each)))
 
 
 def _passes(outcome: _Outcome, plan: Plan) -> bool:

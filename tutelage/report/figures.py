@@ -41,8 +41,9 @@ def svg(figure: Figure) -> str:
 
 
 RELIABILITY = (
-    "Rows of the certification window in ten bins by score, with 95 % intervals. On the diagonal a score is the "
-    "probability to agree. The certificate needs no more of a score than that it ranks."
+    "Rows of the certification window in ten bins by score, near-duplicates among them, with 95 % intervals as of "
+    "distinct rows. On the diagonal a score is the probability to agree. The certificate needs no more of a score than "
+    "that it ranks."
 )
 RISK_COVERAGE = (
     "What each threshold accepts of the window, and how much of that disagrees, with 95 % intervals of one look. The "
