@@ -1,11 +1,12 @@
 """CLINC150, its ten domains opened one after another, and nobody but the worker: does the student follow?
 
-    python -m bench.domains ../shared/data/clinc150 [--rounds 5] [--seed 0] [--easy-weight 1] [--out domains.json]
+    python -m bench.domains ../shared/data/clinc150 [--rounds 5] [--seed 0] [--requests 3200] [--out domains.json]
 
 In each round two more domains of fifteen intents join the traffic, the second when half of the round is over; every
 open domain is as likely as another. The worker trains, certifies, switches and alarms as it sees fit, while clients go
-on asking until a release is in force, to a limit. A round ends with messages that were never sent before: every answer
-of the student to one of them is compared with the local teacher's.
+on asking until a release is in force, to a limit; or, with `--requests`, for so many in every round, so that runs can
+be compared by what the student has answered of all traffic. A round ends with messages that were never sent before:
+every answer of the student to one of them is compared with the local teacher's.
 
 A domain has 1350 messages for traffic, which are used again when they run out, and 450 to measure with, which are not.
 """
@@ -59,11 +60,13 @@ DISTILL = {
 @dataclass(frozen=True)
 class Round:
     """What one round came to. `interval`: 95 %, of `agreement`. `share`, `agreement`: of the measured part; requests,
-    dollars, and what they would be if the teacher had answered each at its mean price: of the traffic before it."""
+    the share of them that the student answered, dollars, and what they would be if the teacher had answered each at its
+    mean price: of the traffic before it."""
 
     domains: list[str]
     intents: int
     requests: int
+    answered: float
     releases: list[str]
     in_force: str | None
     share: float
@@ -105,8 +108,11 @@ class Messages:
         return [self._spare[domain].pop() for domain in domains for _ in range(each)][:count]
 
 
-async def play(product: Product, messages: Messages, *, count: int, done: Callable[[list[Round]], None]) -> None:
-    """All rounds in turn; `done` gets those so far after each."""
+async def play(
+    product: Product, messages: Messages, *, count: int, each: int | None, done: Callable[[list[Round]], None]
+) -> None:
+    """All rounds in turn, of `each` requests, None: until a release is in force; `done` gets those so far after
+    every one."""
     gateway = Client(product.url, system_prompt=product.plan.system_prompt)
     rounds: list[Round] = []
     for number in range(OPENED, OPENED * count + 1, OPENED):
@@ -115,8 +121,8 @@ async def play(product: Product, messages: Messages, *, count: int, done: Callab
             texts = messages.traffic(messages.order[:so_many], REQUESTS // OPENED)
             await gateway.send_all(texts, concurrency=CONCURRENCY)
         await _settled(product)
-        for _ in range(REQUESTS, MOST, MORE):
-            if TASK in champions(product.engine):
+        for _ in range(REQUESTS, each or MOST, MORE):
+            if each is None and TASK in champions(product.engine):
                 break
             await gateway.send_all(messages.traffic(opened, MORE), concurrency=CONCURRENCY)
             await _settled(product)
@@ -127,6 +133,7 @@ async def play(product: Product, messages: Messages, *, count: int, done: Callab
             domains=opened[-OPENED:],
             intents=15 * number,
             requests=spent.requests,
+            answered=spent.student_answers / spent.requests,
             releases=[f"{_short(release)} {release.status}" for release in made],
             in_force=_short(champion) if champion else None,
             spent_usd=spent.total_usd,
@@ -178,7 +185,9 @@ def _names(product: Product) -> set[str]:
 
 def show(rounds: Sequence[Round], *, seed: int) -> Table:
     """A row a round."""
-    columns = "domains|intents|requests|releases|in force|share|agreement|95 %|escalated|$|teacher only|trained, s|s"
+    columns = (
+        "domains|intents|requests|answered|releases|in force|share|agreement|95 %|escalated|$|teacher only|trained, s|s"
+    )
     table = Table(*columns.split("|"), title=f"seed {seed}, {Counter(r.in_force for r in rounds)}")
     for r in rounds:
         agreed = f"{r.agreement:.1%}" if r.agreement is not None else ""
@@ -187,6 +196,7 @@ def show(rounds: Sequence[Round], *, seed: int) -> Table:
             ", ".join(r.domains),
             str(r.intents),
             str(r.requests),
+            f"{r.answered:.1%}",
             ", ".join(r.releases),
             r.in_force or "none",
             f"{r.share:.1%}",
@@ -209,8 +219,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--easy-weight", type=float, default=1.0, help="as distill.easy_weight: 4 replays easy traffic")
     parser.add_argument("--unfamiliar-share", type=float, default=0.05, help="as distill.unfamiliar_share; 0: no guard")
+    parser.add_argument("--requests", type=int, help="in every round, whatever is in force")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.requests is not None and options.requests < REQUESTS:
+        parser.error(f"--requests: a round has {REQUESTS} at least, half of them before its second domain joins")
     home, console = Home.from_environment(), Console(width=220)
     ensure_vllm(home, say=console.print)
     ensure_demo_model(home, say=console.print)
@@ -225,10 +238,10 @@ def main() -> None:
     def done(rounds: list[Round]) -> None:
         console.print(show(rounds, seed=options.seed))
         if options.out:
-            options.out.write_text(json.dumps([asdict(each) for each in rounds], indent=1))
+            options.out.write_text(json.dumps([asdict(found) for found in rounds], indent=1))
 
     with product.up():
-        asyncio.run(play(product, messages, count=options.rounds, done=done))
+        asyncio.run(play(product, messages, count=options.rounds, each=options.requests, done=done))
 
 
 if __name__ == "__main__":
