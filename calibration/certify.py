@@ -31,8 +31,8 @@ from calibration.judged import level
 from calibration.words import percent
 
 GRID_POINTS = 100
-LEAST = 3  # times the smallest sample, to be tested at all
 COARSE = 25  # of them are looked at for where to begin, if each takes a while
+LEAST = 3  # times the smallest sample, to be tested at all
 MIN_POWER = 0.2  # below this predicted chance labels stay unseen: most of the few certificates would be false
 WANTED_POWER = 0.8  # what "rows needed" aims at
 MAX_ROWS = 20_000  # beyond it "more rows" is no advice
