@@ -135,7 +135,9 @@ def _too_few(outcomes: Sequence["_Outcome"], *, n: int, plan: Plan) -> Refusal:
     loosest = outcomes[-1] if outcomes else None
     sizes = (loosest.sizes if loosest else {}, plan.clusters)
     needed, largest = _wanted(plan.contract, *sizes), _largest(*sizes)
-    why = f", since {largest} of them, or of those before, are near-duplicates of each other" if largest > LEAST else ""
+    why = (
+        f", since {largest} of them, or of those before, came as near-duplicates in a burst" if largest > LEAST else ""
+    )
     rows_needed = math.ceil(needed * n / loosest.accepted) if loosest and loosest.accepted else None
     return Refusal(f"{n} rows; at least {needed} accepted ones are needed to test{why}", n, rows_needed, False)
 

@@ -39,6 +39,12 @@ class Clusters:
     among: Sizes = field(default_factory=dict)
     before: Sizes = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, numbers: Sequence[Hashable], *, before: int) -> "Clusters":
+        """By the cluster of each row, None: it is like no other; the first so many rows are `before` the window."""
+        window = numbers[before:]
+        return cls(sizes_of(window), as_of(numbers[:before], rows=len(window)))
+
     @property
     def all_distinct(self) -> bool:
         """Whether no two rows are near-duplicates."""

@@ -19,8 +19,9 @@ from calibration.certify import (
     predicted_power,
     rows_needed,
 )
-from calibration.clustered import Clusters, as_of, sizes_of
+from calibration.clustered import Clusters
 from calibration.fit import fit_calibrator
+from calibration.steady import bursts
 
 FIT_SHARE = 1 / 3
 
@@ -35,8 +36,8 @@ class Drafted:
 
 @dataclass(frozen=True)
 class Study:
-    """`agreement`: of all drafts; `tested`: the rows behind the fit rows, so many of them near-duplicates of another;
-    what each contract comes to on them."""
+    """`agreement`: of all drafts; `tested`: the rows behind the fit rows, so many of them near-duplicates of another
+    that do not come steadily; what each contract comes to on them."""
 
     rows: int
     agreement: float
@@ -53,16 +54,18 @@ def study(rows: Sequence[Drafted], contracts: Sequence[Contract], *, clusters: S
     cut = round(FIT_SHARE * len(rows))
     usable = [row for row in rows[:cut] if row.evidence]
     calibrator = fit_calibrator([row.evidence or {} for row in usable], [not row.disagreement for row in usable])
-    numbers = list(clusters) if clusters is not None else [None] * len(rows)
-    scored = [_scored(row, calibrator, cluster=number) for row, number in zip(rows, numbers, strict=True)]
-    fit, tested = scored[:cut], scored[cut:]
+    before = min(cut, len(rows) - cut)
+    numbers = bursts((clusters or range(len(rows)))[cut - before :], before=before)
+    known = Clusters.of(numbers, before=before)
+    fit = [_scored(row, calibrator) for row in rows[:cut]]
+    behind = zip(rows[cut:], numbers[before:], strict=True)
+    tested = [_scored(row, calibrator, cluster=number) for row, number in behind]
     agreement = 1.0 - sum(row.disagreement for row in rows) / len(rows)
-    known = Clusters(sizes_of(numbers[cut:]), as_of(numbers[:cut][-len(tested) :], rows=len(tested)))
     outcomes = tuple((contract, _outcome(fit, tested, clusters=known, contract=contract)) for contract in contracts)
     return Study(len(rows), agreement, tuple(tested), known.alike, outcomes)
 
 
-def _scored(row: Drafted, calibrator: Calibrator, *, cluster: int | None) -> ScoredRow:
+def _scored(row: Drafted, calibrator: Calibrator, *, cluster: int | None = None) -> ScoredRow:
     return ScoredRow(calibrator.score(row.evidence) if row.evidence else -1.0, row.disagreement, cluster=cluster)
 
 

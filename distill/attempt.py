@@ -23,11 +23,12 @@ from calibration.certify import (
     predicted_power,
     rows_needed,
 )
-from calibration.clustered import Clusters, Sizes, sizes_of
+from calibration.clustered import Clusters
 from calibration.code import SAME, under
 from calibration.familiar import Familiar
 from calibration.fit import MIN_ROWS
 from calibration.question import Judge
+from calibration.steady import bursts
 from distill.adapters import digest, verify
 from distill.anchor import Seen, anchor, beside
 from distill.baselines import baselines
@@ -186,30 +187,31 @@ class Attempt:
         self.progress.step(found.words)
 
     def _certify(
-        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, before: Sizes
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, before: Sequence[str]
     ) -> tuple[Certificate | Refusal, Seen | None]:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
-        numbers = cluster([variable_text(row.messages) for row in harvested.window])
-        clusters = Clusters(sizes_of(numbers), before)
+        window, n = harvested.window, len(harvested.window)
+        numbers = bursts(cluster([*before, *(variable_text(row.messages) for row in window)]), before=len(before))
+        clusters = Clusters.of(numbers, before=len(before))
         bound, digest = self._bound_to(calibrator, scope), releases.get(self.engine, self.name).adapter_digest
         question = {"asked": _question(bound), "alpha": self.config.contract.alpha}
         attempt = 1 + lineage.looks(self.engine, self.config.task, adapter_digest=digest, question=question)
         self.report.update(question, bound_to=bound, margin=self.config.contract.margin)
-        if refusal := self._too_weak(fit_rows, n=len(numbers), attempt=attempt, clusters=clusters):
+        if refusal := self._too_weak(fit_rows, n=n, attempt=attempt, clusters=clusters):
             return refusal, None
         contract = self.config.contract
         plan = Plan(
             contract,
-            frozen_grid(fit_rows, contract=contract, n=len(numbers), attempt=attempt, clusters=clusters),
+            frozen_grid(fit_rows, contract=contract, n=n, attempt=attempt, clusters=clusters),
             harvested.window_span,
             fingerprint(bound),
             issued_at=time.time(),
             attempt=attempt,
-            before=before,
+            before=clusters.before,
         )
-        seen = self._judge_window(harvested.window, calibrator, scope=scope, clusters=numbers)
-        return certify([*seen.rows, *lost(harvested.forgotten)], plan=plan), replace(seen, before=before)
+        seen = self._judge_window(window, calibrator, scope=scope, clusters=numbers[len(before) :])
+        return certify([*seen.rows, *lost(harvested.forgotten)], plan=plan), replace(seen, before=clusters.before)
 
     def _too_weak(self, fit: Sequence[ScoredRow], *, n: int, attempt: int, clusters: Clusters) -> Refusal | None:
         contract = self.config.contract
@@ -224,7 +226,7 @@ class Attempt:
         return Refusal(reason, n, needed, labels_seen=False)
 
     def _judge_window(
-        self, window: Sequence[Row], calibrator: Calibrator, *, scope: Scope, clusters: Sequence[int]
+        self, window: Sequence[Row], calibrator: Calibrator, *, scope: Scope, clusters: Sequence[int | None]
     ) -> Seen:
         self.progress.step(f"drafting {len(window)} references of the certification window")
         requests = self._requests(window)

@@ -117,7 +117,9 @@ def _too_few(rows: Sequence[Judged], *, usable: int, needed: int) -> DistillErro
     )
 
 
-def scored(rows: Sequence[Judged], calibrator: Calibrator, *, clusters: Sequence[int] | None = None) -> list[ScoredRow]:
+def scored(
+    rows: Sequence[Judged], calibrator: Calibrator, *, clusters: Sequence[int | None] | None = None
+) -> list[ScoredRow]:
     """Rows as the certificate sees them; what the gateway would never accept has a score below every threshold.
     `clusters`: which are near-duplicates of each other, where that matters."""
     return [

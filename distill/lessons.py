@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.clustered import Sizes, as_of
 from distill.again import Again
 from distill.clusters import cluster
 from distill.curate import NO_RULES, Rejected, Rules, curate
@@ -28,14 +27,14 @@ class GoesOn:
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among
-    them, where anything teaches, and what it said `again`. `before`: clusters of near-duplicates among as many
-    references as the window has; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from
+    them, where anything teaches, and what it said `again`. `before`: the texts of the newest references, as many
+    as the window has if there are; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from
     which adapter, None: the base model."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
-    before: Sizes
+    before: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
     noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
@@ -105,7 +104,7 @@ def divide(
         train=tuple(row for row in curated.kept if row.exchange_id not in held),
         validate=tuple(row for row in curated.kept if row.exchange_id in held),
         fit=tuple(older[i] for i in fit),
-        before=_before(older, clusters, window=window),
+        before=_before(older, window=window),
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
         again=curated.again,
@@ -127,10 +126,9 @@ def _apart(
 
 def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
     """Nothing teaches: for an adapter that exists, the newest references that have not taught it are fit rows."""
-    clusters = cluster([row.variable_text for row in found.older])
     left = [row for row in found.older if row.exchange_id not in taught]
     fit = tuple(left[i] for i in _newest_references(left, most=most))
-    return Lessons((), (), fit, before=_before(found.older, clusters, window=len(found.window)))
+    return Lessons((), (), fit, before=_before(found.older, window=len(found.window)))
 
 
 def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
@@ -138,6 +136,6 @@ def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
     return [i for i, row in enumerate(rows) if row.reference][-most:]
 
 
-def _before(rows: Sequence[TrainingRow], clusters: list[int], *, window: int) -> Sizes:
+def _before(rows: Sequence[TrainingRow], *, window: int) -> tuple[str, ...]:
     """Of as many references, which stand for traffic as the window does."""
-    return as_of([clusters[i] for i in _newest_references(rows, most=max(1, window))], rows=window)
+    return tuple(rows[i].variable_text for i in _newest_references(rows, most=max(1, window)))

@@ -30,6 +30,13 @@ def test_distinct_rows_are_binomial():
     assert least_share(0, {1: 200}, 0.04) == least_share(0, {}, 0.04) == 0.0
 
 
+def test_rows_before_the_window_are_as_many_as_in_it():
+    numbers = ["a", "a", None, "b", "b", "b", *range(12)]
+    found = Clusters.of(numbers, before=6)
+    assert (found.among, found.before) == ({1: 12}, {1: 2, 2: 2, 3: 2})
+    assert Clusters.of(numbers[3:], before=0) == Clusters({3: 1, 1: 12}, {})
+
+
 def test_where_all_rows_are_pairs_wrong_pairs_are_a_poisson_number():
     assert p_value(9, {2: 300}, 0.05) == pytest.approx(poisson.cdf(4, 15))
 

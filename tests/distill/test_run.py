@@ -303,6 +303,19 @@ def test_every_reference_counts_and_near_duplicates_show_less(tmp_path, engine, 
     assert found.certificate.upper_bound > plain.certificate.upper_bound
 
 
+@pytest.mark.parametrize("since", [0, ROWS // 2])
+def test_a_request_that_comes_all_the_time_counts_each_time_and_a_burst_does_not(tmp_path, config, *, world, since):
+    engine, rows = connect(f"sqlite:///{tmp_path / 'repeated.db'}"), traffic()[:ROWS]
+    for n in range(since, ROWS, 12):
+        rows[n] = msgspec.structs.replace(rows[0], id=rows[n].id, at=rows[n].at)
+    store(engine, rows)
+    outcome = run(engine, config, progress=world)
+    if since:
+        assert isinstance(outcome, Refused) and "near-duplicates" in outcome.refusal.reason
+    else:
+        assert isinstance(outcome, Released) and outcome.certificate.n == ROWS // 2
+
+
 def test_what_the_teacher_takes_back_teaches_and_the_ledger_says_how(engine, config, *, world, doubted):
     outcome = run(engine, replace(config, again=Bounds(8, 1.0)), progress=world)
     righted = {row.exchange_id: row.completion for row in world.rows if row.put_right}

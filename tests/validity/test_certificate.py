@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 
-from bench import clusters
+from bench import bursts, clusters
 from bench.limits import allowed
 from bench.validity import (
     ALPHAS,
@@ -127,6 +127,24 @@ def test_clusters_do_not_fool_it_wherever_the_risk_lies(name, contract, *, large
     assert false["ours"] <= ALLOWED
     assert right["ours"] >= fewest * RUNS
     assert name != "up to five" or false["every row"] > 0.1 * RUNS  # it is a test
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "fewest"),
+    [
+        ("one popular request, 3 %", (0.1, 250), 0.6),
+        ("three, 6, 4 and 2 %", (0.05, 1000), 0.8),
+        ("40, Zipf, half of all", (0.1, 250), 0.2),
+        ("topics of 8, 0.5 windows", (0.1, 250), 0.0),
+        ("topics of 25, 1 windows", (0.05, 1000), 0.0),
+    ],
+)
+def test_what_comes_steadily_counts_and_what_comes_and_goes_does_not_fool_it(name, contract, fewest):
+    alpha, n = contract
+    false, right = bursts.measure(name, alpha=alpha, n=n, runs=RUNS)
+    assert false["ours"] <= ALLOWED and right["ours"] >= fewest * RUNS
+    assert right["coins"] < 0.1 * RUNS  # for which there is a rule
+    assert not name.startswith("topics") or false["every row"] > 0.1 * RUNS  # it is a test
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # it advises where nothing, or everything, passes
