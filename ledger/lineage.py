@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from ledger.database import parts
 from ledger.queries import UseKind
-from ledger.releases import history
-from ledger.schema import exchanges, row_uses
+from ledger.releases import TAUGHT, history, of_adapter
+from ledger.schema import exchanges, releases, row_uses
+
+MADE = (*TAUGHT, "reject")  # uses of a row in the making of an adapter
 
 
 @dataclass(frozen=True)
@@ -24,19 +26,27 @@ class UsedRow:
 
 
 def counts(engine: sa.Engine, release: str) -> dict[tuple[UseKind, str | None], int]:
-    """(use, reason) -> rows."""
-    query = sa.select(row_uses.c.use, row_uses.c.reason, sa.func.count()).where(row_uses.c.release == release)
+    """(use, reason) -> rows, of those that `rows` has."""
+    used = _uses(release).subquery().c
+    query = sa.select(used.use, used.reason, sa.func.count()).group_by(used.use, used.reason)
     with engine.connect() as connection:
-        found = connection.execute(query.group_by(row_uses.c.use, row_uses.c.reason))
-        return {(use, reason): count for use, reason, count in found}
+        return {(use, reason): count for use, reason, count in connection.execute(query)}
 
 
 def rows(engine: sa.Engine, release: str) -> Iterator[UsedRow]:
-    """By use, then in the order of their ids, which is that of their arrival."""
-    query = sa.select(row_uses.c.exchange_id, row_uses.c.use, row_uses.c.reason).where(row_uses.c.release == release)
+    """Its own, and those that its adapter was made of under another name: by use, then in the order of their ids, which
+    is that of their arrival."""
     with engine.connect() as connection:
-        for row in connection.execute(query.order_by(row_uses.c.use, row_uses.c.exchange_id)):
+        for row in connection.execute(_uses(release).order_by(row_uses.c.use, row_uses.c.exchange_id)):
             yield UsedRow(*row)
+
+
+def _uses(release: str) -> sa.Select[Any]:
+    """Each once: the same rows make the same adapter when it is trained again."""
+    known = sa.select(releases.c.adapter_digest).where(releases.c.name == release, releases.c.adapter_digest != "")
+    made = sa.and_(row_uses.c.use.in_(MADE), row_uses.c.release.in_(of_adapter(known.scalar_subquery())))
+    query = sa.select(row_uses.c.exchange_id, row_uses.c.use, sa.func.min(row_uses.c.reason).label("reason"))
+    return query.where(sa.or_(row_uses.c.release == release, made)).group_by(row_uses.c.use, row_uses.c.exchange_id)
 
 
 def unknown(engine: sa.Engine, exchange_ids: Sequence[str]) -> list[str]:
