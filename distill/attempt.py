@@ -132,11 +132,14 @@ class Attempt:
         record_uses(self.engine, release=self.name, uses=uses)
 
     def _train(self, lessons: Lessons) -> None:
-        self.report["training"] = asdict(self._tuned(lessons).train(lessons))
+        made = self._tuned(lessons)
+        self.report["settings"] = {**made.config.facts, "easy_weight": self.config.easy_weight}
+        self.report["training"] = asdict(made.train(lessons))
         if usd := self.config.training_usd:
             with writing(self.engine) as connection:
                 task, at = self.config.task, time.time()
                 totals.charge(connection, task, origin="training", usd=usd, at=at, release=self.name)
+            self.report["training_usd"] = usd
         self._set_adapter(digest(self.made.path))
 
     def _tuned(self, lessons: Lessons) -> Candidate:
@@ -156,7 +159,8 @@ class Attempt:
         verify(Path(release.adapter_path), expected=release.adapter_digest)
         self.progress.step(f"{self.name} has the adapter of {source}: nothing is trained")
         self.report["adapter_of"] = source
-        self.report["permission"] = (release.report or {}).get("permission")  # under which it was trained
+        for name in ("permission", "settings"):  # under which it was trained
+            self.report[name] = (release.report or {}).get(name)
         shutil.copytree(release.adapter_path, self.made.path)
         self._set_adapter(release.adapter_digest)
 

@@ -35,7 +35,7 @@ from distill.reasoning import short_enough
 from distill.rows import TrainingRow
 from distill.student import load_chat
 from distill.warm import begin
-from ledger import releases
+from ledger import decisions, releases
 from ledger.familiar import is_there
 from ledger.queries import newest_at, rows_that_taught
 from ledger.token_logprobs import recorded
@@ -63,6 +63,7 @@ def run(engine: sa.Engine, config: RunConfig, *, progress: Progress) -> Released
     permit(teacher=config.teacher, may_train=config.may_train)
     config = replace(config, contract=checked(engine, config.contract, task=config.task, by=config.measure))
     lessons, harvested, report = _gather(engine, config, progress)
+    report["begun"] = decisions.began(engine, config.task)
     release = releases.add_candidate(
         engine, task=config.task, cut_at=harvested.cut_at, base_model=config.train.base_model, now=time.time()
     )

@@ -69,6 +69,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         assert self.batch_size % self.devices == 0, "a batch is shared in equal parts"
 
+    @property
+    def facts(self) -> dict[str, int | float]:
+        """Its numbers, for the release's report: no path of this machine, and no word of a prompt."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int | float)}
+
 
 @dataclass(frozen=True)
 class TrainReport:

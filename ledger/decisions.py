@@ -59,6 +59,13 @@ def latest(engine: sa.Engine, task: str, *, limit: int = 20) -> list[Decision]:
         return [Decision(**row) for row in connection.execute(_of(task).limit(limit)).mappings()]
 
 
+def began(engine: sa.Engine, task: str) -> str | None:
+    """Why the task's last run was begun, in words; None where nobody has said it."""
+    with engine.connect() as connection:
+        found = connection.execute(_of(task).where(decisions.c.action == "train").limit(1)).first()
+    return found.reason if found else None
+
+
 def after(engine: sa.Engine, last: int) -> list[tuple[int, Decision]]:
     """(id, decision) of what was written behind an id, oldest first."""
     query = sa.select(decisions.c.id, *_COLUMNS).where(decisions.c.id > last).order_by(decisions.c.id)

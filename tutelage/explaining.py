@@ -57,6 +57,8 @@ def _made(release: Release, report: Mapping[str, Any]) -> Iterator[tuple[str, st
     if reason := (release.refusal or {}).get("reason"):
         yield "because", reason
     yield "made", date(release.created_at)
+    if begun := report.get("begun"):
+        yield "made because", begun
     yield "status since", date(release.changed_at)
     yield "base model", release.base_model
     if release.adapter_digest:
@@ -106,6 +108,7 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "begins there because", begun["because"]
     if tried := report.get("chosen"):
         yield "trained with", tried["words"]
+    yield from _settings(report)
     if training:
         yield "trained", f"{training['epochs']} epochs, {training['steps']} steps, {training['seconds']:.0f} s"
         yield "validation loss by epoch", " ".join(f"{loss:.4f}" for loss in training["validation_losses"])
@@ -116,6 +119,14 @@ def _training(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "rows that its chat template does not take", f"{refused:,}"
         yield "digest of its rows", training["dataset_digest"][:16]
     yield from _beside_answers(training, too_long=report.get("rationales_too_long", 0))
+
+
+def _settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Nothing of a release that was made before they were kept, nor of an adapter of such a one."""
+    for name, value in (report.get("settings") or {}).items():
+        yield f"setting of training: {name.replace('_', ' ')}", str(value)
+    if usd := report.get("training_usd"):
+        yield "training cost", dollars(usd)
 
 
 def _beside_answers(training: Mapping[str, Any], *, too_long: int) -> Iterator[tuple[str, str]]:

@@ -39,15 +39,16 @@ from distill.probe import Probe
 from distill.reasoning import ReasonsReport
 from distill.run import CannotReuse, TooFewRows, run
 from distill.suspicion import Noise
-from distill.train import TrainConfig, TrainReport
+from distill.train import TrainConfig, TrainError, TrainReport
 from ledger import familiar, lineage, verdicts
 from ledger.database import connect
+from ledger.decisions import Decision, record
 from ledger.forgetting import Meant, find, forget
 from ledger.ingest import store
 from ledger.modes import FREE, decoding_mode
 from ledger.queries import reference_key, rows_that_taught, rows_used
 from ledger.records import Draft, Feedback, TeacherReply, Usage
-from ledger.releases import ReleaseError, champions, history, take_up, void
+from ledger.releases import TAUGHT, ReleaseError, champions, history, take_up, void
 from ledger.savings import savings
 from ledger.schema import exchanges, row_uses, teacher_replies
 from ledger.schema import familiar as lessons_kept
@@ -705,6 +706,8 @@ def test_of_several_settings_of_training_what_validates_best_trains(engine, conf
     shown = facts(engine, champions(engine)["desk"])["trained with"]
     assert shown.startswith("rank 8 at 0.0001; validation losses: rank 16 at 0.001: 0.0010; ")
     assert f"trying 2 settings of training on {len(world.rows)} rows" in world.steps
+    settings = outcome.report["settings"]  # what has trained it, and not what is set
+    assert (settings["rank"], settings["learning_rate"]) == (8, 1e-4)
 
 
 def test_where_no_row_validates_nothing_is_tried(engine, config, world):
@@ -830,6 +833,30 @@ def test_a_release_keeps_under_which_terms_and_on_whose_word_its_adapter_was_tra
     assert [release.report["permission"] for release in history(engine, "desk")] == [then, then]
 
 
+def test_a_release_keeps_how_its_adapter_was_trained_at_what_cost_and_why_it_was_made(engine, config, world):
+    record(engine, Decision(1.0, "desk", "train", "first", "900 rows; a student would save $2"))
+    then = replace(config, easy_weight=2.0, training_usd=12.5, train=TrainConfig("base", epochs=3, seed=7, unsaid="?"))
+    first = run(engine, then, progress=world)
+    store(engine, traffic()[ROWS : ROWS + ROWS // 2])
+    again = run(engine, replace(config, reuse=first.release), progress=world)
+    store(engine, traffic()[ROWS + ROWS // 2 :])
+    third = run(engine, replace(config, reuse=again.release), progress=world)
+    numbers = {"rank": 16, "alpha": 32, "learning_rate": 1e-3, "epochs": 3, "batch_size": 8, "max_tokens": 512}
+    kept = [release.report for release in history(engine, "desk")]
+    assert [report["settings"] for report in kept] == [{**numbers, "seed": 7, "devices": 1, "easy_weight": 2.0}] * 3
+    assert [report.get("training_usd") for report in kept] == [12.5, None, None]
+    assert kept[0]["begun"] == "900 rows; a student would save $2"
+    assert third.report["adapter_of"] == again.release
+
+
+def test_a_training_that_fails_tells_with_which_settings(engine, config, world):
+    world.broken = TrainError("the loss is not finite")
+    with pytest.raises(TrainError):
+        run(engine, replace(config, training_usd=12.5), progress=world)
+    (failed,) = history(engine, "desk")
+    assert failed.report["settings"]["learning_rate"] == 1e-3 and "training_usd" not in failed.report
+
+
 def test_once_there_is_an_adapter_its_terms_are_known_whatever_ends_the_run(engine, config, world):
     seen = []
     world.meanwhile = lambda: seen.extend(history(engine, "desk"))
@@ -850,6 +877,8 @@ def test_an_adapter_is_certified_anew_without_training_on_rows_that_have_not_tau
     assert (before.status, champion.status) == ("retired", "champion")
     assert champion.adapter_digest == before.adapter_digest and champion.adapter_path != before.adapter_path
     assert champion.report["adapter_of"] == first and champion.valid(config.binding)
+    assert {row.exchange_id for row in lineage.rows(engine, champion.name) if row.use in TAUGHT} == taught
+    assert facts(engine, champion)["rows that taught"] == facts(engine, before)["rows that taught"]
     fitted = used_by(engine, champion.name)
     assert set(fitted.values()) == {"fit", "certify"} and not fitted.keys() & taught
 

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 
 from ledger.database import connect
-from ledger.decisions import Decision, latest, notices, record, tell_failed
+from ledger.decisions import Decision, began, latest, notices, record, tell_failed
 
 
 @pytest.fixture
@@ -16,6 +16,15 @@ def test_decisions_come_newest_first_and_by_task(engine):
     record(engine, Decision(3.0, "desk", "train", "first", "300 rows", "desk--v000001"))
     assert [d.action for d in latest(engine, "desk")] == ["train", "wait"]
     assert latest(engine, "desk", limit=1)[0].release == "desk--v000001"
+
+
+def test_a_run_was_begun_for_the_reason_that_was_recorded_last(engine):
+    assert began(engine, "desk") is None
+    record(engine, Decision(1.0, "desk", "train", "first", "300 rows"))
+    record(engine, Decision(2.0, "desk", "train", "rows", "600 rows; a student would save $2"))
+    record(engine, Decision(3.0, "desk", "notice", "drift", "it answers less", "desk--v000001"))
+    record(engine, Decision(4.0, "other", "train", "hand", "a person has asked for it"))
+    assert began(engine, "desk") == "600 rows; a student would save $2"
 
 
 def test_waiting_by_the_same_rule_is_written_once_and_its_numbers_follow(engine):

@@ -15,7 +15,7 @@ from router.settings import load
 from tests.ledger.make import CALIBRATOR, CERTIFICATE, exchange
 from tests.tutelage.test_cli_forget import config  # noqa: F401  the same champion
 from tutelage.cli import app
-from tutelage.explaining import Difference, differences, facts
+from tutelage.explaining import Difference, differences, facts, write_rows
 
 FIRST, SECOND = "desk--v000001", "desk--v000002"
 TRAINING = {"epochs": 2, "steps": 40, "seconds": 12.3, "validation_losses": [0.5, 0.25], "rows_too_long": 1}
@@ -191,6 +191,48 @@ def test_two_differ_by_their_facts_and_by_the_rows_that_taught_one_only(engine, 
     assert Difference("rationales", "", "4,321, 98,765 tokens") in found
     assert "base model" not in {each.name for each in found}
     assert differences(engine, second, second) == [Difference("rows that only it learned from", "0", "0")]
+
+
+SETTINGS = {"rank": 16, "learning_rate": 0.001, "epochs": 2, "batch_size": 8, "seed": 0, "easy_weight": 1.0}
+
+
+def test_it_says_how_it_was_trained_what_that_cost_and_why_it_was_made(engine, second):
+    why = "1,200 new rows; a student would save $2 of it"
+    told = with_report(second, settings=SETTINGS, training_usd=12.5, begun=why)
+    found = facts(engine, told)
+    assert found["setting of training: learning rate"] == "0.001" and found["setting of training: easy weight"] == "1.0"
+    assert (found["training cost"], found["made because"]) == ("$12.50", why)
+    before = facts(engine, second)
+    assert not any(name.startswith("setting of training") for name in before)
+    assert not {"training cost", "made because"} & before.keys()
+    changed = with_report(told, settings={**SETTINGS, "learning_rate": 2e-4, "seed": 1})
+    assert differences(engine, told, changed) == [
+        Difference("setting of training: learning rate", "0.001", "0.0002"),
+        Difference("setting of training: seed", "0", "1"),
+        Difference("rows that only it learned from", "0", "0"),
+    ]
+    assert Difference("setting of training: rank", "", "16") in differences(engine, second, told)
+
+
+def recertified(engine, source):
+    """The adapter of another release, under a name of its own."""
+    name = add_candidate(engine, task="desk", cut_at=56.0, base_model="m", now=95.0).name
+    report = {"adapter_of": source.name, "settings": None, "begun": None}
+    set_adapter(engine, name, path=f"/adapters/{name}", digest=source.adapter_digest, report=report)
+    return get(engine, name)
+
+
+def test_an_adapter_that_is_certified_anew_was_taught_by_what_taught_it_before(engine, second, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    third = recertified(engine, recertified(engine, second))
+    found = facts(engine, third)
+    assert (found["rows that taught"], found["rows rejected: truncated"]) == ("2", "1")
+    names = {each.name for each in differences(engine, second, third)}
+    assert not {"rows that taught", "rows rejected: truncated"} & names
+    assert Difference("rows that only it learned from", "0", "0") in differences(engine, second, third)
+    assert write_rows(engine, third.name, path) == 3  # the window of the first is not its own
+    rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    assert [row["exchange_id"] for row in rows if row["use"] == "train"] == ["id-000001", "id-000003"]
 
 
 def test_the_commands_show_it_as_it_is_and_write_the_rows(config, second, tmp_path):  # noqa: F811
