@@ -7,7 +7,7 @@ certificate (CALIBRATION.md).
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -29,6 +29,7 @@ Reason = (
         "truncated",
         "refusal",
         "no label of the task",
+        "people say otherwise",
         "conflicting labels",
         "near-duplicate",
         "suspected teacher error",
@@ -100,14 +101,15 @@ def curate(
     near-duplicates, aligned with the rows.
 
     In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
-    where no answer has the most); then repetitions of a row, and near-duplicates beyond 3 per (cluster, answer). Texts
-    and answers are compared after `clusters.normalise`. Then, where answers are labels, suspected teacher errors:
-    `seed` and `progress` are for that (`suspicion.suspect`). What people have corrected is never suspected. What is, is
-    put to its teacher again where the `rules` say so (`again.ask_again`).
+    where no answer has the most), by people alone where they have said what is right; then repetitions of a row, and
+    near-duplicates beyond 3 per (cluster, answer), of which what people vouch for stays first. Texts and answers are
+    compared after `clusters.normalise`.
+    Then, where answers are labels, suspected teacher errors: `seed` and `progress` are for that (`suspicion.suspect`).
+    What people vouch for is never suspected. What is, is put to its teacher again where the `rules` say so
+    (`again.ask_again`).
     """
     where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
-    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...]
-    steps = (
+    steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (
         partial(_unusable, labels=frozenset(map(normalised, rules.labels))),
         _conflicts,
         partial(_duplicates, where=where),
@@ -120,14 +122,19 @@ def curate(
         [row.variable_text for row in kept],
         [normalise(row.completion) for row in kept],
         clusters=[where[row.exchange_id] for row in kept],
-        sure={i for i, row in enumerate(kept) if row.correction is not None},
+        sure={i for i, row in enumerate(kept) if row.vouched},
         seed=seed,
         progress=progress,
     )
     stay, again = _asked_again(kept, noise, rules.second)
     suspected = _believed(noise) - {i for i, row in enumerate(kept) if row.exchange_id in stay}
     kept, out = _sifted(kept, ["suspected teacher error" if i in suspected else None for i in range(len(kept))])
-    return Curated(tuple(stay.get(row.exchange_id, row) for row in kept), (*rejected, *out), noise, again)
+    return Curated(
+        tuple(stay.get(row.exchange_id, row) for row in kept),
+        (*rejected, *out),
+        noise,
+        again,
+    )
 
 
 def _believed(noise: Noise | NoLabels) -> frozenset[int]:
@@ -173,11 +180,23 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
 
 
 def _conflicts(rows: Sequence[TrainingRow]) -> Verdicts:
-    answers: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        answers[_prompt_key(row)][normalise(row.completion)] += 1
-    winners = {prompt: _majority(counts) for prompt, counts in answers.items()}
-    return [None if winners[_prompt_key(row)] == normalise(row.completion) else "conflicting labels" for row in rows]
+    form, prompts = normalise, [_prompt_key(row) for row in rows]
+    answers: dict[str, Counter[Hashable]] = defaultdict(Counter)
+    truths: dict[str, Counter[Hashable]] = defaultdict(Counter)
+    for row, prompt in zip(rows, prompts, strict=True):
+        answers[prompt][form(row.completion)] += 1
+        if row.truth is not None:
+            truths[prompt][form(row.truth)] += 1
+    # One error that a teacher repeats is no five witnesses against the one who has looked.
+    right = {prompt: _majority(truths.get(prompt, counts)) for prompt, counts in answers.items()}
+
+    def verdict(row: TrainingRow, prompt: str) -> Reason | None:
+        if form(row.completion) == right[prompt]:
+            return None
+        settled = prompt in truths and right[prompt] is not None
+        return "people say otherwise" if settled and not row.vouched else "conflicting labels"
+
+    return [verdict(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
 
 
 def _prompt_key(row: TrainingRow) -> str:
@@ -188,17 +207,19 @@ def _prompt_key(row: TrainingRow) -> str:
     return json.dumps([constant, normalise(row.variable_text)], sort_keys=True)
 
 
-def _majority(answers: Counter[str]) -> str | None:
+def _majority(answers: Counter[Hashable]) -> Hashable | None:
     """The most frequent answer, None where several are equally frequent."""
     (first, votes), *others = answers.most_common(2)
     return first if all(votes > fewer for _, fewer in others) else None
 
 
 def _duplicates(rows: Sequence[TrainingRow], *, where: Mapping[str, int]) -> Verdicts:
-    repeats = _beyond(1, (_prompt_key(row) for row in rows))
-    first = [row for row, repeat in zip(rows, repeats, strict=True) if not repeat]
-    crowded = iter(_beyond(DUPLICATES_KEPT, ((where[row.exchange_id], normalise(row.completion)) for row in first)))
-    return ["near-duplicate" if repeat or next(crowded) else None for repeat in repeats]
+    order = sorted(range(len(rows)), key=lambda i: not rows[i].vouched)  # of repetitions that of people stays
+    repeats = _beyond(1, (_prompt_key(rows[i]) for i in order))
+    first = [i for i, repeat in zip(order, repeats, strict=True) if not repeat]
+    answers = ((where[rows[i].exchange_id], normalise(rows[i].completion)) for i in first)
+    kept = {i for i, crowded in zip(first, _beyond(DUPLICATES_KEPT, answers), strict=True) if not crowded}
+    return [None if i in kept else "near-duplicate" for i in range(len(rows))]
 
 
 def _beyond(limit: int, keys: Iterable[object]) -> list[bool]:

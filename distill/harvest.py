@@ -208,6 +208,7 @@ def _lesson(row: Row, *, fair: bool, easy_weight: float = 1.0) -> TrainingRow:
         params=row.params,
         correction=row.correction,
         disowned=row.answer if row.good is False else None,
+        confirmed=row.answer if row.good else None,
         draft=row.draft_text if row.draft_finish_reason == "stop" else None,
         weight=min(easy_weight, _stands_for(row)),
     )

@@ -37,11 +37,11 @@ class TrainingRow:
     else was asked.
 
     `reference`: drawn at one rate whatever its route, so that it stands for traffic. Under a champion the teacher
-    answers the others because they are difficult. `correction`: what people say is right instead; `disowned`: the
-    answer that was given, where they say that it is wrong. `draft`: what a student has answered, whole. `weight`: by
-    how much it counts among rows that teach. `rationale`: what the teacher thought, `targets`: what it said of the
-    completion's tokens, where a student learns from that as well. `put_right`: the completion is not what was recorded,
-    but what the teacher said when it was asked again.
+    answers the others because they are difficult. `correction`: what people say is right instead; `disowned` and
+    `confirmed`: the answer that was given, where they say that it is wrong, or good. `draft`: what a student has
+    answered, whole. `weight`: by how much it counts among rows that teach. `rationale`: what the teacher thought,
+    `targets`: what it said of the completion's tokens, where a student learns from that as well. `put_right`: the
+    completion is not what was recorded, but what the teacher said when it was asked again.
     """
 
     exchange_id: str
@@ -52,6 +52,7 @@ class TrainingRow:
     params: Mapping[str, Any] = field(default_factory=dict)
     correction: str | None = None
     disowned: str | None = None
+    confirmed: str | None = None
     draft: str | None = None
     weight: float = 1.0
     rationale: str | None = None
@@ -69,6 +70,16 @@ class TrainingRow:
     def wrong(self) -> bool:
         """Whether people say so of the completion."""
         return self.completion == self.disowned
+
+    @property
+    def truth(self) -> str | None:
+        """What people say is right: their own words, or the answer that they have called good."""
+        return self.correction if self.correction is not None else self.confirmed
+
+    @property
+    def vouched(self) -> bool:
+        """Whether people say of the completion that it is right."""
+        return self.completion == self.truth
 
     @property
     def variable_text(self) -> str:

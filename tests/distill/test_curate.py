@@ -92,6 +92,55 @@ def test_a_tie_rejects_all():
     assert reasons(rows) == {"a": "conflicting labels", "b": "conflicting labels"}
 
 
+def corrected(text, answer, *, id, before="whatever"):
+    return replace(row(text, before, id=id), correction=answer).corrected
+
+
+def good(text, answer, *, id, said=None):
+    return replace(row(text, said or answer, id=id), confirmed=answer)
+
+
+@pytest.mark.parametrize("wrong", [1, 5])
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("word", [corrected, good])
+def test_one_person_outvotes_a_teacher_however_often_it_says_so(wrong, place, word):
+    theirs = [row("Where is it?", "card", id=f"wrong{n}") for n in range(wrong)]
+    mine = [word("Where is it?", "order", id="right")]
+    rows = [*mine, *theirs] if place == "first" else [*theirs, *mine]
+    assert reasons(rows) == {each.exchange_id: "people say otherwise" for each in theirs}
+
+
+def test_a_teachers_answer_that_agrees_with_people_gives_way_to_theirs():
+    rows = [
+        row("Where is it?", "card", id="a"),
+        row("Where is it?", "Order", id="b"),
+        corrected("Where is it?", "order", id="c"),
+    ]
+    assert reasons(rows) == {"a": "people say otherwise", "b": "near-duplicate"}
+
+
+def test_people_who_contradict_each_other_tie_as_rows_do():
+    rows = [
+        row("Where is it?", "card", id="a"),
+        row("Where is it?", "card", id="b"),
+        corrected("Where is it?", "order", id="c"),
+        good("Where is it?", "card", id="d"),
+    ]
+    assert reasons(rows) == dict.fromkeys("abcd", "conflicting labels")
+    rows.append(corrected("Where is it?", "order", id="e"))
+    says = dict.fromkeys("ab", "people say otherwise")
+    assert reasons(rows) == {**says, "d": "conflicting labels", "e": "near-duplicate"}
+
+
+def test_that_a_students_answer_was_good_speaks_against_another_one_of_its_teacher():
+    rows = [
+        good("Where is it?", "order", id="a", said="card"),
+        good("When is it?", "order", id="b", said="Order"),
+        good("Who is it?", "card", id="c"),
+    ]
+    assert reasons(rows) == {"a": "people say otherwise"}
+
+
 def test_another_prompt_or_another_number_is_no_conflict():
     rows = [row("2 + 2", "4", id="a"), row("2 + 3", "5", id="b"), row("2 + 2", "four", id="c", system="In words.")]
     assert reasons(rows) == {}
@@ -101,6 +150,8 @@ def test_near_duplicates_are_kept_up_to_three_an_answer():
     late = [row(f"Order {number} is late", "delay", id=f"late{number}") for number in range(10, 15)]
     other = [row("Order 99 is late", "fraud", id="other")]
     assert reasons(late + other) == {"late13": "near-duplicate", "late14": "near-duplicate"}
+    vouched = [corrected("Order 15 is late", "delay", id="said")]
+    assert set(reasons(late + vouched)) == {"late12", "late13", "late14"}
 
 
 def test_the_order_of_kept_rows_stays_and_no_row_is_lost():
@@ -151,6 +202,13 @@ def test_a_suspected_error_does_not_teach():
 def test_what_people_have_corrected_is_not_suspected():
     rows = labelled(wrong={3, 40, 77})
     rows[40] = replace(rows[40], completion="whatever the teacher says", correction=rows[40].completion).corrected
+    assert set(reasons(rows)) == {"3", "77"}
+
+
+def test_what_people_have_called_good_is_not_suspected():
+    rows = labelled(wrong={3, 40, 77})
+    rows[40] = replace(rows[40], confirmed=rows[40].completion)
+    rows[77] = replace(rows[77], disowned="whatever a student has said")
     assert set(reasons(rows)) == {"3", "77"}
 
 

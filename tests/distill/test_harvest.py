@@ -359,7 +359,7 @@ def test_what_has_opted_out_teaches_nothing_and_is_measured_all_the_same(ledger)
 
 
 def said(number, **fields):
-    return Feedback(exchange_id=f"id-{number:06d}", at=99.0, **{"good": False, **fields})
+    return Feedback(exchange_id=f"id-{number:06d}", **{"at": 99.0, "good": False, **fields})
 
 
 def test_what_people_say_goes_with_the_row(ledger):
@@ -369,6 +369,8 @@ def test_what_people_say_goes_with_the_row(ledger):
     found = {row.exchange_id: row for row in take(engine).older}
     assert found["id-000000"].completion == "label 0" and found["id-000000"].corrected.completion == "refund"
     assert [found[each].wrong for each in ids([0, 1, 2])] == [True, True, False]
+    assert [found[each].vouched for each in ids([0, 1, 2])] == [False, False, True]
+    assert [found[each].truth for each in ids([0, 1, 2])] == ["refund", None, "label 2"]
     alone = found["id-000003"]  # the teacher has not answered it, so it can teach and fit nothing
     assert (alone.completion, alone.corrected.completion, alone.reference) == ("", "delivery", False)
 
@@ -387,6 +389,9 @@ def test_that_the_students_answer_was_wrong_says_nothing_of_the_teachers(ledger)
     store(engine, [said(2), Label(exchange_id="id-000002", at=3.0, reply=TeacherReply("big", "delivery", "stop"))])
     row = next(row for row in take(engine).older if row.exchange_id == "id-000002")
     assert not row.wrong and row.disowned == "refund"
+    store(engine, [said(2, at=100.0, good=True)])
+    row = next(row for row in take(engine).older if row.exchange_id == "id-000002")
+    assert not row.vouched and (row.confirmed, row.disowned) == ("refund", None)
 
 
 def test_what_the_teacher_thought_is_given_to_the_rows_whose_answers_it_leads_to(ledger):
