@@ -37,7 +37,7 @@ from bench.jobs import Job, Pair, read
 from calibration.agreement import Measure, disagreement, fields
 from distill.candidate import Candidate
 from distill.clusters import cluster
-from distill.curate import by_reason, curate
+from distill.curate import Rules, by_reason, curate
 from distill.lessons import GoesOn, Lessons
 from distill.plan import RunConfig
 from distill.rows import TrainingRow
@@ -138,7 +138,8 @@ class Bench:
         if cell.lesson == "noisy":
             return Lessons(tuple(teach), tuple(validate), (), before={}), {}
         clusters = cluster([row.variable_text for row in rows])
-        found = curate(rows, clusters=clusters, seed=cell.seed, progress=self.progress.advance)
+        rules = Rules(by=self.job.measure)
+        found = curate(rows, clusters=clusters, seed=cell.seed, progress=self.progress.advance, rules=rules)
         held_out = {row.exchange_id for row in validate}
         kept = {
             held: tuple(row for row in found.kept if (row.exchange_id in held_out) is held) for held in (True, False)

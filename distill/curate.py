@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from calibration.agreement import normalised
+from calibration.agreement import FORMS, normalised
+from calibration.question import By, Judge
 from distill.again import Again, Second, Suspect, ask_again
 from distill.clusters import normalise
 from distill.formats import Misfit, misfit
@@ -36,6 +37,7 @@ Reason = (
     ]
 )
 
+UNCOMPARED = "answers to one prompt were not compared, since no judge is asked about rows that teach"
 DUPLICATES_KEPT = 3  # rows per (cluster, answer): a few wordings teach, a flood of one outvotes the rest
 
 # A refusal is a first sentence that declines *to do something*. The verb is asked for so that a label or a quotation
@@ -53,10 +55,11 @@ REFUSAL = re.compile(
 @dataclass(frozen=True)
 class Rules:
     """Of a task: the `labels` that its answers may be, none where they may be anything; whom to ask a `second` time
-    about suspected errors, None: nobody."""
+    about suspected errors, None: nobody; `by` what answers are compared."""
 
     labels: tuple[str, ...] = ()
     second: Second | None = None
+    by: By = "exact"
 
 
 NO_RULES = Rules()
@@ -73,12 +76,14 @@ class Rejected:
 @dataclass(frozen=True)
 class Curated:
     """The rows that teach, in their old order, and those that do not, by step; how often the teacher errs among what
-    the steps before suspicion have left; what its teacher said again, where it was asked."""
+    the steps before suspicion have left; what its teacher said again, where it was asked; why answers to one prompt
+    are `uncompared`, where they are."""
 
     kept: tuple[TrainingRow, ...]
     rejected: tuple[Rejected, ...]
     noise: Noise | NoLabels
     again: Again | None = None
+    uncompared: str | None = None
 
 
 def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
@@ -101,9 +106,9 @@ def curate(
     near-duplicates, aligned with the rows.
 
     In turn: answers that are unusable by themselves; then, of equal prompts, the answers in the minority (all of them
-    where no answer has the most), by people alone where they have said what is right; then repetitions of a row, and
-    near-duplicates beyond 3 per (cluster, answer), of which what people vouch for stays first. Texts and answers are
-    compared after `clusters.normalise`.
+    where no answer has the most), by the task's measure, and by people alone where they have said what is right; where
+    a judge is the measure they are not compared. Then repetitions of a row, and near-duplicates beyond 3 per (cluster,
+    answer); what people vouch for stays first. There answers are compared after `clusters.normalise`, as prompts are.
     Then, where answers are labels, suspected teacher errors: `seed` and `progress` are for that (`suspicion.suspect`).
     What people vouch for is never suspected. What is, is put to its teacher again where the `rules` say so
     (`again.ask_again`).
@@ -111,7 +116,7 @@ def curate(
     where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
     steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (
         partial(_unusable, labels=frozenset(map(normalised, rules.labels))),
-        _conflicts,
+        partial(_conflicts, by=rules.by),
         partial(_duplicates, where=where),
     )
     kept, rejected = list(rows), list[Rejected]()
@@ -134,6 +139,7 @@ def curate(
         (*rejected, *out),
         noise,
         again,
+        uncompared=UNCOMPARED if isinstance(rules.by, Judge) else None,
     )
 
 
@@ -179,8 +185,12 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
     return misfit(row.params, row.completion)
 
 
-def _conflicts(rows: Sequence[TrainingRow]) -> Verdicts:
-    form, prompts = normalise, [_prompt_key(row) for row in rows]
+def _conflicts(rows: Sequence[TrainingRow], *, by: By) -> Verdicts:
+    """Answers are counted by the form in which the measure compares them. So agreement is an equivalence here as it is
+    there: no order of the rows decides which belong together, and what stays agrees with all else that stays."""
+    if isinstance(by, Judge):
+        return [None] * len(rows)
+    form, prompts = FORMS[by], [_prompt_key(row) for row in rows]
     answers: dict[str, Counter[Hashable]] = defaultdict(Counter)
     truths: dict[str, Counter[Hashable]] = defaultdict(Counter)
     for row, prompt in zip(rows, prompts, strict=True):

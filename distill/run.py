@@ -228,7 +228,7 @@ def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: 
             window=len(found.window),
             shares=config.shares,
             progress=progress.advance,
-            rules=Rules(config.labels, asked),
+            rules=Rules(config.labels, asked, by=config.measure),
         )
     else:
         lessons = _untaught(engine, found, config, reuse=config.reuse)

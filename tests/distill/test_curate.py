@@ -1,14 +1,20 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from calibration.agreement import FORMS, disagreement
+from calibration.question import Judge
 from distill import curate as curation
 from distill.again import Bounds, Second
 from distill.clusters import cluster
-from distill.curate import NO_RULES, Rules, by_reason
+from distill.curate import NO_RULES, UNCOMPARED, Rules, by_reason
 from distill.gateway import Reply
 from tests.distill.tiny import row
 from tests.distill.written import WORDS, written
+
+JUDGED = Rules(by=Judge("referee", "openai/referee", ""))
 
 
 def curate(rows, rules=NO_RULES):
@@ -92,6 +98,43 @@ def test_a_tie_rejects_all():
     assert reasons(rows) == {"a": "conflicting labels", "b": "conflicting labels"}
 
 
+@pytest.mark.parametrize(
+    ("measure", "answers"),
+    [
+        ("exact", ("Refund", '"refund."')),
+        ("number", ("Two and two: 4", "It is 4.")),
+        ("json", ('{"x": 1, "y": "b"}', '{"y":"B","x":1.0}')),
+    ],
+)
+def test_answers_that_the_measure_calls_the_same_are_no_conflict(measure, answers):
+    rows = [row("Which?", answer, id=id) for id, answer in zip("ab", answers, strict=True)]
+    assert reasons(rows, Rules(by=measure)) == {"b": "near-duplicate"}
+    other = [*rows, row("Which?", "5", id="c")]
+    assert reasons(other, Rules(by=measure)) == {"b": "near-duplicate", "c": "conflicting labels"}
+
+
+ANSWERS = ("4", "It is 4.", "4.0", "5", '{"a": 4}', '{"A": 4.0}', "four", "Four", '"four."')
+
+
+@given(st.sampled_from(sorted(FORMS)), st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=8), st.booleans())
+def test_of_one_prompt_what_teaches_agrees_with_most_by_the_measure(measure, answers, backwards):
+    rows = [row("How many?", answer, id=str(n)) for n, answer in enumerate(answers)]
+    found = reasons(rows[::-1] if backwards else rows, Rules(by=measure))
+    agree = [sum(not disagreement(one, other, measure=measure) for other in answers) for one in answers]
+    most = [n for n, votes in enumerate(agree) if votes == max(agree)]
+    tie = any(disagreement(answers[most[0]], answers[n], measure=measure) for n in most)
+    stay = set() if tie else set(most)
+    conflicting = {int(name) for name, reason in found.items() if reason == "conflicting labels"}
+    assert conflicting == set(range(len(rows))) - stay
+
+
+def test_where_a_judge_is_the_measure_answers_to_one_prompt_are_not_compared_and_it_is_told():
+    rows = [row("Where is it?", answer, id=answer) for answer in ("Here.", "It is here.", "There.")]
+    outcome = curate(rows, JUDGED)
+    assert [each.exchange_id for each in outcome.kept] == ["Here."] and outcome.uncompared == UNCOMPARED
+    assert set(by_reason(outcome.rejected)) == {"near-duplicate"} and curate(rows).uncompared is None
+
+
 def corrected(text, answer, *, id, before="whatever"):
     return replace(row(text, before, id=id), correction=answer).corrected
 
@@ -135,10 +178,19 @@ def test_people_who_contradict_each_other_tie_as_rows_do():
 def test_that_a_students_answer_was_good_speaks_against_another_one_of_its_teacher():
     rows = [
         good("Where is it?", "order", id="a", said="card"),
-        good("When is it?", "order", id="b", said="Order"),
+        good("When is it?", "order", id="b", said="Order."),
         good("Who is it?", "card", id="c"),
     ]
     assert reasons(rows) == {"a": "people say otherwise"}
+
+
+def test_of_a_judged_task_what_people_vouch_for_teaches_and_not_what_came_before():
+    rows = [
+        row("Where is it?", "There.", id="a"),
+        corrected("Where is it?", "Here.", id="b"),
+        row("Where is it?", "There.", id="c"),
+    ]
+    assert reasons(rows, JUDGED) == dict.fromkeys("ac", "near-duplicate")
 
 
 def test_another_prompt_or_another_number_is_no_conflict():

@@ -24,7 +24,7 @@ from calibration.study import FIT_SHARE
 from distill.adapters import AdapterError, base_folder, digest, verify
 from distill.candidate import Candidate, check_room
 from distill.clusters import cluster
-from distill.curate import by_reason
+from distill.curate import Rules, by_reason
 from distill.errors import DistillError
 from distill.evaluate import acceptable, judge
 from distill.lessons import Lessons, divide
@@ -138,7 +138,8 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig,
     """As a run divides recorded traffic: the newest rows before the cut are drafted too, and fit the calibrator."""
     cut = int(len(lines) * (1.0 - config.window_share))
     older = [_lesson(line) for line in lines[:cut]]
-    lessons = divide(older, window=len(lines) - cut, shares=config.shares, progress=progress.advance)
+    rules = Rules(by=config.measure)
+    lessons = divide(older, window=len(lines) - cut, shares=config.shares, progress=progress.advance, rules=rules)
     if not lessons.train:
         raise NoStudent(f"none of {cut} rows teaches: curation rejects them ({by_reason(lessons.rejected)})")
     first = cut - len(lessons.fit)

@@ -174,6 +174,19 @@ def test_another_measure_asks_the_finished_adapter_again(log, try_, world):
     assert (world.trained, world.stacks) == (1, 2)
 
 
+def test_what_teaches_is_chosen_by_the_measure_as_in_a_run(log, try_, world):
+    path = log(300)
+    lines = path.read_text().splitlines()
+    for place, said in ((10, '{"a": 1, "b": 2}'), (11, '{"b": 2, "a": 1}')):  # one request, in the older part
+        line = json.loads(lines[place])
+        line["request"] = json.loads(lines[10])["request"]
+        line["response"]["choices"][0]["message"]["content"] = said
+        lines[place] = json.dumps(line)
+    path.write_text("\n".join(lines))
+    assert try_(path).rejected == {"conflicting labels": 2}
+    assert try_(path, measure="json").rejected == {"near-duplicate": 1} and "11" in world.taught
+
+
 def test_a_run_that_failed_goes_on_with_its_finished_adapter_unless_it_was_altered(log, try_, world):
     path = log(300)
     world.fails = GatewayUnavailable("the engine is down")
