@@ -29,7 +29,8 @@ class Lessons:
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among
     them, where anything teaches, and what it said `again`. `before`: the texts of the newest references, as many
     as the window has if there are; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from
-    which adapter, None: the base model."""
+    which adapter, None: the base model; `uncompared`: why answers to one prompt were not compared, where they were
+    not."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
@@ -40,15 +41,30 @@ class Lessons:
     pairs: tuple[Pair, ...] = ()
     goes_on: GoesOn | None = None
     again: Again | None = None
+    uncompared: str | None = None
 
     @property
     def marks(self) -> dict[str, str]:
-        """Exchange id -> what a row teaches with beside its answer, or why it does though it was suspected."""
+        """Exchange id -> whose word a row teaches, with what beside its answer, or why though it was suspected.
+
+        One mark a row: that people have corrected it goes before all others, since it says whose answer it is.
+        """
         reasoned = {row.exchange_id: "reasoned" for row in self.train if row.rationale is not None}
         told_of = {row.exchange_id: "told of" for row in self.train if row.targets}
         repeated = dict.fromkeys(self.again.of("repeated") if self.again else (), "repeated")
         put_right = {row.exchange_id: "put right" for row in self.train if row.put_right}
-        return repeated | reasoned | told_of | {pair.exchange_id: "paired" for pair in self.pairs} | put_right
+        paired = {pair.exchange_id: "paired" for pair in self.pairs}
+        corrected = {row.exchange_id: "corrected" for row in self.train if row.correction is not None}
+        return repeated | reasoned | told_of | paired | put_right | corrected
+
+    @property
+    def curation(self) -> dict[str, int | str]:
+        """For a release's report: of how many rows that teach people have said so."""
+        corrected = sum(row.correction is not None for row in self.train)
+        good = sum(row.vouched for row in self.train) - corrected
+        words = f"{corrected:,} rows teach what people have corrected, {good:,} what they have called good"
+        said = f"{words}; {self.uncompared}" if self.uncompared else words
+        return {"corrected": corrected, "good": good, "words": said}
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,7 @@ def divide(
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
         again=curated.again,
+        uncompared=curated.uncompared,
     )
 
 

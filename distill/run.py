@@ -138,7 +138,9 @@ def _gather(engine: sa.Engine, config: RunConfig, progress: Progress) -> tuple[L
     }
     if lessons.noise is not None:
         report["noise"] = lessons.noise.facts
-        progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {lessons.noise.words}")
+        report["curation"] = lessons.curation
+        told = f"{lessons.curation['words']}; {lessons.noise.words}"
+        progress.step(f"curated: {len(lessons.train)} rows teach, rejected {rejected or 'none'}; {told}")
     if lessons.again is not None:
         report["again"] = lessons.again.facts
         progress.step(lessons.again.words)

@@ -16,7 +16,8 @@ MADE = (*TAUGHT, "reject")  # uses of a row in the making of an adapter
 
 @dataclass(frozen=True)
 class UsedRow:
-    """`reason`: why curation has rejected it; "paired" where it taught with a wrong answer beside the right one,
+    """`reason`: why curation has rejected it; "corrected" where it taught what people have said in the place of its
+    answer, and so with whatever else; "paired" where it taught with a wrong answer beside the right one,
     "reasoned" with what its teacher thought, "told of" with what it said of tokens; where it was suspected,
     "put right" by what the teacher said when it was asked again, or "repeated" by it."""
 

@@ -86,7 +86,8 @@ class Reference:
 @dataclass(frozen=True)
 class Use:
     """What a row was used for in making a release; draft, score and disagreement for fitted and certifying rows,
-    `reason` for rejected ones, and for those that taught as a pair, with a rationale or with log-probabilities."""
+    `reason` for rejected ones, and for those that taught otherwise than by the teacher's answer alone
+    (`lineage.UsedRow`)."""
 
     exchange_id: str
     use: UseKind

@@ -90,8 +90,8 @@ def _rows(engine: sa.Engine, release: Release) -> Iterator[tuple[str, str]]:
 
 
 def _noise(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, told in (("labels", report.get("noise")), ("suspected rows asked again", report.get("again"))):
-        if told:
+    for fact, name in (("curation", "curation"), ("noise", "labels"), ("again", "suspected rows asked again")):
+        if told := report.get(fact):
             yield name, told["words"]
 
 

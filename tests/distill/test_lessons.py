@@ -2,12 +2,14 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
+from calibration.question import Judge
 from distill import lessons as lesson_making
 from distill.again import Bounds, Second
-from distill.curate import Rules
+from distill.curate import UNCOMPARED, Rules
 from distill.gateway import Reply
 from distill.harvest import Harvest
 from distill.lessons import Shares, untaught
+from distill.pattern import Pair
 from distill.rows import TrainingRow
 from distill.suspicion import NoLabels
 from tests.distill.tiny import row as tiny_row
@@ -103,6 +105,24 @@ def test_the_teacher_is_asked_again_about_rows_that_teach_and_about_no_others():
     assert {each.exchange_id for each in plain.rejected} - {each.exchange_id for each in lessons.rejected} == righted
     assert len(lessons.rejected) > 0  # those that would have validated
     assert {lessons.marks[each] for each in righted} == {"put right"} == set(lessons.marks.values())
+
+
+def test_a_row_that_teaches_what_people_have_corrected_is_marked_so_before_all_else_and_counted():
+    older = [
+        replace(row(n), correction="delivery" if n % 4 == 0 else None, confirmed="refund" if n % 4 == 1 else None)
+        for n in range(100)
+    ]
+    lessons = divide(older, window=10, shares=SHARES)
+    pairs = tuple(Pair(each.exchange_id, each.messages, each.completion, "neither") for each in lessons.train)
+    marks = replace(lessons, pairs=pairs).marks
+    fours = [n % 4 for n in numbers(lessons.train)]
+    assert [marks[each.exchange_id] for each in lessons.train] == ["paired" if n else "corrected" for n in fours]
+    told = lessons.curation
+    assert (told["corrected"], told["good"]) == (fours.count(0), fours.count(1))
+    words = f"{fours.count(0)} rows teach what people have corrected, {fours.count(1)} what they have called good"
+    assert told["words"] == words
+    judged = divide(older, window=10, shares=SHARES, rules=Rules(by=Judge("referee", "m", "")))
+    assert judged.curation["words"] == f"{words}; {UNCOMPARED}"
 
 
 def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():

@@ -28,6 +28,7 @@ from distill.again import Bounds
 from distill.anew import FIT_ROWS, Anew
 from distill.candidate import DiskFull, Unreadable
 from distill.checkpoints import checkpoints, drop
+from distill.curate import UNCOMPARED
 from distill.devices import NotAlone
 from distill.gateway import GatewayUnavailable, Reply
 from distill.harvest import HarvestError
@@ -275,6 +276,20 @@ def test_suspected_errors_do_not_teach_and_are_told(engine, config, *, world, fo
     told = [step for step in world.steps if step.endswith(found.words)]
     assert len(told) == 1 and "{'suspected teacher error': 3}" in told[0]
     assert lineage.counts(engine, outcome.release)["reject", "suspected teacher error"] == 3
+
+
+def test_rows_that_teach_what_people_have_said_are_marked_and_told(engine, config, world):
+    said = traffic()[:40]
+    corrections = [Feedback(exchange_id=row.id, at=1e9, good=False, correction=other(row.answer)) for row in said[:30]]
+    store(engine, [*corrections, *(Feedback(exchange_id=row.id, at=1e9, good=True) for row in said[30:])])
+    outcome = run(engine, config, progress=world)
+    told, taught = outcome.report["curation"], {row.exchange_id: row.completion for row in world.rows}
+    assert told["corrected"] == sum(row.id in taught for row in said[:30]) > 20
+    assert told["good"] == sum(row.id in taught for row in said[30:]) > 5
+    assert lineage.counts(engine, outcome.release)["train", "corrected"] == told["corrected"]
+    assert facts(engine, champions(engine)["desk"])["curation"] == told["words"]
+    assert any(told["words"] in step for step in world.steps)
+    assert {taught[row.id] == other(row.answer) for row in said[:30] if row.id in taught} == {True}
 
 
 @pytest.fixture
@@ -1070,7 +1085,9 @@ def test_a_student_that_says_the_same_in_other_words_is_released_by_its_judge(en
 
 
 def test_answers_that_are_equal_cost_no_judge(engine, judged, world):
-    assert isinstance(run(engine, judged, progress=world), Released) and world.judged == 0
+    outcome = run(engine, judged, progress=world)
+    assert isinstance(outcome, Released) and world.judged == 0
+    assert outcome.report["curation"]["words"].endswith(UNCOMPARED)
 
 
 def test_a_judge_that_is_away_is_no_verdict_on_the_student(engine, judged, world):

@@ -53,6 +53,7 @@ def second(engine):
     report = {"training": training, "fit_agreement": 0.9}
     report |= {"pattern": {"name": "preference", "because": "1,234 wrong answers are recorded"}}
     report["noise"] = {"rows": 3, "words": "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"}
+    report["curation"] = {"corrected": 2, "words": "2 rows teach what people have corrected"}
     report |= {"bound_to": {"teacher": "[red]big[/red]"}, "permission": PERMISSION}
     values = {"calibrator": CALIBRATOR, "certificate": {**CERTIFICATE, "alpha": 0.05}, "report": report}
     promote(engine, SECOND, values=values, now=90.0)
@@ -83,6 +84,7 @@ def test_it_says_what_it_was_made_of_and_with(engine, second):
     assert (found["rows that taught"], found["rows rejected: truncated"]) == ("2", "1")
     assert found["validation loss by epoch"] == "0.5000 0.2500" and found["drafts that agree, fit rows"] == "90.0%"
     assert found["labels"] == "the teacher errs in an estimated 33.3% of 3 labelled rows, 1 suspected"
+    assert found["curation"] == "2 rows teach what people have corrected"
     assert (found["pattern"], found["pattern because"]) == ("preference", "1,234 wrong answers are recorded")
     assert found["pairs learned in"] == "155 steps, 60 s; kept" and found["validation loss with pairs"] == "0.2000"
     assert (found["rationales"], found["rationales too long"]) == ("4,321, 98,765 tokens", "3")
