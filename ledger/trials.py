@@ -19,9 +19,10 @@ OK, CLIENT_LEFT = 200, 499
 class Asked:
     """A request that a release was asked to draft. `failed`: there is no draft that could be judged, or an answer broke
     off behind its beginning; `left`: its client did before there was a draft. `latency_s`: from the request to the end
-    of an answer that was given whole, None where there is none."""
+    of an answer that was given whole, None where there is none; it arrived `at`, in seconds since the epoch."""
 
     seq: int
+    at: float
     failed: bool
     left: bool
     latency_s: float | None
@@ -37,9 +38,9 @@ def asked(
     return _read(engine, query)
 
 
-def newest(engine: sa.Engine, release: str, *, limit: int) -> list[Asked]:
-    """The last `limit` requests of a release, newest first."""
-    return _read(engine, _of(release, 0.0).order_by(exchanges.c.seq.desc()).limit(limit))
+def newest(engine: sa.Engine, release: str, *, since: float, limit: int) -> list[Asked]:
+    """The last `limit` requests of a release that arrived since then, newest first."""
+    return _read(engine, _of(release, since).order_by(exchanges.c.seq.desc()).limit(limit))
 
 
 def count(engine: sa.Engine, release: str, *, since: float) -> int:
@@ -71,14 +72,15 @@ def _taught(task: str) -> sa.ColumnElement[bool]:
 
 
 def _of(release: str, since: float) -> sa.Select[Any]:
-    columns = (exchanges.c.seq, exchanges.c.reason, exchanges.c.status, exchanges.c.latency_s)
+    columns = (exchanges.c.seq, exchanges.c.at, exchanges.c.reason, exchanges.c.status, exchanges.c.latency_s)
     mine = (exchanges.c.release == release, exchanges.c.reason.in_(DRAFTED), exchanges.c.at >= since)
     return sa.select(*columns).where(*mine)
 
 
 def _read(engine: sa.Engine, query: sa.Select[Any]) -> list[Asked]:
     with engine.connect() as connection:
-        return [Asked(seq, *_went(reason, status, took_s)) for seq, reason, status, took_s in connection.execute(query)]
+        found = connection.execute(query)
+        return [Asked(seq, at, *_went(reason, status, took_s)) for seq, at, reason, status, took_s in found]
 
 
 def _went(reason: str, status: int, latency_s: float) -> tuple[bool, bool, float | None]:

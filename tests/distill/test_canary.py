@@ -5,7 +5,7 @@ import random
 import pytest
 
 from calibration.canary import Limits
-from distill.canary import BLOCK, RECENT, Rules
+from distill.canary import BLOCK, LASTING_S, RECENT, Rules
 from ledger import decisions, releases
 from ledger.database import connect
 from ledger.records import Draft, TeacherReply, Usage
@@ -55,6 +55,12 @@ LEFT = {"reason": "client_left", "route": "none", "status": 499, "draft": None, 
 FAILS = {"reason": "student_unavailable", "route": "teacher", "draft": None, "score": None}
 
 
+def go_on(world, *, release, **fields):
+    """One more request like those before, when an engine that has just come would have its adapters."""
+    world.now += LASTING_S + 1.0
+    answer(world, 1, release=release, **fields)
+
+
 def worker(world, **rules):
     return world.worker(canary=Rules(**{**vars(RULES), **rules}))
 
@@ -87,6 +93,7 @@ def test_a_canary_that_fails_is_rolled_back_by_its_first_ten_requests(world, bes
     champion = promote(world) if beside else None
     canary = try_out(world)
     serve(world, 10, canary=canary, beside=champion, **FAILS)
+    go_on(world, release=canary, **FAILS)
     worker(world).step()
     assert status(world, canary) == "rolled_back"
     assert why(world, canary).startswith("10 of 10 drafts failed")
@@ -131,6 +138,7 @@ def test_clients_that_leave_count_where_those_of_a_champion_do(world):
     champion = promote(world)
     canary = try_out(world)
     serve(world, 20, canary=canary, beside=champion, **LEFT)
+    go_on(world, release=canary, **LEFT)
     worker(world).step()
     assert status(world, canary) == "rolled_back"
 
@@ -275,6 +283,7 @@ def test_a_champion_that_goes_wrong_after_its_promotion_gives_way_to_the_one_bef
     for part in ({}, trouble):
         for _ in range(BLOCK):
             answer(world, 1, release=name, **part)
+    go_on(world, release=name, **trouble)
     worker(world).step()
     assert status(world, name) == "rolled_back"
     assert releases.champions(world.engine) == {} if first is None else status(world, first) == "champion"
@@ -285,6 +294,7 @@ def test_a_champion_that_goes_wrong_beside_a_canary_gives_way_and_the_trial_goes
     canary = try_out(world)
     for _ in range(BLOCK):
         answer(world, 1, release=name, **FAILS)
+    go_on(world, release=name, **FAILS)
     worker(world).step()
     assert [status(world, each) for each in (first, name, canary)] == ["champion", "rolled_back", "canary"]
 
@@ -294,6 +304,7 @@ def test_failures_that_are_over_and_what_comes_later_are_no_reason(world):
     for part, count in ((FAILS, BLOCK), ({}, RECENT)):
         for _ in range(count):
             answer(world, 1, release=name, **part)
+        world.now += LASTING_S + 1.0
     worker(world).step()
     assert status(world, name) == "champion"
     world.now += RULES.max_s
@@ -309,3 +320,60 @@ def test_where_nothing_is_tried_nothing_is_rolled_back_either(world):
         answer(world, 1, release=name, **FAILS)
     worker(world, share=1.0).step()
     assert status(world, name) == "champion"
+
+
+ENGINE_S = 8.0  # until the loader has seen an engine that has come, and loaded its adapters
+
+
+def minute(world, watching, *, release, failing_s, share=0.5):
+    """One of 20 requests a second, of which every other goes to an engine that fails it for so long; when the worker
+    has rolled back, in seconds, None where it has not."""
+    began = world.now
+    for tick in range(12):
+        for number in range(100):
+            at = world.now + number / 20
+            fails = at - began < failing_s and world.chance.random() < share
+            answer(world, 1, release=release, at=at, **(FAILS if fails else {}))
+        world.now += 5.0
+        watching.step()
+        if status(world, release) == "rolled_back":
+            return 5.0 * (tick + 1)
+    return None
+
+
+def test_an_engine_that_has_just_come_costs_no_new_champion_its_place(world):
+    _, name = promoted_after(world, before=True)
+    assert minute(world, worker(world), release=name, failing_s=ENGINE_S) is None
+
+
+def test_a_new_champion_that_goes_on_to_fail_gives_way_within_half_a_minute(world):
+    _, name = promoted_after(world, before=True)
+    assert minute(world, worker(world), release=name, failing_s=60.0) <= 30.0
+
+
+def test_an_engine_that_has_just_come_costs_a_first_canary_no_trial(world):
+    canary, watching = try_out(world), worker(world, min_requests=200)
+    serve(world, 10, canary=canary)
+    for _ in range(5):
+        serve(world, 2, canary=canary, **FAILS)
+        world.now += 1.0
+    watching.step()
+    told = decisions.latest(world.engine, "desk")[0]
+    assert told.action == "wait" and told.reason.startswith("10 of 20 drafts failed; 2% are borne: if that goes on")
+    world.now += LASTING_S
+    serve(world, RECENT - 1, canary=canary)
+    watching.step()
+    assert told.reason == decisions.latest(world.engine, "desk")[0].reason
+    serve(world, 200, canary=canary)
+    watching.step()
+    assert status(world, canary) == "champion"
+
+
+def test_whether_failures_go_on_is_not_waited_for_beyond_the_time_of_a_trial(world):
+    canary, watching = try_out(world), worker(world)
+    serve(world, 10, canary=canary, **FAILS)
+    watching.step()
+    assert status(world, canary) == "canary"
+    world.now += RULES.max_s
+    watching.step()
+    assert status(world, canary) == "rolled_back"
