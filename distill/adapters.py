@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +28,9 @@ SLOTS = re.compile(r'vllm:lora_requests_info{[^}]*max_lora="(\d+)"')
 MOST_RANK = re.compile(r"greater than max_lora_rank (\d+)")
 LIKELIEST = 5  # tokens of a place
 TIMEOUT_S = 60.0
+ASK_S = 5.0  # what an engine has for an answer, where somebody looks every few seconds
 LOOK_S = 2.0  # from one try to reach the engine to the next
+State = tuple[int, int, int]  # of a file
 
 
 class AdapterError(DistillError):
@@ -49,9 +52,33 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def verify(path: Path, *, expected: str) -> None:
-    """Raises AdapterError where the folder is not the one that was registered under this digest."""
-    if (found := digest(path)) != expected:
+def state(file: Path) -> State:
+    """Of a file: what is another one once it has been written. Raises OSError."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _known_digest(path: Path) -> str:
+    try:
+        return _read_once(path, state(path / CONFIG), state(path / WEIGHTS))
+    except OSError as error:
+        raise AdapterError(f"adapter {path} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=1024)
+def _read_once(path: Path, *found_in: State) -> str:
+    """For every state that the folder's files are in."""
+    del found_in
+    return digest(path)
+
+
+def verify(path: Path, *, expected: str, anew: bool = True) -> None:
+    """Raises AdapterError where the folder is not the one that was registered under this digest.
+
+    Without `anew` files that this process has read before, in the state that they are in, are not read again.
+    """
+    found = digest(path) if anew else _known_digest(path)
+    if found != expected:
         raise AdapterError(f"adapter {path} was altered: its digest is {found[:12]}, registered was {expected[:12]}")
 
 
@@ -154,11 +181,13 @@ def _place(path: Path) -> str:
 
 
 class AdapterServer:
-    """vLLM's private endpoints for adapters. `base_url` without /v1."""
+    """vLLM's private endpoints for adapters. `base_url` without /v1; `ask_s`: what it has for an answer to a question,
+    where that is less than for an order."""
 
-    def __init__(self, base_url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, base_url: str, *, timeout_s: float = TIMEOUT_S, ask_s: float | None = None) -> None:
         self.url = base_url
-        self._http = httpx.Client(base_url=base_url, timeout=timeout_s)
+        self._timeouts_s = {"GET": ask_s or timeout_s, "POST": timeout_s}
+        self._http = httpx.Client(base_url=base_url)
 
     def engines(self) -> "list[AdapterServer]":
         """All that answer under this address, each by itself: this one."""
@@ -266,7 +295,7 @@ class AdapterServer:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, json=body, timeout=self._timeouts_s[method])
         except httpx.HTTPError as error:
             raise EngineDown(f"vLLM at {self._http.base_url} cannot be reached: {error}") from error
         if response.status_code != 200:

@@ -260,8 +260,6 @@ class Attempt:
         # One of before answers whatever it is sure of: what ours leaves to the teacher is left to it in both.
         theirs = Scope(best.modes, familiar.of(self.engine, best) or scope.familiar)
         drafts = replace(self, made=other)._drafts(self._requests(seen.window), theirs)
-        if best.status != "champion":
-            other.unload()
         found = beside(best, self._compare(seen.window, drafts, seen.answers), seen=seen, certificate=certificate)
         self.report["compared"] = {"with": best.name, **asdict(found)}
         self.progress.step(found.words)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from distill.adapters import AdapterError
+from distill.adapters import ASK_S, AdapterError
 from distill.anchor import best
 from distill.fleet import AdapterFleet
-from distill.retiring import ASK_S, Quiet, Shelf
+from distill.retiring import Quiet, Shelf
 from ledger.ended import IN_USE, set_deleted
 from ledger.leases import LeaseTaken, held, run_lease
 from ledger.releases import Release, abandon, history

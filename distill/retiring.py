@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from distill.adapters import AdapterError
+from distill.adapters import ASK_S, AdapterError
 from distill.fleet import AdapterFleet
 from ledger.ended import ended
 from ledger.leases import all_held, run_lease
@@ -20,7 +20,6 @@ from ledger.leases import all_held, run_lease
 MARGIN_S = 60.0  # beyond a draft's time, from the end of a release: gateways read it within a second, clocks differ
 QUIET_S = 60.0  # a run renews its lease six times meanwhile
 LOOK_S = 10.0  # from one question to the engines to the next
-ASK_S = 5.0  # what an engine has for an answer
 log = logging.getLogger(__name__)
 
 

@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from distill.adapters import AdapterError, AdapterServer, base_folder
+from distill.adapters import AdapterError, AdapterServer, State, base_folder, state
 
 MODEL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "*.safetensors")  # weights, tokenizer, chat template
 WHOLE = 1 << 22  # bytes of a file that are read all; of a larger one so much of its beginning, and blocks of the rest
@@ -25,17 +25,16 @@ def base_digest(base_model: str) -> str:
     folder, found = base_folder(base_model), hashlib.sha256()
     for file in sorted({file for pattern in MODEL_FILES for file in folder.glob(pattern)}):
         try:
-            stat = file.stat()
-            found.update(f"{file.name} {_digest(file, stat.st_size, stat.st_mtime_ns)}".encode())
+            found.update(f"{file.name} {_digest(file, state(file))}".encode())
         except OSError as error:
             raise AdapterError(f"base model {folder}: {file.name} cannot be read: {error.strerror}") from error
     return found.hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)
-def _digest(file: Path, size: int, changed_ns: int) -> str:
+def _digest(file: Path, found_in: State) -> str:
     """Once for every state that a file is in."""
-    del changed_ns
+    size, *_ = found_in
     found = hashlib.sha256(str(size).encode())
     with file.open("rb") as content:
         found.update(content.read(WHOLE))

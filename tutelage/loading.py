@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import sqlalchemy as sa
 
-from distill.adapters import AdapterError
-from distill.fleet import AdapterFleet
+from distill.adapters import ASK_S, AdapterError, AdapterServer
+from distill.fleet import AdapterFleet, on_each
 from distill.recital import Checked
 from distill.retiring import Retiring
 from router.settings import Settings
@@ -49,11 +49,14 @@ def too_few_slots(settings: Settings) -> dict[str, str]:
     Nothing is answered otherwise: requests wait for one another, and adapters are read from disk again and again.
     """
     wanted, found = room(settings), dict[str, str]()
-    for engine in AdapterFleet(settings.student.engines_url).engines():
-        with suppress(AdapterError):  # that it is away is told by what cannot be loaded
-            if (slots := engine.slots()) is not None and slots < wanted.loras:
-                found[engine.url] = (
-                    f"{slots} adapters have room in a batch, and {wanted.loras} may be asked at once: start it with "
-                    f"--max-loras={wanted.loras} --max-cpu-loras={wanted.cpu_loras}"
-                )
+
+    def look(engine: AdapterServer) -> None:
+        if (slots := engine.slots()) is not None and slots < wanted.loras:
+            found[engine.url] = (
+                f"{slots} adapters have room in a batch, and {wanted.loras} may be asked at once: start it with "
+                f"--max-loras={wanted.loras} --max-cpu-loras={wanted.cpu_loras}"
+            )
+
+    with suppress(AdapterError):  # that one is away is told by what cannot be loaded
+        on_each(AdapterFleet(settings.student.engines_url, ask_s=ASK_S).engines(), look)
     return found

@@ -22,6 +22,7 @@ from tutelage.processes import Stack
 from tutelage.standing import in_words
 
 AGAIN_S = 10.0  # until an adapter that could not be loaded is tried again
+STEADY_S = 45.0  # until it is seen again whether the engine still has what it had: others may take it off
 AWAY = "the student does not answer yet: the teacher answers everything"
 
 
@@ -87,8 +88,7 @@ class Upkeep:
         """vLLM forgets its adapters when it is started again, and another machine's run has loaded none here. False
         where it does not answer."""
         names = frozenset(release.name for release in served(engine))
-        may_change = self._failed or self._settings.student.base_url  # nobody tells when an engine elsewhere restarts
-        if names == self._asked and not (may_change and time.monotonic() >= self._again_at):
+        if names == self._asked and time.monotonic() < self._again_at:
             return True
         try:
             found = load_champions(self._settings, engine, checked=self._checked)
@@ -102,7 +102,8 @@ class Upkeep:
         if not found and names != self._asked:
             self._say("in force: no release, the teacher answers")
         self._asked, self._failed = names, {name: failure for name, failure in found.items() if failure}
-        self._again_at = time.monotonic() + AGAIN_S
+        may_change = self._failed or self._settings.student.base_url  # nobody tells when an engine elsewhere restarts
+        self._again_at = time.monotonic() + (AGAIN_S if may_change else STEADY_S)
         return True
 
     def _retire(self, engine: sa.Engine) -> None:
