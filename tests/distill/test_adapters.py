@@ -133,12 +133,14 @@ def test_an_empty_folder_is_an_adapter_error(tmp_path, base):
 
 class FakeEngine:
     """vLLM's adapter routes, as version 0.32 answers them. Every prompt goes on as its base model does, or as the
-    adapter does, by the length of its folder's name; `ignores`: it takes adapters and does not apply them.
+    adapter does, by the length of its folder's name; `ignores`: it takes adapters and does not apply them; `mute`: it
+    does not tell its version.
     """
 
     def __init__(self, *, ignores=False, base=-3.0, max_rank=16):
         self.folders, self.asked = {}, []
         self.ignores, self.base, self.max_rank, self.down = ignores, base, max_rank, False
+        self.mute = False
 
     def __call__(self, request):
         if self.down:
@@ -150,6 +152,8 @@ class FakeEngine:
             "/v1/completions": self.complete,
         }
         if request.url.path == "/version":
+            if self.mute:
+                return error(503, "not now")
             return httpx.Response(200, json={"version": "0.32.0"})
         if request.url.path == "/metrics":
             return httpx.Response(200, text=METRICS if self.asked else "")

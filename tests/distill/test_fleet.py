@@ -2,12 +2,13 @@
 
 import functools
 import socket
+import threading
 
 import httpx
 import pytest
 
-from distill.adapters import AdapterError, EngineDown
-from distill.fleet import AdapterFleet
+from distill.adapters import ASK_S, TIMEOUT_S, AdapterError, EngineDown
+from distill.fleet import AdapterFleet, Look, on_each
 from tests.distill.test_adapters import FakeEngine
 
 
@@ -20,8 +21,10 @@ class Fleet:
         monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=transport))
         monkeypatch.setattr(socket, "getaddrinfo", self.resolve)
         self.server = AdapterFleet("http://student-engines:8000")
+        self.asked = []  # host and path of each request
 
     def __call__(self, request):
+        self.asked.append((request.url.host, request.url.path))
         if request.url.host in self.engines:
             return self.engines[request.url.host](request)
         return next(engine for engine in self.engines.values() if not engine.down)(request)
@@ -101,3 +104,58 @@ def test_a_name_without_addresses_is_an_engine_that_is_down(fleet):
     fleet.engines.clear()
     with pytest.raises(EngineDown, match="student-engines:8000 cannot be reached"):
         fleet.server.loaded()
+
+
+def test_one_that_does_not_tell_its_version_hides_that_of_no_other(fleet):
+    sick, well = fleet.engines.values()
+    sick.mute = True
+    assert fleet.server.version() == "0.32.0"
+    well.mute = True
+    with pytest.raises(AdapterError, match="2 of 2 engines failed"):
+        fleet.server.version()
+
+
+def test_all_are_asked_at_once(fleet):
+    meet = threading.Barrier(2, timeout=10.0)
+    on_each(fleet.server.engines(), lambda _: meet.wait())
+
+
+@pytest.mark.parametrize("trouble", ["down", "mute"])
+def test_in_a_look_one_that_is_sick_is_asked_once_and_the_others_are_served(fleet, tmp_path, trouble):
+    setattr(fleet.engines["10.0.0.1"], trouble, True)
+    look = Look("http://student-engines:8000")
+    for name in ("task--v000001", "task--v000002"):
+        assert look.version() == "0.32.0"
+        with pytest.raises(AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.1:8000"):
+            look.load(name, tmp_path / name)
+    assert fleet.engines["10.0.0.2"].folders.keys() == {"task--v000001", "task--v000002"}
+    assert [path for host, path in fleet.asked if host == "10.0.0.1"] == ["/version"]
+    assert fleet.asked.count(("10.0.0.2", "/version")) == 1
+
+
+def test_one_that_falls_silent_in_a_look_is_asked_nothing_more(fleet):
+    look = Look("http://student-engines:8000")
+    fleet.engines["10.0.0.1"].down = True
+    for _ in range(2):
+        with pytest.raises(EngineDown, match="1 of 2"):
+            on_each(look.engines(), lambda engine: engine.folders())
+    assert fleet.asked.count(("10.0.0.1", "/v1/models")) == 1
+
+
+def test_nobody_is_there_to_look_at(fleet):
+    for engine in fleet.engines.values():
+        engine.down = True
+    with pytest.raises(EngineDown, match="2 of 2"):
+        Look("http://student-engines:8000")
+
+
+def test_a_question_has_less_time_than_an_order(monkeypatch, tmp_path):
+    had = {}
+
+    def hear(request):
+        had[request.url.path] = request.extensions["timeout"]["read"]
+        return FakeEngine()(request)
+
+    monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=httpx.MockTransport(hear)))
+    Look("http://127.0.0.1:8000").load("task--v000001", tmp_path / "a")
+    assert had == {"/version": ASK_S, "/v1/models": ASK_S, "/v1/load_lora_adapter": TIMEOUT_S}

@@ -796,6 +796,18 @@ def test_a_next_release_that_answers_more_takes_over(engine, config, world):
     assert world.loaded == {"desk--v000001", "desk--v000002"}  # unloading the one before is the gateways' and upkeep's
 
 
+def test_one_that_has_ended_and_is_compared_with_stays_loaded(engine, config, world):
+    """It may be in force again by then: who keeps the champions loaded takes off what is not."""
+    first = run(engine, config, progress=world).release
+    rows = traffic()[ROWS:]
+    store(engine, rows[: ROWS // 2])
+    world.right_of = {"desk--v000002": 0.8}
+    assert run(engine, replace(config, reuse=first), progress=world).in_force
+    store(engine, rows[ROWS // 2 :])
+    run(engine, config, progress=world)
+    assert compared(engine)["with"] == first != champions(engine)["desk"].name and first in world.loaded
+
+
 def refused_beside_the_first(engine, config, world):
     """A second release, which is refused after its labels were looked at, while the first stays."""
     first = run(engine, config, progress=world).release

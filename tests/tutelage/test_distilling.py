@@ -1,20 +1,21 @@
 """Settings turned into a run: what has to be asked anew, and what an order is meant for."""
 
 import dataclasses
+import shutil
 from types import SimpleNamespace
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
-from distill.adapters import AdapterError, digest
+from distill.adapters import AdapterError, EngineDown, digest
 from distill.again import Bounds
 from distill.recital import note
 from router.distill_settings import DistillSettings
 from router.settings import load
 from tests.distill.test_fleet import Fleet
 from tutelage.cli import app
-from tutelage.distilling import gateway_client, load_champion, run_config, serving_now
+from tutelage.distilling import gateway_client, load_champion, load_champions, run_config, serving_now
 
 
 @pytest.fixture
@@ -165,3 +166,47 @@ def test_an_engine_that_is_down_keeps_no_other_from_a_champion(champion):
     fleet.engines["10.0.0.1"].down = True
     assert "http://10.0.0.1:8000" in load_champion(settings, made)
     assert made.name in fleet.engines["10.0.0.2"].folders
+
+
+@pytest.fixture
+def in_force(champion, monkeypatch):
+    """The same, with a second release of the same weights, as the ledger tells them."""
+    settings, fleet, made = champion
+    second = shutil.copytree(settings.student.adapters_dir / made.name, settings.student.adapters_dir / "desk--v000002")
+    twin = release(made.report["bound_to"], name=second.name)
+    twin.adapter_digest, twin.mismatch = made.adapter_digest, made.mismatch
+    for each in (made, twin):
+        each.task = "desk"
+    monkeypatch.setattr("tutelage.distilling.in_force", lambda engine: [made, twin])
+    fleet.asked.clear()
+    return settings, fleet, [made.name, twin.name]
+
+
+def test_at_each_look_every_engine_is_asked_its_version_once_and_what_is_known_is_not_read_again(in_force, monkeypatch):
+    settings, fleet, names = in_force
+    assert load_champions(settings, None) == dict.fromkeys(names, "")
+    assert fleet.asked.count(("10.0.0.1", "/version")) == fleet.asked.count(("10.0.0.2", "/version")) == 1
+    with monkeypatch.context() as closed:
+        closed.setattr("distill.adapters.digest", None)
+        assert load_champions(settings, None) == dict.fromkeys(names, "")
+    (settings.student.adapters_dir / names[1] / "adapter_model.safetensors").write_bytes(b"altered")
+    found = load_champions(settings, None)
+    assert found[names[0]] == "" and "was altered" in found[names[1]]
+
+
+@pytest.mark.parametrize("trouble", ["down", "mute"])
+def test_a_sick_engine_keeps_no_other_from_the_champions(in_force, trouble):
+    settings, fleet, names = in_force
+    setattr(fleet.engines["10.0.0.1"], trouble, True)
+    found = load_champions(settings, None)
+    assert all("1 of 2 engines failed: http://10.0.0.1:8000" in found[name] for name in names)
+    assert set(names) == fleet.engines["10.0.0.2"].folders.keys() and not fleet.engines["10.0.0.1"].folders
+    assert [path for host, path in fleet.asked if host == "10.0.0.1"] == ["/version"]
+
+
+def test_where_no_engine_answers_that_is_told_and_not_of_each_release(in_force):
+    settings, fleet, _ = in_force
+    for engine in fleet.engines.values():
+        engine.down = True
+    with pytest.raises(EngineDown, match="2 of 2"):
+        load_champions(settings, None)
