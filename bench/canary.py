@@ -1,5 +1,5 @@
-"""A first student tried beside its teacher and promoted; then the same adapter certified anew, tried beside it, and
-unloaded behind the gateway's back: the worker, killed meanwhile, ends that trial, and no client sees an error.
+"""A first student tried beside its teacher and promoted; then the same adapter certified anew, tried beside it, altered
+and unloaded behind the gateway's back: the worker, killed meanwhile, ends that trial, and no client sees an error.
 
 Real vLLM, real LoRA, real LiteLLM, the official client. Some ten minutes on two cores:
 
@@ -90,7 +90,8 @@ def test_a_student_is_tried_and_promoted_and_one_that_fails_is_rolled_back(desk)
     send(product, texts, BATCH)
     print(subprocess.run([*command[:3], "status", *command[5:]], capture_output=True, text=True, check=True).stdout)
 
-    student = product.settings.student.url
+    student, folder = product.settings.student.url, product.settings.student.adapters_dir / second.name
+    (folder / "adapter_model.safetensors").write_bytes(b"altered")  # or `up` loads it again
     gone = httpx.post(f"{student}/v1/unload_lora_adapter", json={"lora_name": second.name})
     assert gone.status_code == 200, gone.text
     worker = product.pid("worker")
