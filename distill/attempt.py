@@ -39,6 +39,7 @@ from distill.evaluate import Judged, acceptable, agreement, calibrate, compare, 
 from distill.harvest import Harvest
 from distill.judge import Requests
 from distill.lessons import Lessons
+from distill.outlook import hours
 from distill.plan import Released, RunConfig
 from distill.rows import TrainingRow
 from distill.scope import Scope, familiar_with, within
@@ -135,7 +136,7 @@ class Attempt:
         made = self._tuned(lessons)
         self.report["settings"] = {**made.config.facts, "easy_weight": self.config.easy_weight}
         self.report["training"] = asdict(made.train(lessons))
-        if usd := self.config.training_usd:
+        if usd := self.config.training_usd + self.config.training_usd_per_hour * hours(self.report["training"]):
             with writing(self.engine) as connection:
                 task, at = self.config.task, time.time()
                 totals.charge(connection, task, origin="training", usd=usd, at=at, release=self.name)

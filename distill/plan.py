@@ -20,9 +20,10 @@ class RunConfig:
     """Everything a run needs, as plain values; shares lie in (0, 1). `binding`: settings that the release is certified
     with, and without which it is not in force. `canary`: it is tried on a share of the conversations first. `reuse`: a
     release whose adapter is certified anew, without training; `anew`: recorded answers are of another teacher or prompt
-    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs; `rho`: the
-    share of references that what is told of a release's costs assumes. `labels`: what answers may be, none: anything;
-    `again`: how far the teacher may be asked again about suspected errors. `also_try`: what is compared with `train`.
+    than it is certified for, so that the teacher is asked again. `training_usd`: what a training costs, with
+    `training_usd_per_hour` of it; `rho`: the share of references that what is told of a release's costs assumes.
+    `labels`: what answers may be, none: anything; `again`: how far the teacher may be asked again about suspected
+    errors. `also_try`: what is compared with `train`.
     `unfamiliar_share`: of the fit rows so many at most, the least like what taught it, are left to the teacher, with
     whatever is as unlike.
     `permission`: the `teacher`'s model, the `terms` under which its answers may train, and by whom that is
@@ -53,6 +54,7 @@ class RunConfig:
     start: Start = "base"
     prefix: int | None = None
     training_usd: float = 0.0
+    training_usd_per_hour: float = 0.0
     reuse: str | None = None
     canary: bool = False
     anew: Anew | None = None

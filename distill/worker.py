@@ -27,6 +27,7 @@ from distill.probes import Ask, Probed, Probes
 from distill.references import Followed, References
 from distill.triggers import Facts, TriggerConfig, Verdict, weigh
 from distill.worth import Terms, appraise
+from distill.worth import in_words as in_dollars
 from ledger import decisions, leases, progress, releases, teachers, upkeep
 from ledger.decisions import Decision
 from ledger.queries import newest_at
@@ -333,23 +334,21 @@ class Worker:
         if words := self._on_trial.get(task):
             self._record(Decision(now, task, "wait", "canary", words))
             return
-        verdict = self._priced(task, weigh(self._facts(task, found, now=now), watched.triggers), now=now)
+        verdict = self._priced(task, weigh(self._facts(task, found, now=now), watched.triggers), found.rows, now=now)
         action: decisions.Action = "train" if verdict.train else "wait"
         self._record(Decision(now, task, action, verdict.trigger, verdict.reason))
         if verdict.train:
             self._run, self._turns[task] = (task, self._outside.start(task)), self._monotonic()
 
-    def _priced(self, task: str, verdict: Verdict, *, now: float) -> Verdict:
+    def _priced(self, task: str, verdict: Verdict, rows: int, *, now: float) -> Verdict:
         """The price comes last: what no rule asks for need not pay."""
         watched = self._tasks[task]
         if not verdict.train:
             return verdict
-        worth = appraise(self._engine, task, teacher=watched.teacher, terms=watched.terms, now=now)
-        if worth is None:
-            return verdict
-        if not worth.pays:
-            return Verdict(False, "price", f"it would not pay: {worth.words}; {worth.takes}")
-        return replace(verdict, reason=f"{verdict.reason}; {worth.words}")
+        worth = appraise(self._engine, task, teacher=watched.teacher, terms=watched.terms, rows=rows, now=now)
+        if worth and not worth.pays:
+            return Verdict(False, "price", f"it would not pay: {worth.words}; {worth.advice}")
+        return replace(verdict, reason=f"{verdict.reason}; {in_dollars(worth)}")
 
     def _facts(self, task: str, found: Standing, *, now: float) -> Facts:
         watched = self._tasks[task]

@@ -1,6 +1,7 @@
 """Whether a student pays: what it would save a month against what it takes to make and to keep it. US dollars.
 
-Before there is one, only the most that any could save is known; afterwards, what the newest certified one accepts.
+How much it takes is told by the task's own learning curve; before there is one only the most that any could save is
+known, and called that.
 """
 
 import math
@@ -11,12 +12,14 @@ from functools import lru_cache
 import sqlalchemy as sa
 
 from calibration.words import percent
+from distill.outlook import UNKNOWN, Outlook, outlook, training_hours
 from ledger.prices import Price, dollars
-from ledger.releases import ReleaseError, newest_certified
+from ledger.releases import history
 from ledger.standing import Traffic, traffic
 
 DAY_S, MONTH_DAYS = 86_400.0, 30.0
 FEWEST_REQUESTS = 100  # of fewer nothing is said
+TOO_FEW = f"its teacher has answered clients less than {FEWEST_REQUESTS} times in a month: what it saves is not known"
 OTHERS_S = 600.0  # so long a month of what other tasks asked counts as it was: it is read for each that is weighed
 
 
@@ -57,13 +60,17 @@ class Machine:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `training_usd` a run,
-    `upkeep_usd` a month; `within_months`: so soon it has to have paid for both (None: it need not pay); `machine`: of
+    """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `alpha`: of its
+    contract; it is made of `max_rows` at most; `training_usd` a run, and `training_usd_per_hour` of its training;
+    `upkeep_usd` a month; `within_months`: so soon it has to have paid for all (None: it need not pay); `machine`: of
     which it takes a share, None where tokens have a price."""
 
     draft: Price
     rho: float
+    alpha: float
+    max_rows: int
     training_usd: float = 0.0
+    training_usd_per_hour: float = 0.0
     upkeep_usd: float = 0.0
     within_months: float | None = None
     machine: Machine | None = None
@@ -71,16 +78,17 @@ class Terms:
 
 @dataclass(frozen=True)
 class Worth:
-    """Of a student of one task. `monthly`: requests a month at the pace of so many `days`; `coverage`: the share of
-    what can be drafted that the newest certified release accepts, None where there was none; `machine_usd`: its share
-    of the machine, a month."""
+    """Of a student of one task. `monthly`: requests a month at the pace of so many `days`; `outlook`: the share of what
+    can be drafted that it is expected to take; `machine_usd`: its share of the machine, a month; `hours` of the last
+    training, None before there was one."""
 
     terms: Terms
     costs: Costs
     monthly: float
     days: float
-    coverage: float | None
+    outlook: Outlook = UNKNOWN
     machine_usd: float = 0.0
+    hours: float | None = None
 
     @property
     def spent_usd(self) -> float:
@@ -89,41 +97,87 @@ class Worth:
 
     @property
     def saved_usd(self) -> float:
-        """A month, upkeep and machine paid; at most, where no release says how much is accepted."""
-        return self._saved_usd(1.0 if self.coverage is None else self.coverage)
+        """A month, upkeep and machine paid; at most, where nothing says how much it takes."""
+        return self._spared_usd - self.terms.upkeep_usd - self.machine_usd
+
+    @property
+    def training_usd(self) -> float:
+        """A run; its hours are those of the last."""
+        return self.terms.training_usd + self.terms.training_usd_per_hour * (self.hours or 0.0)
+
+    @property
+    def months(self) -> float:
+        """Until it has paid for its training; inf where it never has."""
+        if self.saved_usd > 0:
+            return self.training_usd / self.saved_usd
+        return math.inf if self.training_usd or self.saved_usd else 0.0
 
     @property
     def pays(self) -> bool:
-        """Whether any student can have paid for its training in time. The last one's coverage forbids no better one."""
-        months = self.terms.within_months
-        return months is None or self._saved_usd(1.0) * months >= self.terms.training_usd
-
-    def _saved_usd(self, coverage: float) -> float:
-        fixed = self.terms.upkeep_usd + self.machine_usd
-        return self.spent_usd - self.monthly * self.costs.with_student(coverage) - fixed
+        """Whether it is expected to have paid in time."""
+        return self.terms.within_months is None or self.months <= self.terms.within_months
 
     @property
-    def takes(self) -> str:
-        """What it costs whatever it answers, and until when that is to be earned."""
-        machine = f", its share of the machine {dollars(self.machine_usd)} a month" if self.terms.machine else ""
-        upkeep, run = dollars(self.terms.upkeep_usd), dollars(self.terms.training_usd)
-        months = self.terms.within_months or math.inf
-        return f"upkeep is {upkeep} a month{machine} and a run {run}, to be earned within {months:g} months"
+    def _spared_usd(self) -> float:
+        """What a month costs less, drafts paid."""
+        coverage = 1.0 if self.outlook.coverage is None else self.outlook.coverage
+        return self.spent_usd - self.monthly * self.costs.with_student(coverage)
 
     @property
     def words(self) -> str:
-        """What is spent and saved, and by what that is told."""
+        """What is spent and saved, what it takes, and by what that is told."""
         alone = f"the teacher alone costs {dollars(self.spent_usd)} a month at the pace of {self.days:.1f} days"
-        taken = "all" if self.coverage is None else f"{percent(self.coverage)} of what"
-        machine = f", with {dollars(self.machine_usd)} a month of the machine," if self.terms.machine else ""
-        student, saved = f"a student that took {taken} it may{machine}", self.saved_usd
-        if saved < 0:
-            return f"{alone}, {student} would cost {dollars(-saved)} more"
-        return f"{alone}, {student} would save {dollars(saved)} of it"
+        return f"{alone}; {self._student}; {self._takes}; assumed: {self._assumed}"
+
+    @property
+    def advice(self) -> str:
+        """What to change where it does not pay."""
+        if self._spared_usd <= 0:
+            better = ", a larger alpha or more rows" if self.outlook.coverage is not None else ""
+            why = f"drafts cost more than they spare: a lower student.price{better} changes that"
+        elif self.saved_usd <= 0:
+            spared = dollars(self._spared_usd)
+            why = (
+                f"upkeep and machine take all of the {spared} that it spares: more traffic or less of them changes that"
+            )
+        else:
+            why = f"distill.pays_within_months: {math.ceil(self.months)} or a cheaper training would do"
+        return f"{why}; with pays_within_months: null, or by `tutelage distill run`, it is trained whatever it saves"
+
+    @property
+    def _student(self) -> str:
+        saved, known = self.saved_usd, self.outlook
+        save = f"cost {dollars(-saved)} more" if saved < 0 else f"save {dollars(saved)} of it"
+        if known.coverage is None:
+            most = "" if saved < 0 else ", at most"
+            return f"what a student takes is not known ({known.because}): one that took all it may would {save}{most}"
+        return f"a student that took {percent(known.coverage)} of what it may ({known.because}) would {save}"
+
+    @property
+    def _takes(self) -> str:
+        """What it costs whatever it answers, and when it has earned that."""
+        machine = f", its share of the machine {dollars(self.machine_usd)} a month" if self.terms.machine else ""
+        within = self.terms.within_months
+        fixed = f"training is {dollars(self.training_usd)}, upkeep {dollars(self.terms.upkeep_usd)} a month{machine}"
+        if math.isinf(self.months):
+            return f"{fixed}, never earned"
+        return f"{fixed}, earned in {self.months:.1f} months" + (f" of {within:g}" if within else "")
+
+    @property
+    def _assumed(self) -> str:
+        terms = self.terms
+        training_usd = terms.training_usd + terms.training_usd_per_hour
+        free = {
+            "training is free (distill.training_usd)": not (training_usd or terms.machine),
+            "the hours of a first training are free": bool(terms.training_usd_per_hour) and self.hours is None,
+            "upkeep is free (distill.upkeep_usd_per_month)": not (terms.upkeep_usd or terms.machine),
+        }
+        return ", ".join(["traffic as it was", "drafts as long as answers", *(each for each, so in free.items() if so)])
 
 
-def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, now: float) -> Worth | None:
-    """By the traffic of the last month; None where there has been too little of it to tell."""
+def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, rows: int, now: float) -> Worth | None:
+    """By the traffic of the last month and the releases so far, of one that is made of so many `rows`; None where there
+    has been too little traffic to tell."""
     found = traffic(engine, task, teacher=teacher, since=now - MONTH_DAYS * DAY_S)
     if found is None or found.answered < FEWEST_REQUESTS:
         return None
@@ -134,7 +188,14 @@ def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, now: f
     days = _days(found, now=now)
     others = drafted(engine, terms.machine, but=task, now=now)
     share = share_usd(terms.machine, tokens=_tokens(found, now=now), others=others)
-    return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, _coverage(engine, task), share)
+    before = history(engine, task)
+    known = outlook(before, alpha=terms.alpha, rows=min(rows, terms.max_rows))
+    return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, known, share, training_hours(before))
+
+
+def in_words(worth: Worth | None) -> str:
+    """What is told of it with a decision."""
+    return worth.words if worth else TOO_FEW
 
 
 def drafted(engine: sa.Engine, machine: Machine | None, *, but: str | None = None, now: float) -> float:
@@ -162,11 +223,3 @@ def _tokens(found: Traffic, *, now: float) -> float:
 
 def _days(found: Traffic, *, now: float) -> float:
     return max(now - found.first_at, 1.0) / DAY_S
-
-
-def _coverage(engine: sa.Engine, task: str) -> float | None:
-    try:
-        certificate = newest_certified(engine, task).certificate
-    except ReleaseError:
-        return None
-    return float(certificate["coverage"]) if certificate else None

@@ -47,9 +47,10 @@ class DistillSettings(Section):
     they are left out, the surest first, for ask_again_usd at most; 0, since every answer is paid for: none
     (docs/decisions/0043).
 
-    A run costs training_usd, and a student upkeep_usd_per_month, whatever it answers (a machine's price). Where the
-    traffic of the last month says that it cannot have saved both within pays_within_months, none is trained; null:
-    what it saves is told, and decides nothing.
+    A run costs training_usd and, for as long as it trains, training_usd_per_hour; a student costs
+    upkeep_usd_per_month, whatever it answers (a machine's price). Where the traffic of the last month and the task's
+    releases so far say that it will not have saved all within pays_within_months, none is trained; null: what it saves
+    is told, and decides nothing (docs/decisions/0023).
 
     keep_adapters: of each task so many adapters that nothing needs stay on disk, the newest; what is in force or waits,
     what a rollback may go back to and the best release so far stay in any case (docs/decisions/0039).
@@ -84,6 +85,7 @@ class DistillSettings(Section):
     keep_adapters: Annotated[int, Field(ge=0)] = 3
     gateway_url: PrivateUrl | None = None
     training_usd: Price = 0.0
+    training_usd_per_hour: Price = 0.0
     upkeep_usd_per_month: Price = 0.0
     pays_within_months: Months | None = 3.0
 

@@ -64,7 +64,7 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
     from ledger.database import connect
     from ledger.decisions import Decision, record, tell_failed
     from ledger.releases import last_in_force
-    from tutelage.distilling import exclusive, run_config
+    from tutelage.distilling import exclusive, run_config, worth_in_words
     from tutelage.progress import RunProgress
 
     with known_errors():
@@ -81,8 +81,10 @@ def _run(task: str, config: Path, *, by_hand: bool, reuse: "Release | None" = No
 
         with exclusive(connect(settings.ledger.url), task) as engine:
             if by_hand:  # otherwise the worker has recorded why
-                asked = "a person has asked for it" + (f", with the adapter of {reuse.name}" if reuse else "")
-                record(engine, Decision(time.time(), task, "train", "hand", asked))
+                now = time.time()
+                why = f"with the adapter of {reuse.name}" if reuse else worth_in_words(settings, engine, task, now=now)
+                record(engine, Decision(now, task, "train", "hand", f"a person has asked for it: {why}"))
+                say(why)
             try:
                 outcome = run(engine, plan, progress=RunProgress(console))
             except Exception as error:

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from calibration.certificate import Contract
 from distill.gateway import GatewayClient
-from distill.worth import Machine, Terms
+from distill.worth import Machine, Terms, appraise, in_words
 from ledger.leases import held, run_lease
 from ledger.releases import Release, abandon
 from ledger.releases import served as in_force
+from ledger.standing import standing
 from ledger.upkeep import HOURS_A_MONTH
 from router.gateway import LABEL_WAIT_S
 from router.settings import Settings, Task
@@ -59,6 +60,7 @@ def run_config(
         start=chosen.start,
         prefix=task.prefix,
         training_usd=chosen.training_usd,
+        training_usd_per_hour=chosen.training_usd_per_hour,
         contract=Contract(task.alpha, task.delta, task.margin),
         train=train,
         also_try=tuple(others),
@@ -129,11 +131,22 @@ def terms(settings: Settings, task: Task) -> Terms:
     return Terms(
         draft=settings.student.token_price,
         rho=task.rho,
+        alpha=task.alpha,
+        max_rows=chosen.max_rows,
         training_usd=chosen.training_usd,
+        training_usd_per_hour=chosen.training_usd_per_hour,
         upkeep_usd=chosen.upkeep_usd_per_month,
         within_months=chosen.pays_within_months,
         machine=machine(settings),
     )
+
+
+def worth_in_words(settings: Settings, engine: sa.Engine, task_name: str, *, now: float) -> str:
+    """What a student of the task would save and take, as the worker reckons it."""
+    task, share = settings.task(task_name), settings.distill.window_share
+    rows = standing(engine, task_name, teacher=task.teacher, window_share=share).rows
+    earns = terms(settings, task)
+    return in_words(appraise(engine, task_name, teacher=task.teacher, terms=earns, rows=rows, now=now))
 
 
 def machine(settings: Settings) -> Machine | None:

@@ -187,7 +187,7 @@ def _worth(settings: Settings, kinds: Sequence[Volume], *, eligible: float, othe
     draft_usd = usd_a_request(earns.draft, prompt_tokens=read, answer_tokens=written)
     costs = Costs(sum(kind.usd for kind in kinds) / requests, draft_usd, draftable=eligible, rho=earns.rho)
     share = share_usd(earns.machine, tokens=monthly * eligible * (read + written), others=others)
-    return Worth(earns, costs, monthly, days, coverage=None, machine_usd=share)
+    return Worth(earns, costs, monthly, days, machine_usd=share)
 
 
 def _changing(row: Unclaimed) -> str:

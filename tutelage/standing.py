@@ -58,7 +58,7 @@ def describe(settings: Settings, engine: sa.Engine, *, now: float) -> Iterator[s
         else:
             yield f"  {in_words(measured(settings, found, now=now))}"
         plan, earns = settings.tasks[task], terms(settings, settings.tasks[task])
-        if worth := appraise(engine, task, teacher=plan.teacher, terms=earns, now=now):
+        if worth := appraise(engine, task, teacher=plan.teacher, terms=earns, rows=found.rows, now=now):
             yield f"  {worth.words}"
         yield from (f"  {words}" for words in _past(settings, engine, task, now=now))
     if len(watched) > 1:

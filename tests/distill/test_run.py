@@ -33,6 +33,7 @@ from distill.devices import NotAlone
 from distill.gateway import GatewayUnavailable, Reply
 from distill.harvest import HarvestError
 from distill.judge import JudgeMute, JudgeUnchecked
+from distill.outlook import outlook, points
 from distill.pattern import NoPairs, NoRationales, NoTargets
 from distill.plan import Refused, Released, RunConfig
 from distill.preference import PairsReport
@@ -770,12 +771,21 @@ def test_one_that_is_refused_with_the_labels_unseen_tells_of_its_drafts_alone(en
 
 
 def test_a_training_is_charged_and_what_trains_nothing_is_not(engine, config, world):
-    config = replace(config, training_usd=12.5)
-    first = run(engine, config, progress=world).release
-    assert savings(engine, task="desk").costs["training"] == 12.5
+    config = replace(config, training_usd=12.5, training_usd_per_hour=3600.0)
+    first = run(engine, config, progress=world)
+    usd = 12.5 + first.report["training"]["seconds"]
+    assert savings(engine, task="desk").costs["training"] == pytest.approx(usd) and usd > 12.5
     store(engine, traffic()[ROWS:])
-    run(engine, replace(config, reuse=first), progress=world)
-    assert savings(engine, task="desk").costs["training"] == 12.5
+    run(engine, replace(config, reuse=first.release), progress=world)
+    assert savings(engine, task="desk").costs["training"] == pytest.approx(usd)
+
+
+def test_the_next_student_is_expected_to_take_what_this_one_does(engine, config, world):
+    world.right = 0.7
+    found = run(engine, config, progress=world)
+    expected = outlook(history(engine, "desk"), alpha=config.contract.alpha, rows=ROWS)
+    assert expected.coverage == pytest.approx(found.certificate.coverage)
+    assert f"as {found.release}, made of " in expected.because
 
 
 def test_nobody_pays_a_judge_for_the_base_model(engine, judged, world):
@@ -828,6 +838,8 @@ def test_one_that_keeps_its_contract_and_is_worse_is_refused(engine, config, wor
 def test_one_that_answers_fewer_requests_is_refused(engine, config, world):
     world.right_of = {"desk--v000002": 0.7}
     assert "answers fewer requests than desk--v000001" in refused_beside_the_first(engine, config, world)
+    took = points(history(engine, "desk"), alpha=config.contract.alpha)[-1]
+    assert (took.release, took.coverage) == ("desk--v000002", pytest.approx(compared(engine)["coverage"]))
 
 
 def test_one_that_leaves_more_to_the_teacher_is_compared_on_what_it_would_answer(engine, config, world):

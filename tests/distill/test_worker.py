@@ -26,7 +26,7 @@ from distill.worker import (
     pause_s,
     run,
 )
-from distill.worth import Terms
+from distill.worth import TOO_FEW, Terms
 from ledger import decisions, leases, live, progress, releases, schema, verdicts
 from ledger.database import connect, writing
 from ledger.forgetting import Meant, find, forget
@@ -53,7 +53,7 @@ WATCHED = Watched(
     probe_every_s=86_400.0,
     window_share=0.5,
     triggers=TRIGGERS,
-    terms=Terms(Price(1e-6, 1e-6), rho=0.05),
+    terms=Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000),
 )
 
 
@@ -148,6 +148,7 @@ def test_it_waits_for_rows_and_then_begins_the_first_run(world):
     world.record(exchange, 60)
     worker.step()
     assert world.told()[0] == ("train", "first") and len(world.runs) == 1
+    assert decisions.latest(world.engine, "desk")[0].reason.endswith(f"first student; {TOO_FEW}")
     worker.step()
     assert len(world.runs) == 1  # one at a time
 
@@ -160,11 +161,12 @@ def test_without_permission_it_never_trains_and_says_so(world):
 
 def test_what_would_not_pay_is_not_trained_and_it_says_what_is_spent_and_saved(world):
     world.record(exchange, 200)
-    upkeep = Terms(Price(1e-6, 1e-6), rho=0.05, upkeep_usd=1e12, within_months=3.0)
+    upkeep = Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000, upkeep_usd=1e12, within_months=3.0)
     world.worker(terms=upkeep).step()
     assert world.told() == [("wait", "price")] and world.runs == []
     (decision,) = decisions.latest(world.engine, "desk")
-    assert "would not pay: the teacher alone costs $" in decision.reason and "within 3 months" in decision.reason
+    assert "would not pay: the teacher alone costs $" in decision.reason and "never earned" in decision.reason
+    assert "upkeep and machine take all" in decision.reason
     world.worker(terms=replace(upkeep, upkeep_usd=0.0)).step()
     (decision, _) = decisions.latest(world.engine, "desk")
     assert (decision.action, len(world.runs)) == ("train", 1) and "would save $" in decision.reason

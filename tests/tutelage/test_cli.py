@@ -2,6 +2,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from distill.worth import TOO_FEW
 from ledger import releases
 from ledger.database import connect
 from ledger.decisions import Decision, latest, record
@@ -126,7 +127,8 @@ def test_a_run_that_fails_tells_the_worker_why_and_a_person_directly(config, dec
         ((action, trigger, reason),) = found
         assert (action, trigger) == ("wait", "failed") and "HarvestError: no eligible request is recorded" in reason
     else:
-        assert found == [("train", "hand", "a person has asked for it")]
+        assert found == [("train", "hand", f"a person has asked for it: {TOO_FEW}")]
+        assert TOO_FEW in words(said)
 
 
 def test_more_gpus_than_there_are_are_not_looked_for_in_vain(config, monkeypatch):

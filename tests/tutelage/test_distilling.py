@@ -11,11 +11,25 @@ from typer.testing import CliRunner
 from distill.adapters import AdapterError, EngineDown, digest
 from distill.again import Bounds
 from distill.recital import note
+from distill.worth import DAY_S, TOO_FEW, appraise
+from ledger.database import connect
+from ledger.ingest import store
+from ledger.records import TeacherReply, Usage
+from ledger.standing import standing
 from router.distill_settings import DistillSettings
 from router.settings import load
 from tests.distill.test_fleet import Fleet
+from tests.ledger.make import exchange
 from tutelage.cli import app
-from tutelage.distilling import gateway_client, load_champion, load_champions, run_config, serving_now
+from tutelage.distilling import (
+    gateway_client,
+    load_champion,
+    load_champions,
+    run_config,
+    serving_now,
+    terms,
+    worth_in_words,
+)
 
 
 @pytest.fixture
@@ -76,6 +90,24 @@ def test_nobody_is_asked_again_unless_it_is_set_and_labels_are_the_tasks(setting
 
 def test_references_cost_what_the_tasks_own_share_says(settings_of):
     assert run_config(settings_of(rho=0.2), "desk").rho == 0.2
+
+
+def test_what_a_student_is_worth_is_told_by_the_settings_as_the_worker_tells_it(settings_of, tmp_path):
+    settings = settings_of(alpha=0.1, rho=0.2)
+    dear = settings.distill.model_copy(update={"training_usd": 5.0, "training_usd_per_hour": 2.0, "max_rows": 700})
+    settings = settings.model_copy(update={"distill": dear})
+    found, config = terms(settings, settings.tasks["desk"]), run_config(settings, "desk")
+    assert (found.alpha, found.rho, found.max_rows) == (0.1, 0.2, 700)
+    assert found.training_usd == config.training_usd == 5.0
+    assert found.training_usd_per_hour == config.training_usd_per_hour == 2.0
+    engine = connect(f"sqlite:///{tmp_path}/other.db")
+    assert worth_in_words(settings, engine, "desk", now=DAY_S) == TOO_FEW
+    teacher = settings.tasks["desk"].teacher
+    reply = TeacherReply(teacher, "refund", "stop", Usage(10, 1), 0.01, 0.2)
+    store(engine, [exchange(n, teacher_reply=reply) for n in range(200)])
+    rows = standing(engine, "desk", teacher=teacher, window_share=settings.distill.window_share).rows
+    worth = appraise(engine, "desk", teacher=teacher, terms=found, rows=rows, now=DAY_S)
+    assert worth_in_words(settings, engine, "desk", now=DAY_S) == worth.words and "at most" in worth.words
 
 
 def test_a_run_is_told_the_terms_and_who_confirms_them(settings_of):
