@@ -34,6 +34,11 @@ class DistillSettings(Section):
     of the adapter, the base model, or the champion's as it is (docs/decisions/0032). Where lessons of the last are
     forgotten the next waits for no new_rows.
 
+    validation_share: of the rows before the cut so many choose the epoch whose adapter is kept, and teach nothing; a
+    training of `epochs` ends after the first that is no better. batch_size: rows a step, on all gpus together. rank: of
+    the LoRA; learning_rate: 1e-3 is for a base model of some hundred million weights, billions want about 2e-4. seed:
+    of what a run draws, among it which rows validate and in which order rows teach.
+
     unfamiliar_share: a release leaves to the teacher what is less like its lessons than this share of the rows that its
     calibrator was fitted on: it may be sure of what it has never learned; 0: nothing (docs/decisions/0051).
 

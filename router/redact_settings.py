@@ -12,7 +12,8 @@ from router.sections import Section
 
 class RedactSettings(Section):
     """What is taken out of recorded texts before they are written: built-in `kinds`, and `patterns` of one's own by
-    name, in RE2's syntax. Requests that hold any of it are the teacher's."""
+    name, in RE2's syntax. Requests that hold any of it are the teacher's. Off unless `redact` is set: `redact: {}`
+    takes all kinds."""
 
     kinds: tuple[Kind, ...] = KINDS
     patterns: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], str] = Field(default_factory=dict)

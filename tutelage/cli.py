@@ -53,7 +53,7 @@ def setup() -> None:
 
 Teacher = Annotated[str, typer.Option(help="A LiteLLM model string.")]
 TaskName = Annotated[str, typer.Option(help="A name for your narrow job.")]
-BaseModel = Annotated[str, typer.Option(help="Hugging Face id or folder of the student's base model.")]
+BaseModel = Annotated[str, typer.Option(help="Absolute folder or Hugging Face id on this machine; the demo's.")]
 
 
 @app.command()
@@ -84,7 +84,7 @@ def up(
     task: TaskName = "my-task",
     config: Config = CONFIG,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway, worker."""
+    """Run everything on this machine until Ctrl-C: student, teacher server, ingester, gateway, console, worker."""
     from tutelage.upkeep import Upkeep
 
     if teacher and not config.exists():

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+from pydantic.json_schema import GenerateJsonSchema
+
 from router.settings import Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -14,17 +17,24 @@ HEAD = """# Settings
 
 Of `tutelage.yaml`; made from the code by `python -m tutelage.settings_page`. Each can be set from the environment too,
 `TUTELAGE_SECTION__NAME=value` (`TUTELAGE_SERVER__PORT=9000`), which goes before the file. Paths are relative to the
-file's folder. What is not known, out of range or in contradiction is refused at the start, by name. `NAME` is yours to
-choose.
+file's folder, but `student.base_model`: an absolute folder, or a Hugging Face id whose download is in this machine's
+cache. What is not known, out of range or in contradiction is refused at the start, by name. `NAME` is yours to choose.
 """
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 SIZES = {"minItems": "at least {} of them", "maxItems": "{} of them at most", "minLength": "not empty"}
 Schema = Mapping[str, Any]
 
 
+class _Shown(GenerateJsonSchema):
+    """Defaults of secrets as they are: what is written in the code is none."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return dft.get_secret_value() if isinstance(dft, SecretStr) else super().encode_default(dft)
+
+
 def page() -> str:
     """The whole of it, in Markdown."""
-    schema = Settings.model_json_schema()
+    schema = Settings.model_json_schema(schema_generator=_Shown)
     return HEAD + "".join(_sections(schema, path="", known=schema["$defs"]))
 
 
@@ -66,7 +76,7 @@ def _named(value: Schema) -> Schema:
 
 
 def _default(value: Schema) -> str:
-    found = None if value.get("format") == "password" else value.get("default")
+    found = value.get("default")
     return "none" if found in (None, "", [], {}) else f"`{str(found).lower() if isinstance(found, bool) else found}`"
 
 

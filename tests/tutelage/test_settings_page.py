@@ -32,6 +32,7 @@ def _model(name: str) -> type[BaseModel]:
 
 def test_needed_ones_secrets_and_bounds_are_told():
     assert "| `base_model` | **needed** | text |" in page()
-    assert "| `limits_url` | none | a secret |" in page()
+    assert "| `limits_url` | `async+memory://` | a secret |" in page()
+    assert "| `api_key` | none | a secret, or null |" in page()
     assert "| `rank` | `16` | whole number, at least 1, at most 256 |" in page()
     assert "## teachers.NAME.price" in page() and "| `above` | none | names, each with: settings as these |" in page()
