@@ -83,7 +83,7 @@ bench: .venv/.stamp ## Measure what the gateway adds to a request
 	$(BIN)/python -m bench.gateway
 
 .PHONY: bench-gateway
-bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM and vllm-router over real sockets (45 minutes)
+bench-gateway: .venv/.stamp ## Measure the gateway beside nginx, LiteLLM, Portkey and vllm-router over real sockets (45 minutes)
 	$(BIN)/python -m bench.peers $(BENCH_ARGS)
 
 .PHONY: bench-distill
