@@ -139,7 +139,7 @@ def calibrate(  # noqa: PLR0917  typer reads options from the signature
         found = read(source, config, alphas=alpha, delta=delta, measure=measure)
     say(
         f"{found.rows} drafts, {found.agreement:.1%} of them agree; {len(found.tested)} are tested, "
-        f"{found.near_duplicates} of them near-duplicates of another, and the others fit"
+        f"{found.near_duplicates} of them near-duplicates that came in bursts, and the others fit"
     )
     table = Table("at most this share differs", "student answers", "disagree", "or why not", "rows that would do")
     for contract, outcome in found.outcomes:

@@ -75,8 +75,8 @@ def of_student(facts: Replay) -> Iterator[str]:
     if study is not None:
         yield (
             f"{study.agreement:.1%} of all its drafts agree with the log's answers ({MEASURES[facts.measure]}); "
-            f"{len(study.tested):,} rows were tested, {study.near_duplicates:,} of them near-duplicates of "
-            "another, and those before fitted the score."
+            f"{len(study.tested):,} rows were tested, {study.near_duplicates:,} of them near-duplicates that "
+            "came in bursts, and those before fitted the score."
         )
         contract = study.outcomes[0][0]
         yield (
