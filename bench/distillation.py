@@ -136,7 +136,7 @@ class Bench:
         held = max(1, round(VALIDATE * len(rows)))
         validate, teach = rows[:held], rows[held:]
         if cell.lesson == "noisy":
-            return Lessons(tuple(teach), tuple(validate), (), before=()), {}
+            return Lessons(tuple(teach), tuple(validate), ()), {}
         clusters = cluster([row.variable_text for row in rows])
         rules = Rules(by=self.job.measure)
         found = curate(rows, clusters=clusters, seed=cell.seed, progress=self.progress.advance, rules=rules)
@@ -144,7 +144,7 @@ class Bench:
         kept = {
             held: tuple(row for row in found.kept if (row.exchange_id in held_out) is held) for held in (True, False)
         }
-        lessons = Lessons(kept[False], kept[True], (), before=())
+        lessons = Lessons(kept[False], kept[True], ())
         if cell.lesson == "warm":
             first = self._first(rows[: len(rows) // 2], cell)
             lessons = replace(lessons, goes_on=GoesOn(first.name, first.path, frozenset()))
@@ -156,7 +156,7 @@ class Bench:
         made = candidate(config, f"bench-first-{cell.rows}-{cell.seed}", progress=self.progress)
         if not made.path.exists():
             held = max(1, round(VALIDATE * len(rows)))
-            made.train(Lessons(tuple(rows[held:]), tuple(rows[:held]), (), before=()))
+            made.train(Lessons(tuple(rows[held:]), tuple(rows[:held]), ()))
         return made
 
     def _heard(self, rows: Sequence[TrainingRow], cell: Cell) -> list[TrainingRow]:

@@ -12,19 +12,24 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import kstest
 
-UNLIKELY = 0.01  # chance of a steady request to come no more evenly
+UNLIKELY = 0.002  # chance of a steady request to come no more evenly
+EVEN = 0.1  # as far from even may come what is steady, however many rows show it: it may double from end to end
 
 
 def bursts(clusters: Sequence[int | None], *, before: int) -> list[int | None]:
     """The cluster of each row; None where it is like no other, or of a request that comes steadily.
 
-    Rows in the order in which they arrived, the first so many of them `before` the window. A request is steady if it
-    came before the window and in it, and Kolmogorov's and Smirnov's test finds its places among all rows, from the
-    beginning and from the middle, no less even than chance.
+    Rows in the order in which they arrived, the first so many of them `before` the window: half as many at least as in
+    it, or nothing is known to be steady. A request is that if it came before the window and in it, and its places
+    among all rows, from the beginning and from the middle, are hardly uneven (Kolmogorov's and Smirnov's distance), or
+    no more than chance may make them (their test).
     """
-    places = defaultdict[int | None, list[int]](list)
+    if 2 * before < len(clusters) - before:
+        return list(clusters)
+    places = defaultdict[int, list[int]](list)
     for place, number in enumerate(clusters):
-        places[number].append(place)
+        if number is not None:
+            places[number].append(place)
     steady = {number for number, rows in places.items() if _comes_steadily(rows, before=before, of=len(clusters))}
     return [None if number in steady else number for number in clusters]
 
@@ -34,4 +39,5 @@ def _comes_steadily(places: Sequence[int], *, before: int, of: int) -> bool:
         return False
     even = (np.array(places) + 0.5) / of  # uniform between 0 and 1, if it comes steadily
     from_the_middle = np.abs(2.0 * even - 1.0)  # what comes in the middle alone is as early as it is late
-    return bool(2.0 * min(kstest(each, "uniform").pvalue for each in (even, from_the_middle)) >= UNLIKELY)
+    found = [kstest(each, "uniform") for each in (even, from_the_middle)]
+    return bool(max(each.statistic for each in found) < EVEN or 2.0 * min(each.pvalue for each in found) >= UNLIKELY)

@@ -55,7 +55,7 @@ def study(rows: Sequence[Drafted], contracts: Sequence[Contract], *, clusters: S
     usable = [row for row in rows[:cut] if row.evidence]
     calibrator = fit_calibrator([row.evidence or {} for row in usable], [not row.disagreement for row in usable])
     before = min(cut, len(rows) - cut)
-    numbers = bursts((clusters or range(len(rows)))[cut - before :], before=before)
+    numbers = bursts((range(len(rows)) if clusters is None else clusters)[cut - before :], before=before)
     known = Clusters.of(numbers, before=before)
     fit = [_scored(row, calibrator) for row in rows[:cut]]
     behind = zip(rows[cut:], numbers[before:], strict=True)

@@ -7,9 +7,10 @@ adapter is checked before it is loaded, and probed afterwards (`probe`).
 import hashlib
 import json
 import re
+import ssl
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,7 +31,7 @@ LIKELIEST = 5  # tokens of a place
 TIMEOUT_S = 60.0
 ASK_S = 5.0  # what an engine has for an answer, where somebody looks every few seconds
 LOOK_S = 2.0  # from one try to reach the engine to the next
-State = tuple[int, int, int]  # of a file
+State = tuple[int, int, int, int]  # of a file
 
 
 class AdapterError(DistillError):
@@ -55,7 +56,7 @@ def digest(path: Path) -> str:
 def state(file: Path) -> State:
     """Of a file: what is another one once it has been written. Raises OSError."""
     found = file.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _known_digest(path: Path) -> str:
@@ -180,6 +181,12 @@ def _place(path: Path) -> str:
     return str(path.absolute())  # the engine runs elsewhere
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Once: to read all certificates takes tens of milliseconds, and engines are looked at every few seconds."""
+    return httpx.create_ssl_context()
+
+
 class AdapterServer:
     """vLLM's private endpoints for adapters. `base_url` without /v1; `ask_s`: what it has for an answer to a question,
     where that is less than for an order."""
@@ -187,7 +194,7 @@ class AdapterServer:
     def __init__(self, base_url: str, *, timeout_s: float = TIMEOUT_S, ask_s: float | None = None) -> None:
         self.url = base_url
         self._timeouts_s = {"GET": ask_s or timeout_s, "POST": timeout_s}
-        self._http = httpx.Client(base_url=base_url)
+        self._http = httpx.Client(base_url=base_url, verify=_trusted())
 
     def engines(self) -> "list[AdapterServer]":
         """All that answer under this address, each by itself: this one."""
@@ -226,8 +233,8 @@ class AdapterServer:
     def version(self) -> str:
         """The engine's version: log-probabilities differ between versions."""
         try:
-            return str(self._ask("GET", "/version").json()["version"])
-        except (ValueError, KeyError, TypeError) as error:
+            return str(self._json("/version")["version"])
+        except (KeyError, TypeError) as error:
             raise AdapterError(f"vLLM at {self._http.base_url} does not say its version") from error
 
     def greedy(self, name: str, messages: Sequence[Mapping[str, Any]], *, max_tokens: int) -> tuple[str, list[float]]:
@@ -290,8 +297,17 @@ class AdapterServer:
                 return
 
     def _models(self) -> list[dict[str, Any]]:
-        models: list[dict[str, Any]] = self._ask("GET", "/v1/models").json()["data"]
-        return models
+        try:
+            models = self._json("/v1/models")["data"]
+            return [{"id": each["id"], "root": each["root"], "parent": each.get("parent")} for each in models]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AdapterError(f"vLLM at {self.url} does not say what it serves") from error
+
+    def _json(self, path: str) -> Any:
+        try:
+            return self._ask("GET", path).json()
+        except ValueError as error:
+            raise AdapterError(f"vLLM at {self.url} answers {path} with no JSON") from error
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:

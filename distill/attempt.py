@@ -100,7 +100,7 @@ class Attempt:
         fit = self._judge_fit(lessons.fit, scope)
         self._look_at_the_base(lessons)
         calibrator = calibrate([row for row, lesson in zip(fit, lessons.fit, strict=True) if scope.has(lesson)])
-        outcome, seen = self._certify(fit, calibrator, harvested, scope=scope, before=lessons.before)
+        outcome, seen = self._certify(fit, calibrator, harvested, scope=scope)
         if seen:
             self._tell(seen, outcome)  # the test is over
         if isinstance(outcome, Refusal):
@@ -192,11 +192,11 @@ class Attempt:
         self.progress.step(found.words)
 
     def _certify(
-        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope, before: Sequence[str]
+        self, fit: Sequence[Judged], calibrator: Calibrator, harvested: Harvest, *, scope: Scope
     ) -> tuple[Certificate | Refusal, Seen | None]:
         """Power first, with the window's labels unseen; then the one look at them."""
         fit_rows = scored(fit, calibrator)
-        window, n = harvested.window, len(harvested.window)
+        window, n, before = harvested.window, len(harvested.window), harvested.before
         numbers = bursts(cluster([*before, *(variable_text(row.messages) for row in window)]), before=len(before))
         clusters = Clusters.of(numbers, before=len(before))
         bound, digest = self._bound_to(calibrator, scope), releases.get(self.engine, self.name).adapter_digest

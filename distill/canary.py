@@ -10,8 +10,7 @@ loaded them there, and its share of the drafts fails, whatever the release.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sqlalchemy as sa
@@ -24,8 +23,8 @@ from ledger.trials import Asked
 
 BLOCK = 50  # requests that a new champion is judged by at a time
 BEFORE = 1000  # answers that those of a new champion are compared with
-RECENT = 10  # requests: if no more of them failed than are borne, what failed before is over
-LASTING_S = 20.0  # from a first failure: by then the loader has seen an engine that has come, and loaded it
+LATER = 20  # requests: if no more of them fail than are borne, what failed before is over
+LASTING_S = 30.0  # from the last failure: by then the loader has seen an engine that has come, and loaded it
 
 
 @dataclass(frozen=True)
@@ -47,36 +46,51 @@ class Judgement:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Of a canary: it is judged by what has arrived `since` then. So many `looks` were taken in all, and so many of
+    them, since then, have found nothing."""
+
+    since: float
+    looks: int = 0
+    passed: int = 0
+
+
+@dataclass(frozen=True)
+class _Against:
+    """What speaks against a release, in words, and whether it `goes_on`: None where that is not known yet. Where it
+    does not, it is judged by what arrives from `over_at` on."""
+
+    words: str
+    goes_on: bool | None
+    over_at: float
+
+
 class Trials:
     """Looks at canaries and at new champions; keeps what it has seen of each."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._looked: dict[tuple[str, float], int] = {}  # release, beginning -> looks that found nothing
+        self._canaries: dict[tuple[str, float], _Seen] = {}  # release, beginning
         self._blocks: dict[tuple[str, float], tuple[int, int]] = {}  # the same -> blocks, the number behind the last
         self._before: dict[tuple[str, float], list[float]] = {}
-        self._seen: dict[tuple[str, float], float] = {}  # release, beginning -> when it was first looked at
+        self._began: dict[tuple[str, float], float] = {}  # release, beginning -> when it was first looked at
 
     def look(self, canary: Release, champion: Release | None, *, rules: Rules, began: float, now: float) -> Judgement:
         """Judge a canary by what it was asked since it `began`. Times are seconds since the epoch."""
-        asked = trials.count(self._engine, canary.name, since=began)
-        due = [size for size in looks(rules.min_requests) if size <= asked]
         key = canary.name, began
+        asked = trials.count(self._engine, canary.name, since=began)
         # With hardly any, the engine was there for all of that time, as far as this worker has seen: to wait on would
         # keep the task from the next release for as long as the certificate holds, and a champion is watched too.
-        begins = canary.changed_at if asked >= FIRST_LOOK else self._seen.setdefault(key, now)
+        begins = canary.changed_at if asked >= FIRST_LOOK else self._began.setdefault(key, now)
         overdue = now - begins >= rules.max_s
-        if overdue and 0 < asked < rules.min_requests:
-            due.append(asked)
-        for number, size in islice(enumerate(due, 1), self._looked.get(key, 0), None):
-            worse = self._worse(canary, champion, limits=rules.limits, began=began, size=size, at=level(number))
-            if worse and (worse[1] or overdue):
-                return Judgement("roll back", worse[0])
-            if worse:
-                return Judgement("wait", f"{worse[0]}: if that goes on, {canary.name} is rolled back")
-            self._looked[key] = number
+        if against := self._against(canary, champion, rules=rules, began=began, overdue=overdue):
+            if against.goes_on or overdue:
+                return Judgement("roll back", against.words)
+            return Judgement("wait", f"{against.words}: if that goes on, {canary.name} is rolled back")
         if overdue and not asked:
             return Judgement("promote", "its time on trial is over, and no request was its: it is watched from now on")
+        asked = trials.count(self._engine, canary.name, since=self._canaries.get(key, _Seen(began)).since)
         if overdue or asked >= rules.min_requests:
             beside = champion.name if champion else "the teacher"
             return Judgement(
@@ -84,26 +98,52 @@ class Trials:
             )
         return Judgement("wait", in_words(canary, asked, rules=rules))
 
+    def _against(
+        self, canary: Release, champion: Release | None, *, rules: Rules, began: float, overdue: bool
+    ) -> _Against | None:
+        """All looks that are due, until one finds something that is not over. What is over is left out from then on."""
+        key = canary.name, began
+        while True:
+            seen = self._canaries.get(key, _Seen(began))
+            asked = trials.count(self._engine, canary.name, since=seen.since)
+            due = [size for size in looks(rules.min_requests) if size <= asked]
+            if overdue and 0 < asked < rules.min_requests:
+                due.append(asked)
+            if seen.passed >= len(due):
+                return None
+            number, size = seen.looks + 1, due[seen.passed]
+            found = self._worse(canary, champion, limits=rules.limits, since=seen.since, size=size, at=level(number))
+            if found and found.goes_on is not False:
+                return found
+            passed = replace(seen, looks=number, passed=seen.passed + 1)
+            self._canaries[key] = _Seen(found.over_at, looks=number) if found else passed
+
     def _worse(
-        self, canary: Release, champion: Release | None, *, limits: Limits, began: float, size: int, at: float
-    ) -> tuple[str, bool] | None:
+        self, canary: Release, champion: Release | None, *, limits: Limits, since: float, size: int, at: float
+    ) -> _Against | None:
         """What its first `size` requests say against it, beside those that others answered from the first of these to
-        the last; and whether that is known to go on."""
-        mine = trials.asked(self._engine, canary.name, since=began, limit=size)
+        the last."""
+        mine = trials.asked(self._engine, canary.name, since=since, limit=size)
         seqs = mine[0].seq, mine[-1].seq
         theirs = trials.asked(self._engine, champion.name, seqs=seqs, limit=None) if champion else None
         beside = champion.name if champion else "the teacher"
         if words := _failing(mine, theirs, beside=beside, limits=limits, at=at):
-            left = theirs is not None
-            later = trials.asked(self._engine, canary.name, since=_seen_again_at(mine, left=left), limit=None)
-            if (goes_on := _goes_on(later, left=left, limits=limits)) is not False:
-                return words, bool(goes_on)
+            return self._lasting(canary, mine, words=words, left=theirs is not None, limits=limits)
         if theirs is None:
             others_s = trials.teachers_latencies(self._engine, canary.task, seqs=seqs)
         else:
             others_s = trials.latencies(theirs)
         words = _slow(mine, others_s, beside=beside, limits=limits, at=at)
-        return (words, True) if words else None
+        return _Against(words, goes_on=True, over_at=since) if words else None
+
+    def _lasting(self, release: Release, mine: Sequence[Asked], *, words: str, left: bool, limits: Limits) -> _Against:
+        """Whether failures among `mine` go on: told by the first that arrive some time after the last of them, so that
+        it is the same whenever it is asked."""
+        over_at = max(each.at for each in mine if _failed(each, left=left)) + LASTING_S
+        later = trials.asked(self._engine, release.name, since=over_at, limit=LATER)
+        if sum(_failed(each, left=left) for each in later) > limits.errors * LATER:
+            return _Against(words, goes_on=True, over_at=over_at)
+        return _Against(words, goes_on=False if len(later) == LATER else None, over_at=over_at)
 
     def relapse(self, champion: Release, *, rules: Rules, began: float, now: float) -> str | None:
         """What speaks against a champion so soon after its promotion, None where nothing does.
@@ -113,18 +153,17 @@ class Trials:
         """
         if rules.share >= 1.0 or now - champion.changed_at >= rules.max_s:
             return None
-        key = champion.name, began
+        key, limits = (champion.name, began), rules.limits
         while True:
             number, behind = self._blocks.get(key, (0, 0))
             block = trials.asked(self._engine, champion.name, since=began, seqs=(behind, None), limit=BLOCK)
             if len(block) < BLOCK:
                 return None
-            limits, at = rules.limits, level(number + 1)
+            at = level(number + 1)
             if words := _failing(block, None, limits=limits, at=at):
-                since = _seen_again_at(block, left=False)
-                recent = trials.newest(self._engine, champion.name, since=since, limit=RECENT)
-                if (goes_on := _goes_on(recent, left=False, limits=limits)) is not False:
-                    return words if goes_on else None
+                found = self._lasting(champion, block, words=words, left=False, limits=limits)
+                if found.goes_on is not False:
+                    return found.words if found.goes_on else None
             if words := _slow(block, self._answered_before(champion), limits=limits, at=at):
                 return words
             self._blocks[key] = number + 1, block[-1].seq + 1
@@ -174,18 +213,6 @@ def _slow(
         f"95 of 100 of its answers come within {p95(trial.latencies_s):.3g} s, of {beside} within "
         f"{p95(others_s):.3g} s; {limits.slowdown:g} times as long is borne"
     )
-
-
-def _seen_again_at(requests: Sequence[Asked], *, left: bool) -> float:
-    """From when on requests tell whether the failures among these go on."""
-    return min(each.at for each in requests if _failed(each, left=left)) + LASTING_S
-
-
-def _goes_on(later: Sequence[Asked], *, left: bool, limits: Limits) -> bool | None:
-    """Whether too many go on to fail; None where too few have come to say so."""
-    if sum(_failed(each, left=left) for each in later) > limits.errors * len(later):
-        return True
-    return False if len(later) >= RECENT else None
 
 
 def _side(requests: Sequence[Asked], *, left: bool) -> Side:

@@ -1,11 +1,13 @@
 """Near-duplicate clusters of texts: MinHash LSH proposes pairs, their exact Jaccard similarity decides.
 
-Two texts that differ in digits only (an order number, a date) are the same text here.
+Two texts that differ in digits only (an order number, a date) are the same text here. What most of many texts have in
+common, an instruction in the user's message, is left out: they are compared by what changes.
 """
 
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -14,6 +16,7 @@ from datasketch import MinHash, MinHashLSH
 
 SIMILARITY = 0.8  # Jaccard similarity of character 5-grams from which two texts are near-duplicates
 SHINGLE = 5
+MANY = 50  # texts, from which on what most of them have in common is no part of what changes
 
 # 16 bands of 6 rows propose a pair at similarity 0.8 with probability 1 - (1 - 0.8^6)^16 = 99.2 % and one at 0.5 with
 # 22 % (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, section 3.4.2); the exact check removes the latter.
@@ -31,11 +34,21 @@ def cluster(texts: Sequence[str]) -> list[int]:
     """
     folded = [_fold_digits(normalise(text)) for text in texts]
     position = {text: index for index, text in enumerate(dict.fromkeys(folded))}
-    root = _components([_shingles(text) for text in position])
+    root = _components(_varying([_shingles(text) for text in position]))
     numbers: dict[int, int] = {}
     fresh = count()
     roots = (root[position[text]] for text in folded)
     return [numbers[r] if r in numbers else numbers.setdefault(r, next(fresh)) for r in roots]
+
+
+def _varying(shingles: Sequence[frozenset[bytes]]) -> Sequence[frozenset[bytes]]:
+    """Without what more than half of many texts have: an instruction around what changes. A text that has nothing else
+    keeps it."""
+    if len(shingles) < MANY:
+        return shingles
+    counts = Counter(each for one in shingles for each in one)
+    common = {each for each, count in counts.items() if 2 * count > len(shingles)}
+    return [one - common or one for one in shingles]
 
 
 class Known:

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -114,9 +114,10 @@ def curate(
     (`again.ask_again`).
     """
     where = {row.exchange_id: number for row, number in zip(rows, clusters, strict=True)}
+    labels = frozenset(map(normalised, rules.labels))
     steps: tuple[Callable[[Sequence[TrainingRow]], Verdicts], ...] = (
-        partial(_unusable, labels=frozenset(map(normalised, rules.labels))),
-        partial(_conflicts, by=rules.by),
+        partial(_unusable, labels=labels),
+        partial(_conflicts, by=rules.by, people=_said(rows, labels=labels)),
         partial(_duplicates, where=where),
     )
     kept, rejected = list(rows), list[Rejected]()
@@ -161,6 +162,28 @@ def _sifted(rows: Sequence[TrainingRow], verdicts: Verdicts) -> tuple[list[Train
     return [row for row, reason in pairs if reason is None], rejected
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What people say of each prompt: which answers are right, as often as they say it, and which are wrong."""
+
+    right: Mapping[str, Sequence[str]]
+    wrong: Mapping[str, Sequence[str]]
+
+
+def _said(rows: Sequence[TrainingRow], *, labels: Set[str]) -> _Said:
+    """Of all rows, those too that do not teach themselves; what could not teach has no say."""
+    right, wrong = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for row in rows:
+        if row.disowned is not None:
+            wrong[_prompt_key(row)].append(row.disowned)
+        if row.truth is None:
+            continue
+        told = replace(row, completion=row.truth, finish_reason="stop", disowned=None)
+        if (_unusable_alone(told) or _no_label(told, labels)) is None:
+            right[_prompt_key(row)].append(row.truth)
+    return _Said(right, wrong)
+
+
 def _unusable(rows: Sequence[TrainingRow], *, labels: Set[str]) -> Verdicts:
     return [_unusable_alone(row) or _no_label(row, labels) for row in rows]
 
@@ -185,25 +208,25 @@ def _unusable_alone(row: TrainingRow) -> Reason | None:
     return misfit(row.params, row.completion)
 
 
-def _conflicts(rows: Sequence[TrainingRow], *, by: By) -> Verdicts:
+def _conflicts(rows: Sequence[TrainingRow], *, by: By, people: _Said) -> Verdicts:
     """Answers are counted by the form in which the measure compares them. So agreement is an equivalence here as it is
     there: no order of the rows decides which belong together, and what stays agrees with all else that stays."""
     if isinstance(by, Judge):
         return [None] * len(rows)
     form, prompts = FORMS[by], [_prompt_key(row) for row in rows]
-    answers: dict[str, Counter[Hashable]] = defaultdict(Counter)
-    truths: dict[str, Counter[Hashable]] = defaultdict(Counter)
-    for row, prompt in zip(rows, prompts, strict=True):
-        answers[prompt][form(row.completion)] += 1
-        if row.truth is not None:
-            truths[prompt][form(row.truth)] += 1
     # One error that a teacher repeats is no five witnesses against the one who has looked.
-    right = {prompt: _majority(truths.get(prompt, counts)) for prompt, counts in answers.items()}
+    truths = {prompt: Counter(map(form, said)) for prompt, said in people.right.items()}
+    wrong = {prompt: set(map(form, said)) for prompt, said in people.wrong.items()}
+    answers: dict[str, Counter[Hashable]] = defaultdict(Counter)
+    for row, prompt in zip(rows, prompts, strict=True):
+        if (mine := form(row.completion)) not in wrong.get(prompt, ()):
+            answers[prompt][mine] += 1
+    right = {prompt: _majority(truths.get(prompt, answers[prompt])) for prompt in set(prompts)}
 
     def verdict(row: TrainingRow, prompt: str) -> Reason | None:
-        if form(row.completion) == right[prompt]:
+        if (mine := form(row.completion)) == right[prompt]:
             return None
-        settled = prompt in truths and right[prompt] is not None
+        settled = mine in wrong.get(prompt, ()) or (prompt in truths and right[prompt] is not None)
         return "people say otherwise" if settled and not row.vouched else "conflicting labels"
 
     return [verdict(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
@@ -218,8 +241,8 @@ def _prompt_key(row: TrainingRow) -> str:
 
 
 def _majority(answers: Counter[Hashable]) -> Hashable | None:
-    """The most frequent answer, None where several are equally frequent."""
-    (first, votes), *others = answers.most_common(2)
+    """The most frequent answer, None where several are equally frequent, or there is none."""
+    (first, votes), *others = answers.most_common(2) or [(None, 0)]
     return first if all(votes > fewer for _, fewer in others) else None
 
 

@@ -40,7 +40,8 @@ class HarvestError(DistillError):
 class Harvest:
     """Rows on both sides of the cut (seconds since the epoch). `window` rows are references nobody has used;
     `synthetic` ones were written before the cut, and only teach. So many references of the window were `forgotten`
-    after they were drawn: each counts as lost, answered and in disagreement."""
+    after they were drawn: each counts as lost, answered and in disagreement. `part`: of the references behind the cut
+    that the window has, where there were more than it may."""
 
     cut_at: float
     older: tuple[TrainingRow, ...]
@@ -48,6 +49,15 @@ class Harvest:
     window_span: tuple[float, float]
     synthetic: tuple[TrainingRow, ...] = ()
     forgotten: int = 0
+    part: float = 1.0
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """What the newest references before the cut asked, which stand for traffic as the window does: as thin as it
+        is, so of as long a time, if it was as busy."""
+        asked = [row.variable_text for row in self.older if row.reference]
+        newest = asked[-max(1, round(len(self.window) / self.part)) :]
+        return tuple(newest[int(i / self.part)] for i in range(int(len(newest) * self.part)))
 
 
 def with_rationales(engine: sa.Engine, rows: Sequence[TrainingRow]) -> tuple[TrainingRow, ...]:
@@ -121,7 +131,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
     lessons = _left(engine, [row.exchange_id for row in older if row.lesson][-max_rows:])
     written = _written(engine, task, said=said, until=cut_at)
     drawn = [row for row in drawn if row.at >= cut_at]
-    chosen = _drawn(_unused(_uniform(drawn, key), rows_used(engine, task)), key, most=max_references)
+    there = _unused(_uniform(drawn, key), rows_used(engine, task))
+    chosen = _drawn(there, key, most=max_references)
     window = _left(engine, [row.exchange_id for row in chosen])
     last = max(cut_at, settled[-1].at) if settled else cut_at
     gone = [row for row in recorded if cut_at <= row.at <= last and row.forgotten]
@@ -131,9 +142,8 @@ def harvest(  # noqa: PLR0913  each is a rule of the cut
         window=tuple(window),
         window_span=(cut_at, last),
         synthetic=tuple(_lesson(row, fair=False) for row in written[: max_rows - len(lessons)]),
-        forgotten=len(chosen)
-        - len(window)
-        + sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < _rate(drawn) for row in gone),
+        forgotten=len(chosen) - len(window) + _below(_rate(drawn), gone, key),
+        part=len(chosen) / len(there) if there else 1.0,
     )
 
 
@@ -185,6 +195,11 @@ def _rate(rows: Sequence[Outline]) -> float:
     """At which rate rows are taken, as `_uniform` has it."""
     hardly_any = sum(row.rho != 1.0 for row in rows) <= HARDLY_ANY * len(rows)  # also of none
     return 1.0 if hardly_any else min(row.rho or 0.0 for row in rows)
+
+
+def _below(rate: float, rows: Sequence[Outline], key: bytes) -> int:
+    """How many of them would have been references."""
+    return sum(draw(key, row.exchange_id, domain=REFERENCE_DOMAIN) < rate for row in rows)
 
 
 def _drawn(rows: Sequence[Outline], key: bytes, *, most: int) -> list[Outline]:

@@ -27,15 +27,13 @@ class GoesOn:
 class Lessons:
     """Rows that teach; rows of other clusters that stop the training in time; the newest references, which fit the
     calibrator; rows that would have taught or validated, and why they do not; how often the teacher errs among
-    them, where anything teaches, and what it said `again`. `before`: the texts of the newest references, as many
-    as the window has if there are; `pairs`: of the rows that teach, with wrong answers to learn from; `goes_on`: from
-    which adapter, None: the base model; `uncompared`: why answers to one prompt were not compared, where they were
-    not."""
+    them, where anything teaches, and what it said `again`. `pairs`: of the rows that teach, with wrong answers to learn
+    from; `goes_on`: from which adapter, None: the base model; `uncompared`: why answers to one prompt were not
+    compared, where they were not."""
 
     train: tuple[TrainingRow, ...]
     validate: tuple[TrainingRow, ...]
     fit: tuple[TrainingRow, ...]
-    before: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
     noise: Noise | NoLabels | None = None
     pairs: tuple[Pair, ...] = ()
@@ -80,15 +78,13 @@ class Shares:
 def divide(
     older: Sequence[TrainingRow],
     *,
-    window: int,
     shares: Shares,
     progress: Callable[[int, int], None],
     synthetic: Sequence[TrainingRow] = (),
     rules: Rules = NO_RULES,
 ) -> Lessons:
-    """The lessons of the rows before the cut. `window`: how many references lie behind it. `progress`: of curation.
-    `synthetic` rows teach, where nothing like them validates. `rules`: of curation; nobody is asked again about rows
-    that validate.
+    """The lessons of the rows before the cut. `progress`: of curation. `synthetic` rows teach, where nothing like them
+    validates. `rules`: of curation; nobody is asked again about rows that validate.
 
     The newest references are fit rows, as they came: they stand for traffic, as the window does, and are to the rows
     that teach what the window is (docs/decisions/0008). The rest of what the teacher answered under a champion is what
@@ -120,7 +116,6 @@ def divide(
         train=tuple(row for row in curated.kept if row.exchange_id not in held),
         validate=tuple(row for row in curated.kept if row.exchange_id in held),
         fit=tuple(older[i] for i in fit),
-        before=_before(older, window=window),
         rejected=(*curated.rejected, *echoes),
         noise=curated.noise,
         again=curated.again,
@@ -145,14 +140,9 @@ def untaught(found: Harvest, *, taught: Set[str], most: int) -> Lessons:
     """Nothing teaches: for an adapter that exists, the newest references that have not taught it are fit rows."""
     left = [row for row in found.older if row.exchange_id not in taught]
     fit = tuple(left[i] for i in _newest_references(left, most=most))
-    return Lessons((), (), fit, before=_before(found.older, window=len(found.window)))
+    return Lessons((), (), fit)
 
 
 def _newest_references(rows: Sequence[TrainingRow], *, most: int) -> list[int]:
     """Where they stand, in order."""
     return [i for i, row in enumerate(rows) if row.reference][-most:]
-
-
-def _before(rows: Sequence[TrainingRow], *, window: int) -> tuple[str, ...]:
-    """Of as many references, which stand for traffic as the window does."""
-    return tuple(rows[i].variable_text for i in _newest_references(rows, most=max(1, window)))

@@ -227,7 +227,6 @@ def _lessons(engine: sa.Engine, found: Harvest, config: RunConfig, *, progress: 
         lessons = divide(
             found.older,
             synthetic=found.synthetic,
-            window=len(found.window),
             shares=config.shares,
             progress=progress.advance,
             rules=Rules(config.labels, asked, by=config.measure),

@@ -60,8 +60,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `alpha`: of its
-    contract; it is made of `max_rows` at most; `training_usd` a run, and `training_usd_per_hour` of its training;
+    """What a student has to earn. `draft`: the price of its tokens; `rho` as of `Costs`; `alpha`: of its contract; it
+    is made of `base_model` and `max_rows` at most; `training_usd` a run, and `training_usd_per_hour` of its training;
     `upkeep_usd` a month; `within_months`: so soon it has to have paid for all (None: it need not pay); `machine`: of
     which it takes a share, None where tokens have a price."""
 
@@ -69,6 +69,7 @@ class Terms:
     rho: float
     alpha: float
     max_rows: int
+    base_model: str
     training_usd: float = 0.0
     training_usd_per_hour: float = 0.0
     upkeep_usd: float = 0.0
@@ -188,7 +189,7 @@ def appraise(engine: sa.Engine, task: str, *, teacher: str, terms: Terms, rows: 
     days = _days(found, now=now)
     others = drafted(engine, terms.machine, but=task, now=now)
     share = share_usd(terms.machine, tokens=_tokens(found, now=now), others=others)
-    before = history(engine, task)
+    before = [each for each in history(engine, task) if each.base_model == terms.base_model]
     known = outlook(before, alpha=terms.alpha, rows=min(rows, terms.max_rows))
     return Worth(terms, costs, found.requests / days * MONTH_DAYS, days, known, share, training_hours(before))
 

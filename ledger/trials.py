@@ -38,11 +38,6 @@ def asked(
     return _read(engine, query)
 
 
-def newest(engine: sa.Engine, release: str, *, since: float, limit: int) -> list[Asked]:
-    """The last `limit` requests of a release that arrived since then, newest first."""
-    return _read(engine, _of(release, since).order_by(exchanges.c.seq.desc()).limit(limit))
-
-
 def count(engine: sa.Engine, release: str, *, since: float) -> int:
     """How many requests of a release have arrived since then."""
     with engine.connect() as connection:

@@ -133,6 +133,7 @@ def terms(settings: Settings, task: Task) -> Terms:
         rho=task.rho,
         alpha=task.alpha,
         max_rows=chosen.max_rows,
+        base_model=settings.student.base_model,
         training_usd=chosen.training_usd,
         training_usd_per_hour=chosen.training_usd_per_hour,
         upkeep_usd=chosen.upkeep_usd_per_month,

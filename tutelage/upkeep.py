@@ -21,8 +21,7 @@ from tutelage.distilling import load_champions, shelf
 from tutelage.processes import Stack
 from tutelage.standing import in_words
 
-AGAIN_S = 10.0  # until an adapter that could not be loaded is tried again
-STEADY_S = 45.0  # until it is seen again whether the engine still has what it had: others may take it off
+AGAIN_S = 10.0  # until it is seen again what the engine has: it may restart elsewhere, and others may take things off
 AWAY = "the student does not answer yet: the teacher answers everything"
 
 
@@ -102,8 +101,7 @@ class Upkeep:
         if not found and names != self._asked:
             self._say("in force: no release, the teacher answers")
         self._asked, self._failed = names, {name: failure for name, failure in found.items() if failure}
-        may_change = self._failed or self._settings.student.base_url  # nobody tells when an engine elsewhere restarts
-        self._again_at = time.monotonic() + (AGAIN_S if may_change else STEADY_S)
+        self._again_at = time.monotonic() + AGAIN_S
         return True
 
     def _retire(self, engine: sa.Engine) -> None:

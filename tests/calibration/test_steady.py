@@ -17,7 +17,7 @@ def traffic(places, *, n=2 * N):
 
 def steady(places, *, before=N):
     numbers = bursts(traffic(places, n=N + before), before=before)
-    assert {number for number in numbers if number != 0} <= {None, *range(1, N + before + 1)}
+    assert all(number == place + 1 for place, number in enumerate(numbers) if number)  # others stay what they are
     assert numbers.count(0) in (0, len(places))  # all of a request or nothing
     return numbers.count(0) == 0
 
@@ -45,8 +45,16 @@ def test_a_few_rows_are_steady_where_one_was_there_before(places):
 def test_what_was_not_there_before_or_is_not_in_the_window_may_be_a_burst():
     """However evenly it comes there."""
     assert not steady(range(0, N, 200)) and not steady(range(N, 2 * N, 200))
-    assert not steady(range(20, N + 20, 10), before=20)
+    assert not steady(range(0, N + 150, 10), before=150)  # too little is known of the time before
     assert not bursts([0] * 50, before=0).count(None)
+
+
+@pytest.mark.parametrize("n", [500, 5000, 50_000])
+def test_what_grows_slowly_is_steady_however_many_rows_show_it(n):
+    """A third more often in the window than before it; six times as often is a burst."""
+    growing, new = (sorted({int(n * (x / n) ** power) for x in range(0, n, 8)}) for power in (0.8, 0.35))
+    assert bursts([0 if place in set(growing) else None for place in range(n)], before=n // 2).count(0) == 0
+    assert bursts([0 if place in set(new) else None for place in range(n)], before=n // 2).count(0) > 0
 
 
 def test_rows_of_no_cluster_stay_so():

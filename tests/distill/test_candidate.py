@@ -172,7 +172,7 @@ def test_that_it_goes_on_is_told_once_and_from_where(tmp_path, monkeypatch):
 
     monkeypatch.setattr(making, "train", train)
     told = Told()
-    replace(candidate(tmp_path, Engine()), progress=told).train(Lessons((), (), (), before=()))
+    replace(candidate(tmp_path, Engine()), progress=told).train(Lessons((), (), ()))
     assert told.words == [
         "training a--v1 on 0 rows, 2 epochs",
         "goes on after step 4 of 6 of a training that was interrupted",

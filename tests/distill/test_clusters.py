@@ -24,6 +24,15 @@ def test_similar_through_a_third_is_one_cluster():
     assert cluster(chain) == [0] * 5
 
 
+def test_an_instruction_around_what_changes_makes_no_two_texts_alike():
+    rng = random.Random(0)
+    asked = [" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=10)) for _ in range(60)]
+    around = [f"{LONG} {LONG[::-1]} {each} {LONG[::2]}" for each in asked]
+    repeated = [*around, around[7], around[7] + "!", *around[:2]]
+    assert cluster(repeated) == [*range(60), 7, 7, 0, 1]
+    assert cluster(around[:5]) == [0] * 5  # of a few texts nobody can say what they have in common
+
+
 def test_numbers_are_by_first_appearance_and_short_texts_are_texts():
     assert cluster(["b", "a", "", "b", "a"]) == [0, 1, 2, 0, 1]
     assert cluster([]) == []

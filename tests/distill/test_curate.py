@@ -98,6 +98,20 @@ def test_a_tie_rejects_all():
     assert reasons(rows) == {"a": "conflicting labels", "b": "conflicting labels"}
 
 
+def test_the_word_of_people_counts_where_its_own_row_teaches_nothing():
+    said = replace(row("Where?", "ca", id="cut"), finish_reason="length", confirmed="order")
+    rows = [said, row("Where?", "card", id="b"), row("Where?", "order", id="c"), row("Else?", "card", id="d")]
+    assert reasons(rows) == {"cut": "truncated", "b": "people say otherwise"}
+    typo = replace(rows[1], correction="odrer", completion="odrer")
+    assert reasons([typo, *rows[2:]], Rules(labels=("card", "order"))) == {"b": "no label of the task"}
+
+
+def test_an_answer_that_people_call_wrong_is_wrong_wherever_it_was_given():
+    rows = [replace(row("Where?", "card", id="a"), disowned="card"), *(row("Where?", "card", id=id) for id in "bc")]
+    assert reasons(rows) == {"a": "marked as wrong", "b": "people say otherwise", "c": "people say otherwise"}
+    assert "d" not in reasons([*rows, row("Where?", "order", id="d")])
+
+
 @pytest.mark.parametrize(
     ("measure", "answers"),
     [

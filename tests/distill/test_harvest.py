@@ -425,3 +425,18 @@ def test_again_it_is_cut_anew_behind_what_has_certified_or_sounded_the_alarm(led
     name = add_candidate(engine, task="desk", cut_at=6.0, base_model="base", now=0.0).name
     record_uses(engine, release=name, uses=[Use("id-000008", "certify")])
     assert take(engine, again=True).cut_at == take(engine).cut_at > 8.0
+
+
+def test_what_the_window_is_compared_with_is_as_thin_as_it(ledger):
+    """Of as long a time before the cut: as many references, if all of the window's are drawn."""
+    engine = ledger(*(exchange(n, rho=1.0, reference=True) for n in range(100)))
+    texts = [row.variable_text for row in take(engine).older]
+    whole = take(engine)
+    assert (whole.part, whole.before) == (1.0, tuple(texts[-40:]))
+    thin = take(engine, max_references=10)
+    assert (thin.part, thin.before) == (0.25, tuple(texts[-40::4]))
+    short = take(engine, window_share=0.8)  # there are not so many
+    assert (short.part, short.before) == (1.0, tuple(row.variable_text for row in short.older)) and len(
+        short.older
+    ) < 25
+    assert replace(thin, older=()).before == () and replace(thin, window=(), part=1.0).before == tuple(texts[-1:])

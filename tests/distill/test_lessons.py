@@ -29,7 +29,7 @@ def numbers(rows):
 
 
 def test_the_newest_rows_fit_where_all_are_references():
-    lessons = divide([row(n) for n in range(100)], window=10, shares=SHARES)
+    lessons = divide([row(n) for n in range(100)], shares=SHARES)
     assert numbers(lessons.fit) == list(range(80, 100))
     assert max(numbers(lessons.train) + numbers(lessons.validate)) < 80
 
@@ -37,7 +37,7 @@ def test_the_newest_rows_fit_where_all_are_references():
 def test_what_a_champion_was_unsure_of_teaches_and_forecasts_nothing():
     # Under a champion the newest rows are escalations, but for every tenth.
     older = [row(n, reference=n < 60 or n % 10 == 0) for n in range(100)]
-    lessons = divide(older, window=10, shares=SHARES)
+    lessons = divide(older, shares=SHARES)
     assert numbers(lessons.fit) == [*range(44, 60), 60, 70, 80, 90]
     taught = {*numbers(lessons.train), *numbers(lessons.validate)}
     assert taught.isdisjoint(numbers(lessons.fit))
@@ -56,7 +56,7 @@ def test_people_have_the_last_word_on_what_teaches_and_the_teacher_on_what_fits(
         replace(row(n), correction="delivery" if n % 2 else None, disowned=None if n % 3 else "refund")
         for n in range(100)
     ]
-    lessons = divide(older, window=10, shares=SHARES)
+    lessons = divide(older, shares=SHARES)
     taught = {int(each.exchange_id): each.completion for each in (*lessons.train, *lessons.validate)}
     assert all(taught[n] == ("delivery" if n % 2 else "refund") for n in taught)
     assert {each.completion for each in lessons.fit} == {"refund"}
@@ -69,7 +69,7 @@ def test_errors_are_looked_for_in_all_that_teaches_or_validates_and_in_no_fit_ro
     wrong = {*range(10, 30), 390, 391}
     given = [list(WORDS)[(number + (number in wrong)) % 2] for number in range(400)]
     rows = [tiny_row(text, label, id=str(n)) for n, (text, label) in enumerate(zip(written(right), given, strict=True))]
-    lessons = divide(rows, window=10, shares=SHARES)
+    lessons = divide(rows, shares=SHARES)
     rejected = {int(each.exchange_id) for each in lessons.rejected}
     assert len(rejected & set(range(10, 30))) >= 17 and len(rejected) <= 22
     assert {each.reason for each in lessons.rejected} == {"suspected teacher error"}
@@ -97,8 +97,8 @@ def test_the_teacher_is_asked_again_about_rows_that_teach_and_about_no_others():
         return [Reply(of_text[request["messages"][-1]["content"]], "stop") for request in requests]
 
     rows = [tiny_row(text, label, id=str(n)) for n, (text, label) in enumerate(zip(texts, given, strict=True))]
-    plain = divide(rows, window=10, shares=SHARES)
-    lessons = divide(rows, window=10, shares=SHARES, rules=Rules(second=Second(teacher, Bounds(100, 1.0), Watch())))
+    plain = divide(rows, shares=SHARES)
+    lessons = divide(rows, shares=SHARES, rules=Rules(second=Second(teacher, Bounds(100, 1.0), Watch())))
     righted = {each.exchange_id for each in lessons.train if each.put_right}
     assert righted == {str(texts.index(text)) for text in asked} and len(righted) > 15
     assert (lessons.fit, lessons.validate) == (plain.fit, plain.validate)
@@ -112,7 +112,7 @@ def test_a_row_that_teaches_what_people_have_corrected_is_marked_so_before_all_e
         replace(row(n), correction="delivery" if n % 4 == 0 else None, confirmed="refund" if n % 4 == 1 else None)
         for n in range(100)
     ]
-    lessons = divide(older, window=10, shares=SHARES)
+    lessons = divide(older, shares=SHARES)
     pairs = tuple(Pair(each.exchange_id, each.messages, each.completion, "neither") for each in lessons.train)
     marks = replace(lessons, pairs=pairs).marks
     fours = [n % 4 for n in numbers(lessons.train)]
@@ -121,45 +121,34 @@ def test_a_row_that_teaches_what_people_have_corrected_is_marked_so_before_all_e
     assert (told["corrected"], told["good"]) == (fours.count(0), fours.count(1))
     words = f"{fours.count(0)} rows teach what people have corrected, {fours.count(1)} what they have called good"
     assert told["words"] == words
-    judged = divide(older, window=10, shares=SHARES, rules=Rules(by=Judge("referee", "m", "")))
+    judged = divide(older, shares=SHARES, rules=Rules(by=Judge("referee", "m", "")))
     assert judged.curation["words"] == f"{words}; {UNCOMPARED}"
 
 
 def test_answers_that_are_no_labels_and_lessons_of_nobody_say_so():
-    assert isinstance(divide([row(n) for n in range(100)], window=10, shares=SHARES).noise, NoLabels)
+    assert isinstance(divide([row(n) for n in range(100)], shares=SHARES).noise, NoLabels)
     found = Harvest(cut_at=1.0, older=tuple(row(n) for n in range(40)), window=(), window_span=(0.0, 1.0))
     assert untaught(found, taught=set(), most=5).noise is None
 
 
 def test_what_is_written_teaches_and_is_in_no_other_part():
     older, written = [row(n) for n in range(100)], [row(n, reference=False) for n in range(1000, 1050)]
-    plain, extended = (divide(older, window=10, shares=SHARES, synthetic=extra) for extra in ((), written))
-    assert extended.fit == plain.fit and extended.validate == plain.validate and extended.before == plain.before
+    plain, extended = (divide(older, shares=SHARES, synthetic=extra) for extra in ((), written))
+    assert extended.fit == plain.fit and extended.validate == plain.validate
     assert set(numbers(extended.train)) - set(numbers(plain.train)) == set(range(1000, 1050))
-
-
-def test_how_traffic_repeated_itself_before_the_window_is_told_by_as_many_references():
-    """What a champion has escalated stands for no traffic."""
-    references = [row(n) for n in range(20)]
-    escalated = [row(n, reference=False) for n in range(20, 50)]
-    texts = tuple(each.variable_text for each in references)
-    assert divide([*references, *escalated], window=12, shares=SHARES).before == texts[-12:]
-    assert divide([*references, *escalated], window=60, shares=SHARES).before == texts
-    found = Harvest(1.0, (*references, *escalated), window=(None,) * 8, window_span=(0.0, 1.0))
-    assert untaught(found, taught=set(), most=5).before == texts[-8:]
 
 
 def test_of_what_is_written_a_question_that_was_redacted_does_not_teach():
     written = replace(row(1000, reference=False), messages=({"role": "user", "content": "I am <email:3f2a>"},))
-    lessons = divide([row(n) for n in range(100)], window=10, shares=SHARES, synthetic=[written])
+    lessons = divide([row(n) for n in range(100)], shares=SHARES, synthetic=[written])
     assert 1000 not in numbers(lessons.train)
     assert [(each.exchange_id, each.reason) for each in lessons.rejected] == [("1000", "redacted")]
 
 
 def test_what_is_written_like_a_row_that_validates_does_not_teach():
     older = [row(n) for n in range(100)]
-    held = divide(older, window=10, shares=SHARES).validate[0]
+    held = divide(older, shares=SHARES).validate[0]
     echo = replace(held, exchange_id="1000", reference=False)
-    lessons = divide(older, window=10, shares=SHARES, synthetic=[echo])
+    lessons = divide(older, shares=SHARES, synthetic=[echo])
     assert 1000 not in numbers(lessons.train)
     assert [(each.exchange_id, each.reason) for each in lessons.rejected] == [("1000", "near-duplicate")]

@@ -36,7 +36,7 @@ def test_without_lessons_it_knows_everything():
 
 def test_what_has_taught_and_what_did_before_is_familiar_and_of_nothing_or_a_share_of_0_none_is_kept():
     fit = tuple(row(text) for text in ("where is my card", "where is my new card") * 10)
-    lessons = Lessons(train=(row("Where is my card?"),), validate=(row("change my pin"),), fit=fit, before=())
+    lessons = Lessons(train=(row("Where is my card?"),), validate=(row("change my pin"),), fit=fit)
     found = familiar_with(lessons, share=0.05, seed=0)
     assert found.has("where is my card") and not found.has("play jazz")
     assert not found.has("pin") and found.likeness("change my pin") == 1.0

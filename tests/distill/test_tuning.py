@@ -113,7 +113,7 @@ def test_nothing_is_tried_where_it_stands_and_a_warm_start_is_tried_as_it_begins
         return Compared((Tried(16, 1e-3, 0.5), Tried(8, 1e-3, 0.25), Tried(8, 3e-4, 1.0)), len(rows))
 
     monkeypatch.setattr(tuning, "compare", learns)
-    watch, lessons = Watched(), Lessons(tuple(ROWS), tuple(HELD), (), before=())
+    watch, lessons = Watched(), Lessons(tuple(ROWS), tuple(HELD), ())
     begun = replace(lessons, goes_on=GoesOn("desk--v000001", tmp_path, frozenset()))
     found = tuned(engine, begun, task="desk", configs=CONFIGS, watch=watch)
     assert found.pick(CONFIGS) == CONFIGS[1]

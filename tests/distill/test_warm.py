@@ -14,7 +14,7 @@ from distill.warm import begin
 from tests.distill import tiny
 
 ROWS = tiny.rows(120)
-LESSONS = Lessons(tuple(ROWS[:20]), tuple(ROWS[20:30]), tuple(ROWS[30:]), before=())
+LESSONS = Lessons(tuple(ROWS[:20]), tuple(ROWS[20:30]), tuple(ROWS[30:]))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def begun(lessons=LESSONS, *, asked="champion", task="desk", base="b", rank=16):
 
 def test_what_has_taught_the_champion_neither_stops_nor_fits_the_one_that_goes_on(champion, tmp_path):
     rejected = (Rejected(ROWS[0].exchange_id, "duplicate"), Rejected("x", "duplicate"))
-    lessons, because = begun(Lessons(LESSONS.train, LESSONS.validate, LESSONS.fit, before=(), rejected=rejected))
+    lessons, because = begun(Lessons(LESSONS.train, LESSONS.validate, LESSONS.fit, rejected=rejected))
     assert because == "distill.start is champion, which is desk--v000001"
     assert (lessons.train, lessons.validate, lessons.fit) == (tuple(ROWS[:20]), tuple(ROWS[25:30]), tuple(ROWS[32:]))
     assert lessons.rejected == rejected[1:]
@@ -52,7 +52,7 @@ def test_what_has_taught_the_champion_neither_stops_nor_fits_the_one_that_goes_o
         ({"base": "c"}, "desk--v000001 is an adapter of b, not of c"),
         ({"rank": 8}, "desk--v000001 has rank 16, and distill.rank is 8"),
         (
-            {"lessons": Lessons(LESSONS.train, LESSONS.validate, LESSONS.fit[:20], before=())},
+            {"lessons": Lessons(LESSONS.train, LESSONS.validate, LESSONS.fit[:20])},
             "18 rows to fit a calibrator on have not taught desk--v000001",
         ),
     ],

@@ -53,7 +53,7 @@ WATCHED = Watched(
     probe_every_s=86_400.0,
     window_share=0.5,
     triggers=TRIGGERS,
-    terms=Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000),
+    terms=Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000, base_model="b"),
 )
 
 
@@ -161,7 +161,9 @@ def test_without_permission_it_never_trains_and_says_so(world):
 
 def test_what_would_not_pay_is_not_trained_and_it_says_what_is_spent_and_saved(world):
     world.record(exchange, 200)
-    upkeep = Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000, upkeep_usd=1e12, within_months=3.0)
+    upkeep = Terms(
+        Price(1e-6, 1e-6), rho=0.05, alpha=0.1, max_rows=20_000, base_model="b", upkeep_usd=1e12, within_months=3.0
+    )
     world.worker(terms=upkeep).step()
     assert world.told() == [("wait", "price")] and world.runs == []
     (decision,) = decisions.latest(world.engine, "desk")

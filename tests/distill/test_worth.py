@@ -14,9 +14,8 @@ from ledger.prices import Price
 from ledger.standing import traffic
 from tests.ledger.make import certified, exchange, student_exchange
 
-TERMS = Terms(
-    Price(1e-6, 1e-6), rho=0.05, alpha=0.05, max_rows=20_000, training_usd=100.0, upkeep_usd=50.0, within_months=2.0
-)
+PAYS = {"training_usd": 100.0, "upkeep_usd": 50.0, "within_months": 2.0}
+TERMS = Terms(Price(1e-6, 1e-6), rho=0.05, alpha=0.05, max_rows=20_000, base_model="b", **PAYS)
 WORTH = Worth(TERMS, Costs(0.01, 0.001, draftable=0.8, rho=0.05), monthly=10_000.0, days=30.0)
 HALF = Outlook(0.5, "as one")
 
@@ -85,7 +84,7 @@ def test_what_decides_is_what_it_is_expected_to_take():
 
 
 def test_a_task_that_costs_nothing_is_free_to_train():
-    free = Terms(Price(0.0, 0.0), rho=0.05, alpha=0.05, max_rows=1000, within_months=3.0)
+    free = Terms(Price(0.0, 0.0), rho=0.05, alpha=0.05, max_rows=1000, base_model="b", within_months=3.0)
     assert replace(WORTH, terms=free, costs=Costs(0.0, 0.0, draftable=1.0, rho=0.05)).pays
 
 
@@ -139,6 +138,8 @@ def test_what_the_student_answers_counts_for_the_pace_and_a_certified_release_sa
     assert found.hours == pytest.approx(2.0)
     assert ask(engine, rows=5000).outlook.coverage is None  # more than twice as many
     assert ask(engine, rows=5000, terms=replace(TERMS, max_rows=1000)).outlook == found.outlook
+    larger = ask(engine, terms=replace(TERMS, base_model="larger"))
+    assert larger.outlook == UNKNOWN and larger.hours is None  # what one base takes says nothing of another
     assert found.costs.teacher_usd == pytest.approx(0.01)
 
 

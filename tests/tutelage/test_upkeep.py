@@ -88,23 +88,9 @@ def test_a_champion_is_loaded_once_and_again_where_vllm_was_started_again(world,
     assert world.new(upkeep) == ["student: starting for 1 s, pid 7", f"in force: {name}"] and world.loaded == {name}
 
 
-def test_what_somebody_else_has_taken_off_comes_back(world, upkeep, monkeypatch):
-    monkeypatch.setattr(module, "STEADY_S", 0.0)
-    name = world.promote()
-    upkeep.look()
-    world.loaded = set()
-    assert world.new(upkeep) == [] and world.loaded == {name}
-
-
-def test_an_engine_elsewhere_is_asked_again_since_nobody_tells_when_it_was_started_again(world, monkeypatch, tmp_path):
+def test_what_somebody_else_has_taken_off_or_an_engine_elsewhere_has_lost_comes_back(world, upkeep, monkeypatch):
     monkeypatch.setattr(module, "AGAIN_S", 0.0)
-    price = {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.2}
-    settings = Settings(
-        ledger={"url": f"sqlite:///{tmp_path}/ledger.db"},
-        teachers={"big": {"model": "openai/big"}},
-        student={"base_model": "m", "base_url": "http://student:8000", "price": price},
-    )
-    upkeep, name = Upkeep(world, settings, say=world.told.append), world.promote()
+    name = world.promote()
     upkeep.look()
     world.loaded = set()
     assert world.new(upkeep) == [] and world.loaded == {name}

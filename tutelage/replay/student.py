@@ -139,7 +139,7 @@ def _divide(lines: Sequence[Line], tokens: Sequence[_Tokens], config: RunConfig,
     cut = int(len(lines) * (1.0 - config.window_share))
     older = [_lesson(line) for line in lines[:cut]]
     rules = Rules(by=config.measure)
-    lessons = divide(older, window=len(lines) - cut, shares=config.shares, progress=progress.advance, rules=rules)
+    lessons = divide(older, shares=config.shares, progress=progress.advance, rules=rules)
     if not lessons.train:
         raise NoStudent(f"none of {cut} rows teaches: curation rejects them ({by_reason(lessons.rejected)})")
     first = cut - len(lessons.fit)
