@@ -61,19 +61,23 @@ class AdapterFleet(AdapterServer):
         return found.pop()
 
 
-class Look(AdapterFleet):
-    """A fleet at one moment, for whoever looks every few seconds: one engine that is sick hinders no other.
-
-    Each is asked its version first, once. One that does not tell it, or gives no answer later, is asked nothing more.
-    Raises EngineDown where the name has no addresses, or none of its engines can be reached.
-    """
+class Snapshot(AdapterFleet):
+    """A fleet at one moment, for whoever looks every few seconds: an engine that does not tell its version, or gives no
+    answer later, is asked nothing more."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url, ask_s=ASK_S)
-        self._found = super().engines()
-        failed = _failed(self._found, lambda engine: engine.version())
-        if len(failed) == len(self._found) and isinstance(error := _failure(self._found, failed), EngineDown):
+        self._found: list[AdapterServer] = []
+
+    @classmethod
+    def take(cls, base_url: str) -> "Snapshot":
+        """Of those that are there. Raises EngineDown where the name has no addresses, or none can be reached."""
+        taken = cls(base_url)
+        taken._found = super(cls, taken).engines()
+        failed = _failed(taken._found, lambda engine: engine.version())
+        if len(failed) == len(taken._found) and isinstance(error := _failure(taken._found, failed), EngineDown):
             raise error
+        return taken
 
     def engines(self) -> list[AdapterServer]:
         """Those that were found, the sick among them."""
@@ -100,7 +104,7 @@ class _Once(AdapterServer):
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         if self._sick:
-            raise self._sick
+            raise type(self._sick)(str(self._sick))
         try:
             return super()._ask(method, path, body)
         except EngineDown as error:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from distill.anew import Anew
     from distill.canary import Rules
-    from distill.fleet import Look
+    from distill.fleet import Snapshot
     from distill.plan import RunConfig
     from distill.recital import Checked
     from distill.retiring import Shelf
@@ -220,26 +220,26 @@ def load_champions(settings: Settings, engine: sa.Engine, *, checked: "Checked |
     Returns release -> why it cannot be loaded, "" where it is: one altered folder closes its own task (the teacher
     answers it), not the others. `checked`: as of `load_heard`. Raises AdapterError where no engine answers.
     """
-    from distill.fleet import Look
+    from distill.fleet import Snapshot
 
-    server = Look(settings.student.engines_url)
+    server = Snapshot.take(settings.student.engines_url)
     mine = (release for release in in_force(engine) if release.task in settings.tasks)
     return {release.name: load_champion(settings, release, server=server, checked=checked) for release in mine}
 
 
 def load_champion(
-    settings: Settings, release: Release, *, server: "Look | None" = None, checked: "Checked | None" = None
+    settings: Settings, release: Release, *, server: "Snapshot | None" = None, checked: "Checked | None" = None
 ) -> str:
     """Load one release's adapter on every engine, if all is as the release was certified, and the engine serves it and
     not the base model under its name; says why not, "" if so. `server`: the engines, where somebody has looked."""
     from distill.adapters import AdapterError, verify
-    from distill.fleet import Look
+    from distill.fleet import Snapshot
     from distill.recital import load_heard
     from distill.serving import serving
 
     path = settings.student.adapters_dir / release.name
     try:
-        server = server or Look(settings.student.engines_url)
+        server = server or Snapshot.take(settings.student.engines_url)
         bound = serving(server, settings.student.base_model)
         if words := release.mismatch({**settings.binding(release.task), **bound}):
             return words

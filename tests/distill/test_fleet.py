@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from distill.adapters import ASK_S, TIMEOUT_S, AdapterError, EngineDown
-from distill.fleet import AdapterFleet, Look, on_each
+from distill.fleet import AdapterFleet, Snapshot, on_each
 from tests.distill.test_adapters import FakeEngine
 
 
@@ -123,7 +123,7 @@ def test_all_are_asked_at_once(fleet):
 @pytest.mark.parametrize("trouble", ["down", "mute"])
 def test_in_a_look_one_that_is_sick_is_asked_once_and_the_others_are_served(fleet, tmp_path, trouble):
     setattr(fleet.engines["10.0.0.1"], trouble, True)
-    look = Look("http://student-engines:8000")
+    look = Snapshot.take("http://student-engines:8000")
     for name in ("task--v000001", "task--v000002"):
         assert look.version() == "0.32.0"
         with pytest.raises(AdapterError, match=r"1 of 2 engines failed: http://10\.0\.0\.1:8000"):
@@ -134,7 +134,7 @@ def test_in_a_look_one_that_is_sick_is_asked_once_and_the_others_are_served(flee
 
 
 def test_one_that_falls_silent_in_a_look_is_asked_nothing_more(fleet):
-    look = Look("http://student-engines:8000")
+    look = Snapshot.take("http://student-engines:8000")
     fleet.engines["10.0.0.1"].down = True
     for _ in range(2):
         with pytest.raises(EngineDown, match="1 of 2"):
@@ -146,7 +146,7 @@ def test_nobody_is_there_to_look_at(fleet):
     for engine in fleet.engines.values():
         engine.down = True
     with pytest.raises(EngineDown, match="2 of 2"):
-        Look("http://student-engines:8000")
+        Snapshot.take("http://student-engines:8000")
 
 
 def test_a_question_has_less_time_than_an_order(monkeypatch, tmp_path):
@@ -157,5 +157,5 @@ def test_a_question_has_less_time_than_an_order(monkeypatch, tmp_path):
         return FakeEngine()(request)
 
     monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=httpx.MockTransport(hear)))
-    Look("http://127.0.0.1:8000").load("task--v000001", tmp_path / "a")
+    Snapshot.take("http://127.0.0.1:8000").load("task--v000001", tmp_path / "a")
     assert had == {"/version": ASK_S, "/v1/models": ASK_S, "/v1/load_lora_adapter": TIMEOUT_S}
