@@ -78,7 +78,7 @@ WORLDS: Mapping[str, World] = {
     "400, Zipf, four fifths": popular(zipf(400, 0.8)),
     **{
         f"topics of {size}, {lasting:g} windows": topics(size=size, lasting=lasting)
-        for size in (3, 8, 25)
+        for size in (8, 25)
         for lasting in (0.02, 0.5, 1.0, 2.0)
     },
 }
