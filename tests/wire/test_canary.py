@@ -40,7 +40,8 @@ def ask(rig: Rig, number: int):
 
 
 @pytest.mark.parametrize("wrong", [status(404), slow(first_s=0.5), None], ids=["refused", "slow", "well"])
-def test_a_worker_ends_the_trial_of_what_goes_wrong_and_promotes_what_does_not(rig, wrong):
+def test_a_worker_ends_the_trial_of_what_goes_wrong_and_promotes_what_does_not(rig, monkeypatch, wrong):
+    monkeypatch.setattr("distill.canary.LASTING_S", 0.5)  # these requests take a few seconds
     engine = connect(rig.settings.ledger.url)
     champion = made(rig, engine, step=releases.promote)
     canary = made(rig, engine, step=releases.try_out)
