@@ -9,6 +9,7 @@ Failures are a release's fault where they go on: an engine that has just come la
 loaded them there, and its share of the drafts fails, whatever the release.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,6 +26,8 @@ BLOCK = 50  # requests that a new champion is judged by at a time
 BEFORE = 1000  # answers that those of a new champion are compared with
 LATER = 20  # requests: if no more of them fail than are borne, what failed before is over
 LASTING_S = 30.0  # from the last failure: by then the loader has seen an engine that has come, and loaded it
+SETTLED_S = 60.0  # from a request's arrival: by then it is recorded, though a student and a teacher were waited for
+AWAY_S = 10.0  # without an answer, until an engine was away: one that misses a question may be busy with what is judged
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Trials:
         self._blocks: dict[tuple[str, float], tuple[int, int]] = {}  # the same -> blocks, the number behind the last
         self._before: dict[tuple[str, float], list[float]] = {}
         self._began: dict[tuple[str, float], float] = {}  # release, beginning -> when it was first looked at
+        self._doubted: dict[tuple[str, float], str] = {}  # the same of champions -> what speaks against it, if it lasts
 
     def look(self, canary: Release, champion: Release | None, *, rules: Rules, began: float, now: float) -> Judgement:
         """Judge a canary by what it was asked since it `began`. Times are seconds since the epoch."""
@@ -84,24 +88,25 @@ class Trials:
         # keep the task from the next release for as long as the certificate holds, and a champion is watched too.
         begins = canary.changed_at if asked >= FIRST_LOOK else self._began.setdefault(key, now)
         overdue = now - begins >= rules.max_s
-        if against := self._against(canary, champion, rules=rules, began=began, overdue=overdue):
+        against, asked_since = self._against(canary, champion, rules=rules, began=began, now=now, overdue=overdue)
+        if against:
             if against.goes_on or overdue:
                 return Judgement("roll back", against.words)
             return Judgement("wait", f"{against.words}: if that goes on, {canary.name} is rolled back")
         if overdue and not asked:
             return Judgement("promote", "its time on trial is over, and no request was its: it is watched from now on")
-        asked = trials.count(self._engine, canary.name, since=self._canaries.get(key, _Seen(began)).since)
-        if overdue or asked >= rules.min_requests:
+        if overdue or asked_since >= rules.min_requests:
             beside = champion.name if champion else "the teacher"
             return Judgement(
-                "promote", f"{asked} requests on trial: it fails no more often than {beside} and is no slower"
+                "promote", f"{asked_since} requests on trial: it fails no more often than {beside} and is no slower"
             )
-        return Judgement("wait", in_words(canary, asked, rules=rules))
+        return Judgement("wait", in_words(canary, asked_since, rules=rules))
 
     def _against(
-        self, canary: Release, champion: Release | None, *, rules: Rules, began: float, overdue: bool
-    ) -> _Against | None:
-        """All looks that are due, until one finds something that is not over. What is over is left out from then on."""
+        self, canary: Release, champion: Release | None, *, rules: Rules, began: float, now: float, overdue: bool
+    ) -> tuple[_Against | None, int]:
+        """All looks that are due, until one finds something that is not over; and of how many requests. What is over is
+        left out from then on."""
         key = canary.name, began
         while True:
             seen = self._canaries.get(key, _Seen(began))
@@ -110,40 +115,43 @@ class Trials:
             if overdue and 0 < asked < rules.min_requests:
                 due.append(asked)
             if seen.passed >= len(due):
-                return None
+                return None, asked
             number, size = seen.looks + 1, due[seen.passed]
-            found = self._worse(canary, champion, limits=rules.limits, since=seen.since, size=size, at=level(number))
+            mine = trials.asked(self._engine, canary.name, since=seen.since, limit=size)
+            found = self._worse(canary, champion, mine, limits=rules.limits, at=level(number), now=now)
             if found and found.goes_on is not False:
-                return found
+                return found, asked
             passed = replace(seen, looks=number, passed=seen.passed + 1)
             self._canaries[key] = _Seen(found.over_at, looks=number) if found else passed
 
     def _worse(
-        self, canary: Release, champion: Release | None, *, limits: Limits, since: float, size: int, at: float
+        self, canary: Release, champion: Release | None, mine: Sequence[Asked], *, limits: Limits, at: float, now: float
     ) -> _Against | None:
-        """What its first `size` requests say against it, beside those that others answered from the first of these to
-        the last."""
-        mine = trials.asked(self._engine, canary.name, since=since, limit=size)
+        """What these requests of its say against it, beside those that others answered from the first of them to the
+        last."""
         seqs = mine[0].seq, mine[-1].seq
         theirs = trials.asked(self._engine, champion.name, seqs=seqs, limit=None) if champion else None
         beside = champion.name if champion else "the teacher"
         if words := _failing(mine, theirs, beside=beside, limits=limits, at=at):
-            return self._lasting(canary, mine, words=words, left=theirs is not None, limits=limits)
+            return self._lasting(canary, mine, words=words, left=theirs is not None, limits=limits, now=now)
         if theirs is None:
             others_s = trials.teachers_latencies(self._engine, canary.task, seqs=seqs)
         else:
             others_s = trials.latencies(theirs)
         words = _slow(mine, others_s, beside=beside, limits=limits, at=at)
-        return _Against(words, goes_on=True, over_at=since) if words else None
+        return _Against(words, goes_on=True, over_at=now) if words else None
 
-    def _lasting(self, release: Release, mine: Sequence[Asked], *, words: str, left: bool, limits: Limits) -> _Against:
-        """Whether failures among `mine` go on: told by the first that arrive some time after the last of them, so that
-        it is the same whenever it is asked."""
+    def _lasting(
+        self, release: Release, mine: Sequence[Asked], *, words: str, left: bool, limits: Limits, now: float
+    ) -> _Against:
+        """Whether failures among `mine` go on: told by the first that arrive some time after the last of them, when all
+        of these are recorded, so that it is the same whenever it is asked."""
         over_at = max(each.at for each in mine if _failed(each, left=left)) + LASTING_S
-        later = trials.asked(self._engine, release.name, since=over_at, limit=LATER)
+        later = trials.first(self._engine, release.name, since=over_at, limit=LATER)
         if sum(_failed(each, left=left) for each in later) > limits.errors * LATER:
             return _Against(words, goes_on=True, over_at=over_at)
-        return _Against(words, goes_on=False if len(later) == LATER else None, over_at=over_at)
+        settled = len(later) == LATER and now - later[-1].at >= SETTLED_S
+        return _Against(words, goes_on=False if settled else None, over_at=over_at)
 
     def relapse(self, champion: Release, *, rules: Rules, began: float, now: float) -> str | None:
         """What speaks against a champion so soon after its promotion, None where nothing does.
@@ -151,9 +159,9 @@ class Trials:
         Nothing is served beside it: its errors are compared with what is borne, its latency with that of what answered
         before it. Failures that are over are no reason, and whether they are is waited for.
         """
-        if rules.share >= 1.0 or now - champion.changed_at >= rules.max_s:
-            return None
         key, limits = (champion.name, began), rules.limits
+        if rules.share >= 1.0 or now - champion.changed_at >= rules.max_s:
+            return self._doubted.pop(key, None)  # what is not known to be over when nobody looks any more
         while True:
             number, behind = self._blocks.get(key, (0, 0))
             block = trials.asked(self._engine, champion.name, since=began, seqs=(behind, None), limit=BLOCK)
@@ -161,9 +169,13 @@ class Trials:
                 return None
             at = level(number + 1)
             if words := _failing(block, None, limits=limits, at=at):
-                found = self._lasting(champion, block, words=words, left=False, limits=limits)
-                if found.goes_on is not False:
-                    return found.words if found.goes_on else None
+                found = self._lasting(champion, block, words=words, left=False, limits=limits, now=now)
+                if found.goes_on is None:
+                    self._doubted[key] = found.words
+                    return None
+                self._doubted.pop(key, None)
+                if found.goes_on:
+                    return found.words
             if words := _slow(block, self._answered_before(champion), limits=limits, at=at):
                 return words
             self._blocks[key] = number + 1, block[-1].seq + 1
@@ -175,6 +187,26 @@ class Trials:
                 self._engine, champion.task, but=champion.name, until=champion.changed_at, limit=BEFORE
             )
         return self._before[key]
+
+
+class Absence:
+    """When the engine was away, by whoever asks it every few seconds."""
+
+    def __init__(self) -> None:
+        self.until = -math.inf  # seconds since the epoch
+        self._missed: tuple[float, float] | None = None  # the first and the last of the answers missing in a row
+
+    def answered(self) -> None:
+        """It is there."""
+        self._missed = None
+
+    def missed(self, now: float) -> None:
+        """No answer."""
+        first, last = self._missed or (now, now)
+        first = now if now - last > 3.0 * AWAY_S else first  # nobody has asked in between
+        self._missed = first, now
+        if now - first >= AWAY_S:
+            self.until = now
 
 
 def in_words(canary: Release, asked: int, *, rules: Rules) -> str:

@@ -215,8 +215,10 @@ def _conflicts(rows: Sequence[TrainingRow], *, by: By, people: _Said) -> Verdict
         return [None] * len(rows)
     form, prompts = FORMS[by], [_prompt_key(row) for row in rows]
     # One error that a teacher repeats is no five witnesses against the one who has looked.
-    truths = {prompt: Counter(map(form, said)) for prompt, said in people.right.items()}
-    wrong = {prompt: set(map(form, said)) for prompt, said in people.wrong.items()}
+    truths, wrong = (
+        {prompt: left for prompt, said in these.items() if (left := _outvoting(said, others.get(prompt, ()), form))}
+        for these, others in ((people.right, people.wrong), (people.wrong, people.right))
+    )
     answers: dict[str, Counter[Hashable]] = defaultdict(Counter)
     for row, prompt in zip(rows, prompts, strict=True):
         if (mine := form(row.completion)) not in wrong.get(prompt, ()):
@@ -230,6 +232,11 @@ def _conflicts(rows: Sequence[TrainingRow], *, by: By, people: _Said) -> Verdict
         return "people say otherwise" if settled and not row.vouched else "conflicting labels"
 
     return [verdict(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
+
+
+def _outvoting(said: Sequence[str], others: Sequence[str], form: Callable[[str], Hashable]) -> Counter[Hashable]:
+    """What people say more often than that it is otherwise."""
+    return Counter(map(form, said)) - Counter(map(form, others))
 
 
 def _prompt_key(row: TrainingRow) -> str:

@@ -19,7 +19,7 @@ from calibration.monitor import Alarm
 from calibration.question import By, Judge
 from distill import verdicts
 from distill.attention import Attention
-from distill.canary import Rules, Trials
+from distill.canary import Absence, Rules, Trials
 from distill.errors import in_words
 from distill.housekeeping import House, Housekeeping
 from distill.judge import JudgeUnchecked, checked
@@ -36,7 +36,6 @@ from ledger.standing import Standing, standing
 LEASE = leases.WORKER
 TERM_S = 30.0
 TICK_S = 5.0
-AWAY_S = 10.0  # without an answer, until it was away: one that misses a question may be busy with what is judged
 DUTY = 0.05  # of the time a task is weighed; and is spent looking, while a look takes half a second at most
 PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0  # after a run that came to no verdict; doubled while it fails again
 VERDICTS = (0, 3)  # exit statuses of a run: promoted, refused
@@ -112,7 +111,7 @@ class Worker:
         self._tasks = tasks
         self._clock, self._monotonic = (clocks or Clocks()).wall, (clocks or Clocks()).steady
         self._attention, self._references, self._trials = Attention(engine), References(engine), Trials(engine)
-        self._away_at, self._missed_at, self._on_trial = -math.inf, math.inf, dict[str, str | None]()
+        self._absence, self._on_trial = Absence(), dict[str, str | None]()
         self._probes = Probes(engine, outside.ask, clock=self._clock)
         self._verdicts = verdicts.Verdicts(engine, outside.ask_judge, clock=self._monotonic)
         self._outside = outside
@@ -253,11 +252,10 @@ class Worker:
     def _began(self, release: releases.Release, binding: Mapping[str, str]) -> float | None:
         """From when on a release is judged: while the engine was away, which is no fault of its, it was not asked."""
         if "engine" not in binding:
-            self._missed_at = min(self._missed_at, now := self._clock())
-            self._away_at = now if now - self._missed_at >= AWAY_S else self._away_at
+            self._absence.missed(self._clock())
             return None
-        self._missed_at = math.inf
-        return max(release.changed_at, self._away_at)
+        self._absence.answered()
+        return max(release.changed_at, self._absence.until)
 
     def _roll_back(self, release: releases.Release, reason: str, *, binding: Mapping[str, str]) -> None:
         """Back to what was in force before it; nothing is said of the traffic, so that this goes on to count."""

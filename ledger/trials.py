@@ -38,6 +38,12 @@ def asked(
     return _read(engine, query)
 
 
+def first(engine: sa.Engine, release: str, *, since: float, limit: int) -> list[Asked]:
+    """The first `limit` requests of a release that arrived at `since` or later, in the order of their arrival: what
+    fails is often recorded long after what does not."""
+    return _read(engine, _of(release, since).order_by(exchanges.c.at, exchanges.c.seq).limit(limit))
+
+
 def count(engine: sa.Engine, release: str, *, since: float) -> int:
     """How many requests of a release have arrived since then."""
     with engine.connect() as connection:

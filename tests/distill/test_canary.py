@@ -5,7 +5,7 @@ import random
 import pytest
 
 from calibration.canary import Limits
-from distill.canary import BLOCK, LASTING_S, LATER, Rules
+from distill.canary import BLOCK, LASTING_S, LATER, SETTLED_S, Absence, Rules
 from ledger import decisions, releases
 from ledger.database import connect
 from ledger.records import Draft, TeacherReply, Usage
@@ -386,6 +386,7 @@ def test_an_engine_that_has_just_come_costs_a_first_canary_no_trial(world):
     watching.step()
     assert told.reason == decisions.latest(world.engine, "desk")[0].reason
     serve(world, 200, canary=canary)
+    world.now += SETTLED_S + 5.0
     watching.step()
     assert status(world, canary) == "champion"
 
@@ -398,6 +399,7 @@ def test_a_failure_before_an_engine_came_changes_nothing(world):
     watching.step()
     assert status(world, canary) == "canary"
     serve(world, LATER + 40, canary=canary)
+    world.now += SETTLED_S + 5.0
     watching.step()
     assert status(world, canary) == "champion"
 
@@ -406,6 +408,7 @@ def test_failures_that_are_over_do_not_count_any_more(world):
     canary, watching = try_out(world), worker(world, min_requests=200)
     outage(world, release=canary)
     serve(world, LATER + 10, canary=canary)
+    world.now += SETTLED_S + 5.0
     watching.step()
     serve(world, 1, canary=canary, **FAILS)
     serve(world, 60, canary=canary)
@@ -419,12 +422,53 @@ def test_a_worker_that_begins_anew_judges_failures_that_are_over_as_the_one_befo
     watching = worker(world, min_requests=200)
     outage(world, release=name, count=BLOCK)
     serve(world, LATER, canary=name)
+    world.now += SETTLED_S + 5.0
     serve(world, 3, canary=name, **FAILS)
     watching.step()
     found = status(world, name)
     world.now += 60.0
     world.worker(canary=RULES, holder="another").step()
     assert found == status(world, name) == ("canary" if tried else "champion")
+
+
+def test_failures_that_are_recorded_late_are_waited_for(world):
+    """What fails waits for a student and a teacher; what does not is recorded at once."""
+    _, name = promoted_after(world, before=True)
+    watching = worker(world)
+    outage(world, release=name, count=BLOCK // 2)
+    began = world.now
+    serve(world, LATER, canary=name)
+    world.now += 20.0
+    watching.step()
+    assert status(world, name) == "champion"
+    answer(world, 5, release=name, at=began - 0.1, **FAILS)
+    watching.step()
+    assert status(world, name) == "rolled_back"
+
+
+def test_failures_that_nobody_knows_to_be_over_end_the_watch_of_a_champion(world):
+    _, name = promoted_after(world, before=True)
+    watching = worker(world)
+    for _ in range(BLOCK):
+        answer(world, 1, release=name, **FAILS)
+    watching.step()
+    assert status(world, name) == "champion"
+    world.now += RULES.max_s
+    watching.step()
+    assert status(world, name) == "rolled_back"
+
+
+def test_an_engine_is_away_after_ten_seconds_in_which_it_was_asked():
+    absence = Absence()
+    for now in (0.0, 5.0):
+        absence.missed(now)
+    assert absence.until < 0.0
+    absence.missed(10.0)
+    assert absence.until == 10.0
+    absence.answered()
+    absence.missed(20.0)
+    absence.missed(3600.0)  # in between nobody has asked
+    assert absence.until == 10.0
 
 
 def test_whether_failures_go_on_is_not_waited_for_beyond_the_time_of_a_trial(world):

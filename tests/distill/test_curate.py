@@ -110,6 +110,9 @@ def test_an_answer_that_people_call_wrong_is_wrong_wherever_it_was_given():
     rows = [replace(row("Where?", "card", id="a"), disowned="card"), *(row("Where?", "card", id=id) for id in "bc")]
     assert reasons(rows) == {"a": "marked as wrong", "b": "people say otherwise", "c": "people say otherwise"}
     assert "d" not in reasons([*rows, row("Where?", "order", id="d")])
+    one_says_so = replace(row("Where?", "card", id="e"), confirmed="card")
+    assert reasons([one_says_so, *rows]) == {"a": "marked as wrong", "b": "near-duplicate", "c": "near-duplicate"}
+    assert "c" in reasons([one_says_so, *(replace(each, disowned="card") for each in rows)])
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_requests_come_in_the_order_of_their_recording_from_a_time_on(record):
     assert [each.seq for each in trials.asked(engine, NAME, since=3.0, seqs=(2, None), limit=None)] == [2, 5]
     assert [each.seq for each in trials.asked(engine, OTHER, seqs=(1, 5), limit=None)] == [3]
     assert [each.at for each in trials.asked(engine, NAME, since=5.5, limit=9)] == [6.0]
+    assert [each.at for each in trials.first(engine, NAME, since=2.0, limit=2)] == [3.0, 5.0]
     assert trials.count(engine, NAME, since=3.0) == 3
 
 
