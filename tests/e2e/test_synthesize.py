@@ -158,7 +158,6 @@ def test_what_is_written_is_asked_without_the_clients_and_teaches_where_it_is_re
     )
     lessons = divide(
         found.older,
-        window=len(found.window),
         shares=Shares(0.3, 0.05, 0),
         synthetic=found.synthetic,
         progress=lambda done, total: None,
