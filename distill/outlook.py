@@ -62,7 +62,12 @@ def outlook(history: Sequence[Release], *, alpha: float, rows: int) -> Outlook:
 def points(history: Sequence[Release], *, alpha: float) -> list[Point]:
     """Of releases, oldest first; one that was certified anew has the rows of its adapter."""
     reports = [(each, each.report or {}) for each in history]
-    made_of = {each.adapter_digest: _rows(report) for each, report in reports if "training" in report}
+    # Reports of earlier versions lack some of it: such a release is no point.
+    made_of = {
+        each.adapter_digest: _rows(report)
+        for each, report in reports
+        if {"training", "rows", "rejected"} <= report.keys()
+    }
     tested = [(each, _took(each, report)) for each, report in reports if report.get("alpha") == alpha]
     known = [(each, took) for each, took in tested if took is not None and each.adapter_digest in made_of]
     return [Point(each.name, made_of[each.adapter_digest], took) for each, took in known]

@@ -90,3 +90,10 @@ def test_a_training_takes_what_the_last_took():
     assert training_hours([]) is None
     assert training_hours([release(1, 1000), release(2, 1000), release(3, 400, trained=False)]) == pytest.approx(2 / 60)
     assert hours({"seconds": 1800.0, "preferred": {"seconds": 900.0}}) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("lacking", ["rows", "rejected", "training", "alpha"])
+def test_a_release_whose_report_lacks_something_is_no_point(lacking):
+    one = release(1, 1000, coverage=0.6)
+    del one.report[lacking]
+    assert ask(one) == UNKNOWN
