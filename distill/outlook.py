@@ -75,7 +75,8 @@ def points(history: Sequence[Release], *, alpha: float) -> list[Point]:
 
 def training_hours(history: Sequence[Release]) -> float | None:
     """Of the last training; None where there was none."""
-    trained = (each.report["training"] for each in reversed(history) if each.report and "training" in each.report)
+    reports = (each.report or {} for each in reversed(history))
+    trained = (report["training"] for report in reports if "seconds" in report.get("training", {}))
     last = next(trained, None)
     return hours(last) if last else None
 
